@@ -1,0 +1,204 @@
+//! What the engine needs to know before the first observation: networks, nodes, canaries and their thresholds, all
+//! validated by `config`. Times are durations, positions are indices; names are unique within their scope.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::model::{BlockHash, Labels, NetworkIndex, Role};
+
+/// Everything the engine is told. Shared read-only with every output.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Name of this monitor: the label `monitor`.
+    pub monitor: Arc<str>,
+    /// The networks; `NetworkIndex` points into this.
+    pub networks: Vec<NetworkSettings>,
+    /// The nodes of all networks; `NodeIndex` points into this. Nodes of a network stand together.
+    pub nodes: Vec<NodeSettings>,
+    /// The canaries; `CanaryIndex` points into this.
+    pub canaries: Vec<CanarySettings>,
+    /// How long canaries and nodes must be gone before the monitor calls itself isolated (default 60 s).
+    pub isolated_after: Duration,
+}
+
+/// One network: the unit of a verdict.
+#[derive(Debug, Clone)]
+pub struct NetworkSettings {
+    /// Unique name.
+    pub name: Arc<str>,
+    /// Family of its nodes, as in the configuration (`"evm"`).
+    pub family: Arc<str>,
+    /// The chain id every node must report; `None` = the majority's.
+    pub chain_id: Option<Arc<str>>,
+    /// The genesis hash every node must report; `None` = the majority's.
+    pub genesis: Option<BlockHash>,
+    /// When blocks are due.
+    pub cadence: Cadence,
+    /// Declared mean time between blocks; `None` = learned.
+    pub block_time: Option<Duration>,
+    /// How many core nodes may be lost.
+    pub tolerance: FaultTolerance,
+    /// When it counts as halted or unreachable.
+    pub limits: NetworkLimits,
+    /// Labels on everything said about it.
+    pub labels: Labels,
+    /// Networks whose halt explains this one's.
+    pub depends_on: Vec<NetworkIndex>,
+}
+
+/// When blocks are due on a network. The other cadences of the field will stand here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// A block about every block time, with or without transactions.
+    Interval,
+    /// A block only when there is work: idle is healthy.
+    OnDemand,
+}
+
+impl Cadence {
+    /// The word used in configuration and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interval => "interval",
+            Self::OnDemand => "on_demand",
+        }
+    }
+}
+
+/// How much core weight a protocol can lose and still make blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultTolerance {
+    /// `floor((n - 1) / 3)`: PBFT, Tendermint, HotStuff.
+    Bft,
+    /// `n - (floor(n / 2) + 1)`: Raft, Clique.
+    Majority,
+    /// All but one: any single producer keeps it alive.
+    AllButOne,
+}
+
+impl FaultTolerance {
+    /// The word used in configuration and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bft => "bft",
+            Self::Majority => "majority",
+            Self::AllButOne => "all_but_one",
+        }
+    }
+
+    /// The weight that may be lost out of `total`.
+    #[must_use]
+    pub fn tolerated(self, total: u64) -> u64 {
+        match self {
+            Self::Bft => total.saturating_sub(1) / 3,
+            Self::Majority => total.saturating_sub(total / 2 + 1),
+            Self::AllButOne => total.saturating_sub(1),
+        }
+    }
+}
+
+/// Thresholds of a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NetworkLimits {
+    /// Missing blocks that make a halt (default 10).
+    pub missing_blocks: u32,
+    /// The gap is never called a halt before this (default 30 s).
+    pub halt_floor: Duration,
+    /// Core nodes offline for this long, beyond the tolerance, are a halt (default 5 m).
+    pub nodes_offline: Duration,
+    /// No voter answers for this long: unreachable (default 60 s).
+    pub unreachable_after: Duration,
+    /// Normal blocks after which a halt is over (default 5).
+    pub recovery_blocks: u32,
+}
+
+impl Default for NetworkLimits {
+    fn default() -> Self {
+        Self {
+            missing_blocks: 10,
+            halt_floor: Duration::from_secs(30),
+            nodes_offline: Duration::from_secs(300),
+            unreachable_after: Duration::from_secs(60),
+            recovery_blocks: 5,
+        }
+    }
+}
+
+/// One RPC endpoint of a network.
+#[derive(Debug, Clone)]
+pub struct NodeSettings {
+    /// Name, unique within the network.
+    pub name: Arc<str>,
+    /// The network it belongs to.
+    pub network: NetworkIndex,
+    /// What it is for.
+    pub role: Role,
+    /// Whether its loss can halt the network.
+    pub core: bool,
+    /// Its weight among the core nodes.
+    pub weight: u64,
+    /// Labels on everything said about it (those of the network included).
+    pub labels: Labels,
+    /// Time between two polls.
+    pub interval: Duration,
+    /// Deadline of a whole poll.
+    pub timeout: Duration,
+    /// Its thresholds.
+    pub limits: NodeLimits,
+}
+
+/// Thresholds of a node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NodeLimits {
+    /// No good answer for this long makes it offline (default 90 s) ...
+    pub offline_after: Duration,
+    /// ... after at least this many failed attempts (default 3).
+    pub offline_attempts: u32,
+    /// Behind the tip by more than this and by more than `lag_block_times`: lagging (default 60 s).
+    pub lag_seconds: Duration,
+    /// The other half of the lag limit, in block times (default 10).
+    pub lag_block_times: u32,
+    /// Fewer peers than this is too few; `None` = not judged. `config` defaults to 1; 0 there means `None` here.
+    pub min_peers: Option<u64>,
+    /// A 95th percentile of the poll time above this is slow, if it is also above `slow_factor` times the node's own
+    /// baseline (default 200 ms).
+    pub slow_latency: Duration,
+    /// See `slow_latency` (default 5).
+    pub slow_factor: u32,
+    /// Share of failed polls that is too high (default 0.01), with at least `error_count` failures.
+    pub error_ratio: f64,
+    /// See `error_ratio` (default 3).
+    pub error_count: u32,
+    /// How long few peers, slowness and errors must last (default 5 m).
+    pub sustained: Duration,
+    /// Disagreement of the node's clock with ours that is too large (default 10 s).
+    pub clock_skew: Duration,
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        Self {
+            offline_after: Duration::from_secs(90),
+            offline_attempts: 3,
+            lag_seconds: Duration::from_secs(60),
+            lag_block_times: 10,
+            min_peers: None,
+            slow_latency: Duration::from_millis(200),
+            slow_factor: 5,
+            error_ratio: 0.01,
+            error_count: 3,
+            sustained: Duration::from_secs(300),
+            clock_skew: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A target of the monitor's own surroundings.
+#[derive(Debug, Clone)]
+pub struct CanarySettings {
+    /// What it is called in texts: `host:port`.
+    pub name: Arc<str>,
+    /// Time between two probes.
+    pub interval: Duration,
+}

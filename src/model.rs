@@ -1,0 +1,13 @@
+//! The words every other module speaks: time, networks, nodes, blocks, alerts. Plain data, no behaviour beyond naming.
+
+pub mod alert;
+pub mod block;
+pub mod endpoint;
+pub mod node;
+pub mod time;
+
+pub use alert::{AlertName, Level};
+pub use block::{BlockHash, Height};
+pub use endpoint::Endpoint;
+pub use node::{CanaryIndex, Labels, NetworkIndex, NodeIndex, NodeState, Role};
+pub use time::{Now, Timestamp, UnixTime};

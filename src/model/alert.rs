@@ -1,0 +1,113 @@
+//! The names and levels of alerts. Names are API: they never change.
+
+/// How loudly an alert speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Critical: somebody is woken up.
+    L1,
+    /// Error.
+    L2,
+    /// Warning.
+    L3,
+    /// Info.
+    L4,
+    /// Not about trouble at all: the dead man's switch.
+    None,
+}
+
+impl Level {
+    /// The levels trouble can have, loudest first.
+    pub const ALL: [Self; 4] = [Self::L1, Self::L2, Self::L3, Self::L4];
+
+    /// The value of the label `level`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::L1 => "L1",
+            Self::L2 => "L2",
+            Self::L3 => "L3",
+            Self::L4 => "L4",
+            Self::None => "none",
+        }
+    }
+
+    /// The value of the label `severity`.
+    #[must_use]
+    pub fn severity(self) -> &'static str {
+        match self {
+            Self::L1 => "critical",
+            Self::L2 => "error",
+            Self::L3 => "warning",
+            Self::L4 => "info",
+            Self::None => "none",
+        }
+    }
+
+    /// The value of the label `priority`.
+    #[must_use]
+    pub fn priority(self) -> &'static str {
+        match self {
+            Self::L1 => "P0",
+            Self::L2 => "P1",
+            Self::L3 => "P2",
+            Self::L4 => "P3",
+            Self::None => "none",
+        }
+    }
+}
+
+macro_rules! alert_names {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The name of an alert.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum AlertName { $($(#[$doc])* $name,)* }
+
+        impl AlertName {
+            /// Every alert there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The value of the label `alertname`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+alert_names! {
+    /// The network makes no blocks.
+    NetworkHalted,
+    /// No voter of the network answers while our own surroundings are fine.
+    NetworkUnreachable,
+    /// A node gives no good answer.
+    NodeOffline,
+    /// A node answers, but stands still while the network moves.
+    NodeStalled,
+    /// A node is too far behind the tip.
+    NodeLagging,
+    /// A node is catching up.
+    NodeSyncing,
+    /// A node speaks for another chain.
+    NodeWrongChain,
+    /// A node is on a minority branch.
+    NodeForked,
+    /// A node has too few peers.
+    NodeLowPeers,
+    /// A node answers slowly.
+    NodeSlow,
+    /// A node fails too many requests.
+    NodeErrors,
+    /// A node limits our requests.
+    NodeRateLimited,
+    /// A node refuses our credentials.
+    NodeUnauthorized,
+    /// A node's clock disagrees with ours.
+    NodeClockSkew,
+    /// A node's height went backwards without proof of a reorganisation.
+    HeightRegression,
+    /// The monitor is cut off.
+    MonitorIsolated,
+    /// Always firing: the dead man's switch.
+    Watchdog,
+}

@@ -1,0 +1,239 @@
+//! The outcome of one poll: what a chain adapter hands to the engine. Everything in here came from a node and has been
+//! bounded and cleaned by the adapter; the engine treats it as a claim, not as truth.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::model::{BlockHash, CanaryIndex, Height, NodeIndex, Timestamp, UnixTime};
+
+/// One finished poll of a node, or one finished probe of a canary.
+#[derive(Debug, Clone)]
+pub enum Observation {
+    /// A poll of a node.
+    Node(NodeObservation),
+    /// A probe of a canary.
+    Canary(CanaryObservation),
+}
+
+/// The outcome of one poll of one node.
+#[derive(Debug, Clone)]
+pub struct NodeObservation {
+    /// The node that was polled.
+    pub node: NodeIndex,
+    /// When the answer, or the failure, arrived.
+    pub at: Timestamp,
+    /// From sending the request to the complete answer or the failure.
+    pub elapsed: Duration,
+    /// What the node said, or why it said nothing usable.
+    pub outcome: Result<Facts, PollError>,
+}
+
+/// The outcome of one probe of a target of the monitor's own surroundings.
+#[derive(Debug, Clone, Copy)]
+pub struct CanaryObservation {
+    /// The canary that was probed.
+    pub canary: CanaryIndex,
+    /// When it answered or failed.
+    pub at: Timestamp,
+    /// Whether it answered.
+    pub reachable: bool,
+}
+
+/// What a good poll says. Every fact but the head's height is optional; missing is not zero.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The chain the node says it follows, as text (`"1"`, `"injective-777"`).
+    pub chain_id: Option<Arc<str>>,
+    /// Hash of block 0, where the node gives it.
+    pub genesis: Option<BlockHash>,
+    /// Client and version, at most 128 bytes, without control characters.
+    pub version: Option<Arc<str>>,
+    /// The newest block the node knows.
+    pub head: Head,
+    /// The newest block the node calls safe.
+    pub safe: Option<Height>,
+    /// The newest block the node calls final.
+    pub finality: Finality,
+    /// What the node says about its own synchronisation: a hint, never a verdict.
+    pub syncing: Syncing,
+    /// Number of connected peers.
+    pub peers: Option<u64>,
+    /// Transactions waiting for a block.
+    pub pending: Option<u64>,
+    /// Consensus round or view of the height in progress, 0 = first.
+    pub round: Option<u64>,
+    /// The node's own wall clock, from the `Date` header of its answer (one second of resolution).
+    pub clock: Option<UnixTime>,
+}
+
+impl Facts {
+    /// Facts that say nothing but the height.
+    #[must_use]
+    pub fn at_height(height: Height) -> Self {
+        Self {
+            chain_id: None,
+            genesis: None,
+            version: None,
+            head: Head { height, hash: None, parent: None, time: None, transactions: None },
+            safe: None,
+            finality: Finality::Unknown,
+            syncing: Syncing::Unknown,
+            peers: None,
+            pending: None,
+            round: None,
+            clock: None,
+        }
+    }
+}
+
+/// The newest block a node knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub height: Height,
+    /// Its hash.
+    pub hash: Option<BlockHash>,
+    /// The hash of the block before it.
+    pub parent: Option<BlockHash>,
+    /// The producer's timestamp; may be wrong.
+    pub time: Option<UnixTime>,
+    /// The number of transactions in it.
+    pub transactions: Option<u64>,
+}
+
+/// What a node says about finality.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finality {
+    /// Asked, and the node does not know yet (or cannot say): not a failure.
+    Unknown,
+    /// The newest final block.
+    Known {
+        /// Its number.
+        height: Height,
+        /// Its timestamp, where given.
+        time: Option<UnixTime>,
+    },
+}
+
+/// What a node says about its own synchronisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syncing {
+    /// Not said.
+    Unknown,
+    /// Says it is in sync.
+    No,
+    /// Says it is warming up and cannot answer yet.
+    Starting,
+    /// Says it is catching up, and by how many blocks it is behind where it says so.
+    Yes {
+        /// Blocks still missing, in the node's own opinion.
+        behind: Option<u64>,
+    },
+}
+
+/// Why a poll gave no facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollError {
+    /// The closed reason: metric label, log field and text come from it.
+    pub kind: ErrorKind,
+    /// More for people: bounded, cleaned of control characters, free of secrets. May be empty.
+    pub detail: Arc<str>,
+}
+
+impl PollError {
+    /// An error of `kind`; `detail` is cut to 160 bytes and cleaned of control characters.
+    #[must_use]
+    pub fn new(kind: ErrorKind, detail: &str) -> Self {
+        Self { kind, detail: clean_text(detail, 160).into() }
+    }
+}
+
+/// Removes control and direction-changing characters from node-supplied text and cuts it to `limit` bytes.
+#[must_use]
+pub fn clean_text(text: &str, limit: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(limit));
+    for c in text.chars() {
+        let hidden = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        let c = if hidden { ' ' } else { c };
+        if limit < clean.len() + c.len_utf8() {
+            break;
+        }
+        clean.push(c);
+    }
+    clean
+}
+
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $label:literal, $meaning:ident;)*) => {
+        /// Every way in which a poll can fail.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ErrorKind { $($(#[$doc])* $kind,)* }
+
+        impl ErrorKind {
+            /// Every kind, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The word used as metric label, log field and in texts.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $label,)* }
+            }
+
+            /// What this failure says about the node.
+            #[must_use]
+            pub fn meaning(self) -> Meaning {
+                match self { $(Self::$kind => Meaning::$meaning,)* }
+            }
+        }
+    };
+}
+
+/// What a failure says about the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The node may be down: counts towards `NodeOffline`.
+    Absent,
+    /// The node is there and limits us: never offline, no vote.
+    Limited,
+    /// The node is there and refuses our credentials: never offline, no vote.
+    Refused,
+    /// The node is there and warming up: no vote.
+    Starting,
+    /// Our own fault: says nothing about the node.
+    Local,
+}
+
+error_kinds! {
+    /// The host name does not resolve.
+    Dns = "dns", Absent;
+    /// The connection was refused.
+    Refused = "refused", Absent;
+    /// No route to the host.
+    Unreachable = "unreachable", Absent;
+    /// The connection was reset or closed in the middle of an answer.
+    Reset = "reset", Absent;
+    /// No complete answer within the deadline.
+    Timeout = "timeout", Absent;
+    /// The TLS handshake failed.
+    Tls = "tls", Absent;
+    /// HTTP 5xx without a usable JSON answer.
+    Http5xx = "http_5xx", Absent;
+    /// Another unexpected HTTP status.
+    HttpStatus = "http_status", Absent;
+    /// The node answered with a redirect, which is never followed.
+    Redirect = "redirect", Absent;
+    /// The answer is not what the protocol says: not JSON, empty, wrong ids, wrong types.
+    Malformed = "malformed", Absent;
+    /// The answer is larger than the body limit.
+    TooLarge = "too_large", Absent;
+    /// The node answered the call for its head with an error of its own.
+    Rpc = "rpc", Absent;
+    /// HTTP 429 or 402, or a family's own code for a spent quota.
+    RateLimited = "rate_limited", Limited;
+    /// HTTP 401 or 403.
+    Unauthorized = "unauthorized", Refused;
+    /// The node says that it is still starting.
+    Starting = "starting", Starting;
+    /// The monitor ran out of file descriptors, memory or ports.
+    Local = "local", Local;
+}

@@ -1,0 +1,7 @@
+//! Tells what the engine decided: metrics, API and page from a snapshot, pushes to Alertmanager and log lines from
+//! effects.
+
+pub mod alertmanager;
+pub mod http;
+pub mod label;
+pub mod own;

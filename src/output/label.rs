@@ -1,0 +1,109 @@
+//! The labels and annotations of an alert, the same in metrics, API and Alertmanager.
+
+use std::sync::Arc;
+
+use crate::{
+    engine::{
+        settings::Settings,
+        snapshot::{Alert, Subject},
+    },
+    model::Labels,
+};
+
+/// The labels that identify an alert, sorted by name: `alertname`, `level`, `severity`, `priority`, `monitor`, and, as
+/// far as the subject has them, `network`, `family`, `node`, `role` and the labels of the configuration. Labels of the
+/// configuration never replace those of haltwatch.
+#[must_use]
+pub fn alert_labels(settings: &Settings, alert: &Alert) -> Labels {
+    let mut labels: Labels = Vec::with_capacity(12);
+    let mut put = |name: &str, value: &str| {
+        if !labels.iter().any(|(taken, _)| &**taken == name) {
+            labels.push((Arc::from(name), Arc::from(value)));
+        }
+    };
+    put("alertname", alert.key.name.as_str());
+    put("level", alert.level.as_str());
+    put("severity", alert.level.severity());
+    put("priority", alert.level.priority());
+    put("monitor", &settings.monitor);
+    let (network, node) = match alert.key.subject {
+        Subject::Monitor => (None, None),
+        Subject::Network(network) => (Some(network), None),
+        Subject::Node(node) => {
+            let node = &settings.nodes[node.index()];
+            (Some(node.network), Some(node))
+        }
+    };
+    if let Some(network) = network.map(|index| &settings.networks[index.index()]) {
+        put("network", &network.name);
+        put("family", &network.family);
+        if let Some(node) = node {
+            put("node", &node.name);
+            put("role", node.role.as_str());
+        }
+        for (name, value) in node.map_or(&network.labels, |node| &node.labels) {
+            put(name, value);
+        }
+    }
+    labels.sort();
+    labels
+}
+
+/// What an alert says in words: a fixed sentence and the explanation with its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotations {
+    /// A static sentence that ends with a period.
+    pub summary: String,
+    /// The subject and the finding with its numbers.
+    pub description: String,
+    /// The closed reason of the finding.
+    pub reason: &'static str,
+}
+
+/// The annotations of an alert.
+#[must_use]
+pub fn annotations(settings: &Settings, alert: &Alert) -> Annotations {
+    Annotations {
+        summary: summary(alert.key.name).to_owned(),
+        description: format!("{}: {}.", subject_name(settings, alert.key.subject), alert.finding),
+        reason: alert.finding.reason(),
+    }
+}
+
+/// `network`, `network/node` or the monitor's name.
+#[must_use]
+pub fn subject_name(settings: &Settings, subject: Subject) -> String {
+    match subject {
+        Subject::Monitor => settings.monitor.to_string(),
+        Subject::Network(network) => settings.networks[network.index()].name.to_string(),
+        Subject::Node(index) => {
+            let node = &settings.nodes[index.index()];
+            format!("{}/{}", settings.networks[node.network.index()].name, node.name)
+        }
+    }
+}
+
+/// The static sentence of an alert.
+#[must_use]
+pub fn summary(name: crate::model::AlertName) -> &'static str {
+    use crate::model::AlertName as N;
+    match name {
+        N::NetworkHalted => "The network makes no blocks.",
+        N::NetworkUnreachable => "No node of the network answers, while the monitor's own surroundings are fine.",
+        N::NodeOffline => "The node gives no good answer.",
+        N::NodeStalled => "The node stands still while its network moves.",
+        N::NodeLagging => "The node is too far behind its network.",
+        N::NodeSyncing => "The node is catching up with its network.",
+        N::NodeWrongChain => "The node speaks for another chain.",
+        N::NodeForked => "The node is on a branch that the majority does not follow.",
+        N::NodeLowPeers => "The node has too few peers.",
+        N::NodeSlow => "The node answers slowly.",
+        N::NodeErrors => "The node fails too many requests.",
+        N::NodeRateLimited => "The node limits our requests.",
+        N::NodeUnauthorized => "The node refuses our credentials.",
+        N::NodeClockSkew => "The node's clock disagrees with ours.",
+        N::HeightRegression => "The node's height went backwards.",
+        N::MonitorIsolated => "The monitor is cut off: nothing it knows of answers.",
+        N::Watchdog => "The monitor is alive. This alert always fires; page when it stops.",
+    }
+}

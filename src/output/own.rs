@@ -1,0 +1,128 @@
+//! The metrics haltwatch keeps about itself: counters and histograms of the daemon, declared once, here. What the
+//! engine knows about nodes and networks comes from the snapshot instead.
+
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// Metrics of the daemon itself. Cheap to clone; every clone counts into the same numbers.
+#[derive(Debug, Clone)]
+pub struct OwnMetrics {
+    /// Where all of them are registered.
+    pub registry: Registry,
+    /// Time one engine step took.
+    pub step_duration: Histogram,
+    /// From the instant a verdict became due to the step that gave it.
+    pub detection_delay: Histogram,
+    /// Log lines by level.
+    pub log_messages: IntCounterVec,
+    /// Observations in the queue to the engine, and its capacity.
+    pub queue_length: IntGaugeVec,
+    /// Capacity of each queue.
+    pub queue_capacity: IntGaugeVec,
+    /// Alerts accepted by each Alertmanager.
+    pub notifications_sent: IntCounterVec,
+    /// Attempts to push alerts to each Alertmanager.
+    pub notifications_attempts: IntCounterVec,
+    /// Attempts that failed.
+    pub notifications_errors: IntCounterVec,
+    /// Alerts given up: pushed out of a full queue or refused for good.
+    pub notifications_dropped: IntCounterVec,
+    /// Whether the last reload of the configuration succeeded.
+    pub config_last_reload_successful: IntGauge,
+    /// When it last succeeded.
+    pub config_last_reload_success_timestamp: Gauge,
+    /// Panics of tasks.
+    pub task_panics: IntCounter,
+    /// HTTP requests served, by handler and status code.
+    pub http_requests: IntCounterVec,
+}
+
+impl OwnMetrics {
+    /// Registers every metric.
+    ///
+    /// # Panics
+    /// Never: the names are constant, valid and distinct, which a test proves.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter_vec = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+        };
+        Self {
+            step_duration: histogram(
+                "haltwatch_step_duration_seconds",
+                "Time one step of the rule engine took.",
+                &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0],
+            ),
+            detection_delay: histogram(
+                "haltwatch_detection_delay_seconds",
+                "From the instant an alert became due to the step that announced it.",
+                &[0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 15.0],
+            ),
+            log_messages: counter_vec("haltwatch_log_messages_total", "Log lines written, by level.", &["level"]),
+            queue_length: gauge_vec("haltwatch_queue_length", "Entries waiting in a queue.", &["queue"]),
+            queue_capacity: gauge_vec("haltwatch_queue_capacity", "Entries a queue can hold.", &["queue"]),
+            notifications_sent: counter_vec(
+                "haltwatch_notifications_sent_total",
+                "Alerts accepted by an Alertmanager, re-sent ones included.",
+                &["alertmanager"],
+            ),
+            notifications_attempts: counter_vec(
+                "haltwatch_notifications_attempts_total",
+                "Requests made to an Alertmanager.",
+                &["alertmanager"],
+            ),
+            notifications_errors: counter_vec(
+                "haltwatch_notifications_errors_total",
+                "Requests to an Alertmanager that failed or were refused.",
+                &["alertmanager"],
+            ),
+            notifications_dropped: counter_vec(
+                "haltwatch_notifications_dropped_total",
+                "Alerts given up for an Alertmanager: pushed out of its full queue or refused for good.",
+                &["alertmanager"],
+            ),
+            config_last_reload_successful: register(
+                &registry,
+                IntGauge::new(
+                    "haltwatch_config_last_reload_successful",
+                    "Whether the last attempt to load the configuration succeeded.",
+                ),
+            ),
+            config_last_reload_success_timestamp: register(
+                &registry,
+                Gauge::new(
+                    "haltwatch_config_last_reload_success_timestamp_seconds",
+                    "When the configuration was last loaded with success.",
+                ),
+            ),
+            task_panics: register(
+                &registry,
+                IntCounter::new("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
+            ),
+            http_requests: counter_vec(
+                "haltwatch_http_requests_total",
+                "HTTP requests answered, by handler and status code.",
+                &["handler", "code"],
+            ),
+            registry,
+        }
+    }
+}
+
+impl Default for OwnMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
+    let metric = made.expect("the names and labels are constant and valid");
+    registry.register(Box::new(metric.clone())).expect("every name is registered once");
+    metric
+}
