@@ -89,7 +89,7 @@ fn layers_point_inwards() {
     for source in all() {
         let Some((_, allowed)) = LAYERS.iter().find(|(module, _)| *module == source.module) else { continue };
         for (n, line) in source.code() {
-            for used in line.split("crate::").skip(1).flat_map(|rest| named_modules(rest)) {
+            for used in line.split("crate::").skip(1).flat_map(named_modules) {
                 if LAYERS.iter().any(|(module, _)| *module == used) && !allowed.contains(&used.as_str()) {
                     faults.push(format!("{}:{n}: {} may not use {used}", source.name, source.module));
                 }
