@@ -24,7 +24,7 @@ pub struct NodeObservation {
     /// From sending the request to the complete answer or the failure.
     pub elapsed: Duration,
     /// What the node said, or why it said nothing usable.
-    pub outcome: Result<Facts, PollError>,
+    pub outcome: Result<Arc<Facts>, PollError>,
 }
 
 /// The outcome of one probe of a target of the monitor's own surroundings.

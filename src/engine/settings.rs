@@ -68,7 +68,7 @@ impl Cadence {
 /// How much core weight a protocol can lose and still make blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultTolerance {
-    /// `floor((n - 1) / 3)`: PBFT, Tendermint, HotStuff.
+    /// `floor((n - 1) / 3)`: PBFT, Tendermint, `HotStuff`.
     Bft,
     /// `n - (floor(n / 2) + 1)`: Raft, Clique.
     Majority,
