@@ -4,4 +4,6 @@
 pub mod alertmanager;
 pub mod http;
 pub mod label;
+pub mod log;
 pub mod own;
+pub mod systemd;

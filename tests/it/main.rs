@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod scripted_node;
+mod alertmanager;
+mod log;
+mod systemd;
 mod tidy;
 mod transport;
