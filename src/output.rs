@@ -2,6 +2,8 @@
 //! effects.
 
 pub mod alertmanager;
+pub mod build;
 pub mod http;
 pub mod label;
+pub mod metrics;
 pub mod own;
