@@ -115,6 +115,9 @@ pub enum NetworkPhase {
 }
 
 impl NetworkPhase {
+    /// Every phase, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Live, Self::Idle, Self::Halted, Self::Unreachable];
+
     /// The word used in the API and on the page.
     #[must_use]
     pub fn as_str(self) -> &'static str {
