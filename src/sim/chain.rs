@@ -350,9 +350,9 @@ mod tests {
     fn every_quorum_needs_what_the_literature_says() {
         let table: Vec<_> =
             (1..=10).map(|n| (n, Quorum::Bft.needed(n), Quorum::Majority.needed(n), Quorum::One.needed(n))).collect();
-        expect_test::expect![[r#"
+        expect_test::expect![[r"
             [(1, 1, 1, 1), (2, 2, 2, 1), (3, 3, 2, 1), (4, 3, 3, 1), (5, 4, 3, 1), (6, 5, 4, 1), (7, 5, 4, 1), (8, 6, 5, 1), (9, 7, 5, 1), (10, 7, 6, 1)]
-        "#]]
+        "]]
         .assert_eq(&format!("{table:?}\n"));
     }
 
@@ -382,7 +382,9 @@ mod tests {
                 chain.suffer(&Fault::Stop(2), SECOND * 100);
             }
             jump.advance(SECOND * 1000);
-            (100_000..=1_000_000).step_by(333).for_each(|ms| steps.advance(Duration::from_millis(ms)));
+            for ms in (100_000..=1_000_000).step_by(333) {
+                steps.advance(Duration::from_millis(ms));
+            }
             steps.advance(SECOND * 1000);
             assert!(10 < jump.tip().number, "{cadence:?}");
             assert_eq!(hashes(&jump, 0), hashes(&steps, 0), "{cadence:?}");

@@ -97,16 +97,16 @@ pub struct Devnet {
 }
 
 impl Devnet {
-    /// Opens a socket for every node and lets time pass.
+    /// Opens a socket for every node and lets time pass. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// If a socket cannot be had.
-    pub async fn start(world: World, pace: Pace) -> io::Result<Self> {
+    pub fn start(world: World, pace: Pace) -> io::Result<Self> {
         let lived_ms = i64::try_from(millis(world.opened()) / u64::from(pace.0)).unwrap_or(i64::MAX);
         let epoch_ms = Clock.now().wall.millis().saturating_sub(lived_ms);
         let ground = Arc::new(Ground { world: RwLock::new(world), started: Clock.stopwatch(), epoch_ms, pace });
         let mut supervisor = Supervisor::default();
-        let seats = Arc::new(open_doors(&ground, &mut supervisor).await?);
+        let seats = Arc::new(open_doors(&ground, &mut supervisor)?);
         let (say, voice) = mpsc::channel(VOICE_CAPACITY);
         let (shared, places, shutdown) = (Arc::clone(&ground), Arc::clone(&seats), supervisor.shutdown());
         supervisor.spawn("devnet", PanicCounter::default(), move || {
@@ -146,22 +146,22 @@ impl Devnet {
     }
 }
 
-async fn open_doors(ground: &Arc<Ground>, supervisor: &mut Supervisor) -> io::Result<Vec<Vec<Seat>>> {
+fn open_doors(ground: &Arc<Ground>, supervisor: &mut Supervisor) -> io::Result<Vec<Vec<Seat>>> {
     let sizes: Vec<usize> = ground.read().chains().iter().map(|chain| chain.plan().members.len()).collect();
     let mut networks = Vec::with_capacity(sizes.len());
     for (network, size) in sizes.into_iter().enumerate() {
         let mut seats = Vec::with_capacity(size);
         for node in 0..size {
-            seats.push(open_door(Arc::clone(ground), network, node, supervisor).await?);
+            seats.push(open_door(Arc::clone(ground), network, node, supervisor)?);
         }
         networks.push(seats);
     }
     Ok(networks)
 }
 
-async fn open_door(ground: Arc<Ground>, network: usize, node: usize, supervisor: &mut Supervisor) -> io::Result<Seat> {
+fn open_door(ground: Arc<Ground>, network: usize, node: usize, supervisor: &mut Supervisor) -> io::Result<Seat> {
     let process = watch::Sender::new(Process::Running);
-    let door = Arc::new(Door::open(ground, network, node, process.subscribe()).await?);
+    let door = Arc::new(Door::open(ground, network, node, process.subscribe())?);
     let address = door.address();
     let shutdown = supervisor.shutdown();
     supervisor

@@ -20,7 +20,7 @@ pub fn draw(seed: u64, purpose: Purpose, n: u64) -> u64 {
     mix(mix(seed ^ mix(purpose as u64)) ^ n)
 }
 
-/// One step of SplitMix64 (Steele, Lea and Flood, 2014).
+/// One step of `SplitMix64` (Steele, Lea and Flood, 2014).
 fn mix(value: u64) -> u64 {
     let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

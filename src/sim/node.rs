@@ -49,7 +49,7 @@ pub(super) struct Door {
 
 impl Door {
     /// Binds a free port of the loopback.
-    pub(super) async fn open(
+    pub(super) fn open(
         ground: Arc<Ground>,
         network: usize,
         node: usize,
@@ -64,9 +64,12 @@ impl Door {
         self.address
     }
 
+    fn take_first(&self) -> Option<TcpListener> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     async fn listener(&self) -> TcpListener {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(listener) = first {
+        if let Some(listener) = self.take_first() {
             return listener;
         }
         loop {
@@ -90,6 +93,10 @@ pub(super) async fn keep(door: Arc<Door>, mut shutdown: Shutdown) {
     let mut process = door.process.clone();
     let open_and_close = async {
         loop {
+            if *process.borrow() == Process::Stopped {
+                // A node stopped before it ever served refuses too.
+                drop(door.take_first());
+            }
             if process.wait_for(|process| *process != Process::Stopped).await.is_err() {
                 return;
             }
@@ -155,7 +162,7 @@ impl Door {
     async fn thawed(&self) {
         let mut process = self.process.clone();
         if process.wait_for(|process| *process != Process::Frozen).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -22,7 +22,9 @@ impl World {
     #[must_use]
     pub fn open(plans: Vec<Plan>, script: Script, history: Duration) -> Self {
         let mut chains: Vec<Chain> = plans.into_iter().map(Chain::new).collect();
-        chains.iter_mut().for_each(|chain| chain.advance(history));
+        for chain in &mut chains {
+            chain.advance(history);
+        }
         Self { chains, script, opened: history }
     }
 
@@ -46,7 +48,9 @@ impl World {
             happened.push(step);
         }
         let now = self.opened.saturating_add(now);
-        self.chains.iter_mut().for_each(|chain| chain.advance(now));
+        for chain in &mut self.chains {
+            chain.advance(now);
+        }
         happened
     }
 

@@ -25,9 +25,9 @@ fn plan() -> Plan {
     }
 }
 
-async fn devnet() -> Devnet {
+fn devnet() -> Devnet {
     let world = World::open(vec![plan()], Script::default(), Duration::from_secs(100));
-    Devnet::start(world, Pace::REAL).await.unwrap()
+    Devnet::start(world, Pace::REAL).unwrap()
 }
 
 /// One HTTP exchange on a connection of its own: status line and headers, and body.
@@ -71,7 +71,7 @@ async fn eventually<F: Future<Output = bool>>(mut question: impl FnMut() -> F) {
 
 #[tokio::test]
 async fn a_node_answers_single_calls_in_the_shapes_of_real_clients() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let url = &devnet.urls()[0][0];
     assert_eq!(result(url, "eth_chainId", json!([])).await, "0x7a69");
     assert_eq!(result(url, "net_version", json!([])).await, "31337");
@@ -100,7 +100,7 @@ fn number(value: &Value) -> u64 {
 
 #[tokio::test]
 async fn a_batch_answers_in_place_and_an_error_spoils_only_its_own_call() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let url = &devnet.urls()[0][1];
     let batch = json!([
         { "jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": [] },
@@ -122,7 +122,7 @@ async fn a_batch_answers_in_place_and_an_error_spoils_only_its_own_call() {
 
 #[tokio::test]
 async fn a_stopped_node_refuses_connections_and_returns_on_the_same_port() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let urls = devnet.urls();
     let url = urls[0][2].as_str();
     devnet.suffer(0, &Fault::Stop(2));
@@ -138,7 +138,7 @@ async fn a_stopped_node_refuses_connections_and_returns_on_the_same_port() {
 
 #[tokio::test]
 async fn a_stopped_node_cuts_the_connections_it_had() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let address = devnet.urls()[0][0].replace("http://", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
     let body = call("eth_chainId", json!([])).to_string();
@@ -157,7 +157,7 @@ async fn a_stopped_node_cuts_the_connections_it_had() {
 
 #[tokio::test]
 async fn a_frozen_node_accepts_and_answers_only_after_the_thaw() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let url = devnet.urls()[0][3].clone();
     devnet.suffer(0, &Fault::Freeze(3));
     let body = call("eth_chainId", json!([])).to_string();
@@ -171,7 +171,7 @@ async fn a_frozen_node_accepts_and_answers_only_after_the_thaw() {
 
 #[tokio::test]
 async fn each_bad_manner_looks_as_it_does_in_the_wild() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let url = &devnet.urls()[0][0];
     let batch = json!([call("eth_chainId", json!([]))]).to_string();
     for (manner, status, part) in [
@@ -195,7 +195,7 @@ async fn each_bad_manner_looks_as_it_does_in_the_wild() {
 
 #[tokio::test]
 async fn a_skewed_clock_shows_in_the_date_of_the_answers() {
-    let devnet = devnet().await;
+    let devnet = devnet();
     let url = &devnet.urls()[0][0];
     devnet.suffer(0, &Fault::ClockSkew(0, 3_600_000));
     let body = call("eth_chainId", json!([])).to_string();
@@ -219,7 +219,7 @@ async fn the_script_runs_at_its_pace_and_is_announced() {
         "v4 stops",
     );
     let world = World::open(vec![plan()], script, Duration::from_secs(100));
-    let mut devnet = Devnet::start(world, Pace::times(100)).await.unwrap();
+    let mut devnet = Devnet::start(world, Pace::times(100)).unwrap();
     let mut voice = devnet.voice().unwrap();
     let mut said = Vec::new();
     while said.len() < 2 {
@@ -237,7 +237,7 @@ async fn the_script_runs_at_its_pace_and_is_announced() {
 async fn the_newest_block_is_young_at_any_pace() {
     for pace in [1, 50] {
         let world = World::open(vec![plan()], Script::default(), Duration::from_secs(1000));
-        let devnet = Devnet::start(world, Pace::times(pace)).await.unwrap();
+        let devnet = Devnet::start(world, Pace::times(pace)).unwrap();
         let latest = result(&devnet.urls()[0][0], "eth_getBlockByNumber", json!(["latest", false])).await;
         let now = haltwatch::clock::Clock.now().wall.millis() / 1000;
         let age = now - i64::try_from(number(&latest["timestamp"])).unwrap();
