@@ -5,5 +5,6 @@ mod scripted_node;
 mod alertmanager;
 mod log;
 mod systemd;
+mod sim;
 mod tidy;
 mod transport;
