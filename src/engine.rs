@@ -26,6 +26,12 @@ impl Engine {
         Self { settings }
     }
 
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// The same engine under new settings: whatever kept its name keeps its memory, what is gone is forgotten and its
     /// alerts resolve.
     #[must_use]

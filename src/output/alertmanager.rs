@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What the notifier needs to know; validated by `config`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Base URLs; each is an Alertmanager of its own, never a balancer. With authentication headers.
     pub peers: Vec<Endpoint>,

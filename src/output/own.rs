@@ -3,6 +3,8 @@
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use crate::model::UnixTime;
+
 /// Metrics of the daemon itself. Cheap to clone; every clone counts into the same numbers.
 #[derive(Debug, Clone)]
 pub struct OwnMetrics {
@@ -125,4 +127,49 @@ fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registr
     let metric = made.expect("the names and labels are constant and valid");
     registry.register(Box::new(metric.clone())).expect("every name is registered once");
     metric
+}
+
+/// A bounded queue between two parts of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// From the pollers to the decision loop.
+    Observations,
+    /// From the decision loop to the notifier.
+    Notifications,
+}
+
+impl Queue {
+    /// The value of the label `queue`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observations => "observations",
+            Self::Notifications => "notifications",
+        }
+    }
+}
+
+impl OwnMetrics {
+    /// Tells how much `queue` can hold.
+    pub fn queue_bound(&self, queue: Queue, capacity: usize) {
+        self.queue_capacity.with_label_values(&[queue.as_str()]).set(gauge_value(capacity));
+        self.queue_holds(queue, 0);
+    }
+
+    /// Tells how much `queue` holds now.
+    pub fn queue_holds(&self, queue: Queue, length: usize) {
+        self.queue_length.with_label_values(&[queue.as_str()]).set(gauge_value(length));
+    }
+
+    /// Tells how the last attempt to load the configuration ended, at wall time `now`.
+    pub fn config_loaded(&self, successful: bool, now: UnixTime) {
+        self.config_last_reload_successful.set(i64::from(successful));
+        if successful {
+            self.config_last_reload_success_timestamp.set(now.seconds());
+        }
+    }
+}
+
+fn gauge_value(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

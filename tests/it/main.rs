@@ -1,10 +1,10 @@
 //! The tests through the door: the crate as its users see it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod scripted_node;
 mod alertmanager;
 mod log;
-mod systemd;
+mod scripted_node;
 mod sim;
+mod systemd;
 mod tidy;
 mod transport;
