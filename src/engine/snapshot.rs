@@ -96,6 +96,13 @@ impl<const N: usize> Histogram<N> {
         self.count += 1;
         self.sum += seconds;
     }
+
+    /// Counts the same duration `times` times.
+    pub fn observe_times(&mut self, bounds: &[f64; N], duration: Duration, times: u64) {
+        for _ in 0..times {
+            self.observe(bounds, duration);
+        }
+    }
 }
 
 /// What a network is doing.
