@@ -17,6 +17,7 @@ mod secret;
 mod section;
 mod source;
 mod suggest;
+mod unique;
 mod web;
 
 pub use self::{

@@ -1,6 +1,6 @@
 //! `[alertmanager]`: whom alerts are pushed to.
 
-use std::{collections::HashMap, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     credentials,
@@ -8,6 +8,7 @@ use super::{
     labels::labels,
     limits::TIMEOUTS,
     section::{Item, Section},
+    unique::Unique,
     web::Web,
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// How often an alert may be told again.
-const RESENDS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+const RESENDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// Alertmanagers to push to.
 const MAX_PEERS: usize = 16;
@@ -37,15 +38,10 @@ pub(super) fn read(root: &mut Section<'_>, web: &Web) -> Option<Settings> {
 }
 
 fn peers(item: &Item<'_>) -> Option<Vec<Endpoint>> {
-    let peers = list(url("http, https"))(item)?;
-    if peers.is_empty() || MAX_PEERS < peers.len() {
-        return item.wrong("`urls` needs 1 to 16 URLs".to_owned(), "write urls = [\"http://alertmanager:9093\"]");
-    }
-    let mut seen = HashMap::new();
+    let peers = list(url("http, https"), 1..=MAX_PEERS)(item)?;
+    let mut unique = Unique::new("this Alertmanager", "remove one of them");
     for (peer, item) in &peers {
-        if let Some(line) = seen.insert(peer.url(), item.line()) {
-            item.note(format!("the same Alertmanager as on line {line}"), "remove one of them");
-        }
+        unique.check(item, peer.url());
     }
     Some(peers.into_iter().map(|(peer, _)| peer).collect())
 }

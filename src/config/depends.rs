@@ -43,7 +43,7 @@ fn edges_of<'w, 'a>(wish: &'w Wish<'a>, wishes: &[Wish<'_>], positions: &HashMap
 }
 
 fn note_unknown(name: &str, item: &Item<'_>, wishes: &[Wish<'_>]) {
-    if item.page.is_broken() {
+    if item.page.is_broken() || item.page.is_full() {
         return;
     }
     let known = wishes.iter().filter(|wish| wish.shown().is_some()).map(|wish| &*wish.name);
@@ -58,7 +58,9 @@ fn note_circles(wishes: &[Wish<'_>], edges: &[Vec<Edge<'_, '_>>]) {
     let mut waiting: Vec<usize> = edges.iter().map(Vec::len).collect();
     let mut dependents = vec![Vec::new(); edges.len()];
     for (from, edges) in edges.iter().enumerate() {
-        edges.iter().for_each(|(to, _)| dependents[*to].push(from));
+        for (to, _) in edges {
+            dependents[*to].push(from);
+        }
     }
     let mut free: Vec<usize> = (0..edges.len()).filter(|position| waiting[*position] == 0).collect();
     while let Some(position) = free.pop() {

@@ -114,8 +114,19 @@ pub(super) fn name(item: &Item<'_>) -> Option<Arc<str>> {
 pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoint> {
     move |item| {
         let text = item.text("a URL", "write it in quotes")?;
-        Endpoint::parse(&text, schemes).map_err(|error| item.note(format!("`{}`: {error}", item.key), "")).ok()
+        let endpoint = Endpoint::parse(&text, schemes)
+            .map_err(|error| item.note(format!("`{}`: {error}", item.key), "write scheme://host:port/path"))
+            .ok()?;
+        if !has_usable_port(endpoint.authority()) {
+            return item.wrong(format!("`{}`: the port is out of range", item.key), "ports are 1 to 65535");
+        }
+        Some(endpoint)
     }
+}
+
+fn has_usable_port(authority: &str) -> bool {
+    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    after_host.rsplit_once(':').is_none_or(|(_, port)| port.parse().is_ok_and(|port: u16| port != 0))
 }
 
 /// A chain id: decimal, or hexadecimal after `0x`, or any other text that nodes of the family report.
@@ -163,14 +174,21 @@ pub(super) fn parsed<T: FromStr>(what: &'static str, help: &'static str) -> impl
     }
 }
 
-/// An array without duplicates, every element of one kind. What is wrong with any element is noted.
-pub(super) fn list<'a, T>(kind: impl Fn(&Item<'a>) -> Option<T>) -> impl Fn(&Item<'a>) -> Option<Vec<(T, Item<'a>)>> {
+/// An array with as many elements as `lengths` allows, each of one kind, with its place. What is wrong with an element is
+/// noted, and the element left out.
+pub(super) fn list<'a, T>(
+    kind: impl Fn(&Item<'a>) -> Option<T>,
+    lengths: RangeInclusive<usize>,
+) -> impl Fn(&Item<'a>) -> Option<Vec<(T, Item<'a>)>> {
     move |item| {
         let Some(elements) = item.elements() else {
             return item.is_not("an array", "write it as [\"…\", \"…\"]");
         };
-        let values: Vec<_> = elements.into_iter().map(|item| Some((kind(&item)?, item))).collect();
-        values.into_iter().collect()
+        if !lengths.contains(&elements.len()) {
+            let help = format!("{} to {} are allowed", lengths.start(), lengths.end());
+            return item.wrong(format!("`{}` has {} elements", item.key, elements.len()), &help);
+        }
+        Some(elements.into_iter().filter_map(|item| Some((kind(&item)?, item))).collect())
     }
 }
 

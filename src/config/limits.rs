@@ -24,8 +24,11 @@ const BODIES: RangeInclusive<usize> = 1024..=1024 * 1024 * 1024;
 /// How many of something.
 const COUNTS: RangeInclusive<u32> = 1..=1_000_000;
 
-/// How many requests a second; the least is one an hour.
-const RATES: RangeInclusive<f64> = 1.0 / 3600.0..=100_000.0;
+/// How many peers.
+const PEERS: RangeInclusive<u64> = 0..=1_000_000;
+
+/// How many requests a second.
+const RATES: RangeInclusive<f64> = 0.001..=100_000.0;
 
 /// What a network and a node inherit.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +93,7 @@ impl NodeKeys {
         section.set("offline_attempts", count(COUNTS), &mut limits.offline_attempts);
         section.set("lag_seconds", duration(PERIODS), &mut limits.lag_seconds);
         section.set("lag_block_times", count(COUNTS), &mut limits.lag_block_times);
-        section.set("min_peers", peers, &mut limits.min_peers);
+        section.set("min_peers", unless_zero(count(PEERS)), &mut limits.min_peers);
         section.set("slow_latency", duration(PERIODS), &mut limits.slow_latency);
         section.set("slow_factor", count(COUNTS), &mut limits.slow_factor);
         section.set("error_ratio", number(0.0..=1.0), &mut limits.error_ratio);
@@ -106,7 +109,7 @@ fn given<'a, T>(kind: impl Fn(&Item<'a>) -> Option<T>) -> impl Fn(&Item<'a>) -> 
     move |item| kind(item).map(Some)
 }
 
-/// A number of peers; 0 = not judged.
-fn peers(item: &Item<'_>) -> Option<Option<u64>> {
-    count(0..=1_000_000)(item).map(|peers| (0 < peers).then_some(peers))
+/// A kind whose zero means "not at all".
+fn unless_zero<'a>(kind: impl Fn(&Item<'a>) -> Option<u64>) -> impl Fn(&Item<'a>) -> Option<Option<u64>> {
+    move |item| kind(item).map(|number| (0 < number).then_some(number))
 }

@@ -1,11 +1,12 @@
 //! `[monitor]`: who we are and how we know that it is not us who is cut off.
 
-use std::{collections::HashMap, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use super::{
     kind::{duration, list, name, parsed},
     limits::{INTERVALS, PERIODS, TIMEOUTS},
     section::{Item, Section},
+    unique::Unique,
 };
 use crate::{
     chain::{self, CanaryTarget},
@@ -27,23 +28,19 @@ pub(super) fn read(mut section: Section<'_>, engine: &mut Settings, chain: &mut 
     section.set("isolated_after", duration(PERIODS), &mut engine.isolated_after);
     section.finish();
     let addresses = canaries.as_ref().and_then(read_canaries).unwrap_or_default();
-    for (canary, Address { host, port }) in (0..).map(CanaryIndex).zip(addresses) {
-        let shown = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        engine.canaries.push(CanarySettings { name: Arc::from(shown), interval });
+    for (canary, address) in (0..).map(CanaryIndex).zip(addresses) {
+        engine.canaries.push(CanarySettings { name: Arc::from(address.shown()), interval });
+        let Address { host, port } = address;
         chain.canaries.push(CanaryTarget { canary, host: Arc::from(host), port, interval, timeout });
     }
 }
 
 fn read_canaries(item: &Item<'_>) -> Option<Vec<Address>> {
-    let canaries = list(parsed::<Address>("an address", "write \"host:port\""))(item)?;
-    let mut seen = HashMap::new();
-    for (Address { host, port }, item) in &canaries {
-        if let Some(line) = seen.insert((host, port), item.line()) {
-            item.harmless().note(format!("the same canary as on line {line}"), "remove one of them");
-        }
-    }
-    if MAX_CANARIES < canaries.len() {
-        return item.wrong(format!("{} canaries are too many", canaries.len()), "at most 64");
+    let address = parsed::<Address>("an address", "write \"host:port\"");
+    let canaries = list(address, 0..=MAX_CANARIES)(item)?;
+    let mut unique = Unique::new("this canary", "remove one of them");
+    for (address, item) in &canaries {
+        unique.check(&item.harmless(), &address.shown());
     }
     Some(canaries.into_iter().map(|(address, _)| address).collect())
 }
@@ -52,6 +49,13 @@ fn read_canaries(item: &Item<'_>) -> Option<Vec<Address>> {
 struct Address {
     host: String,
     port: u16,
+}
+
+impl Address {
+    fn shown(&self) -> String {
+        let Self { host, port } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
 }
 
 impl FromStr for Address {

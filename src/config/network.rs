@@ -1,6 +1,6 @@
 //! `[[network]]` and `[[network.node]]`: what is watched.
 
-use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{
     credentials,
@@ -9,6 +9,7 @@ use super::{
     labels::labels,
     limits::{Defaults, NodeKeys},
     section::{Item, Section},
+    unique::Unique,
 };
 use crate::{
     chain::{self, Family, NodeTarget},
@@ -21,6 +22,9 @@ const MAX_NETWORKS: usize = 10_000;
 
 /// Nodes of one monitor.
 const MAX_NODES: usize = 100_000;
+
+/// Networks that one network depends on.
+const MAX_DEPENDENCIES: usize = 64;
 
 /// Largest weight of a node: all of them together still fit 64 bits.
 const MAX_WEIGHT: u64 = 1_000_000_000;
@@ -46,7 +50,7 @@ pub(super) fn read_all(
     if let Some(first) = sections.get(MAX_NETWORKS) {
         return first.lacks(format!("{} networks are too many", sections.len()), "at most 10,000 for one haltwatch");
     }
-    let mut names = Unique::new("this name of a network", "names of networks are unique");
+    let mut names = Unique::new("this name", "names of networks are unique");
     let wishes: Vec<_> =
         sections.into_iter().map(|section| read_network(section, defaults, &mut names, engine, chain)).collect();
     for (network, depends_on) in engine.networks.iter_mut().zip(depends::resolve(&wishes)) {
@@ -63,8 +67,7 @@ fn read_network<'a>(
     chain: &mut chain::Settings,
 ) -> Wish<'a> {
     let name_item = section.required_item("name");
-    let name = name_item.as_ref().and_then(name).unwrap_or_default();
-    names.check(name_item.as_ref(), &name);
+    let name = name_item.as_ref().and_then(|item| unique_name(item, names)).unwrap_or_default();
     let family = section.required("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
     let mut network = NetworkSettings {
         name: Arc::clone(&name),
@@ -80,7 +83,11 @@ fn read_network<'a>(
     };
     section.set("cadence", word("cadence", CADENCES, Cadence::as_str), &mut network.cadence);
     section.set("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str), &mut network.tolerance);
-    let wish = Wish { name, item: name_item, on: section.optional("depends_on", list(kind::name)).unwrap_or_default() };
+    let wish = Wish {
+        name,
+        item: name_item,
+        on: section.optional("depends_on", list(kind::name, 0..=MAX_DEPENDENCIES)).unwrap_or_default(),
+    };
     let defaults = defaults.overlaid(&mut section);
     network.limits = defaults.network;
     let index = NetworkIndex(position(engine.networks.len()));
@@ -109,7 +116,7 @@ struct Parent<'p> {
 
 impl<'p> Parent<'p> {
     fn new(index: NetworkIndex, family: Family, network: &'p NetworkSettings, keys: &'p NodeKeys) -> Self {
-        let names = Unique::new("this name of a node", "names of nodes are unique within their network");
+        let names = Unique::new("this name", "names of nodes are unique within their network");
         let urls = Unique::new("this URL", "the same node twice would have two votes");
         Self { index, family, network, keys, names, urls }
     }
@@ -121,9 +128,7 @@ impl<'p> Parent<'p> {
         }
         let node = self.read_settings(&mut section);
         let node_keys = self.keys.overlaid(&mut section);
-        let url_item = section.required_item("url");
-        let rpc = url_item.as_ref().and_then(url("http, https"));
-        self.urls.check(url_item.as_ref(), rpc.as_ref().map_or("", Endpoint::url));
+        let rpc = section.required("url", |item| self.unique_url(item));
         let ws = section.optional("ws", url("ws, wss"));
         let headers = credentials::read(&mut section, "network.node.basic_auth");
         section.finish();
@@ -144,11 +149,15 @@ impl<'p> Parent<'p> {
         engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });
     }
 
+    fn unique_url(&mut self, item: &Item<'_>) -> Option<Endpoint> {
+        let endpoint = url("http, https")(item)?;
+        self.urls.check(item, endpoint.url());
+        Some(endpoint)
+    }
+
     /// What the engine is told about a node, with the inherited timing and limits.
     fn read_settings(&mut self, section: &mut Section<'_>) -> NodeSettings {
-        let name_item = section.required_item("name");
-        let name = name_item.as_ref().and_then(name).unwrap_or_default();
-        self.names.check(name_item.as_ref(), &name);
+        let name = section.required("name", |item| unique_name(item, &mut self.names)).unwrap_or_default();
         let role = section.optional("role", word("role", &Role::ALL, Role::as_str)).unwrap_or(Role::Rpc);
         let inherited = &self.network.labels;
         NodeSettings {
@@ -165,27 +174,10 @@ impl<'p> Parent<'p> {
     }
 }
 
-/// Values that must not repeat, with offset and line of the first of each.
-struct Unique {
-    what: &'static str,
-    help: &'static str,
-    seen: HashMap<String, (usize, usize)>,
-}
-
-impl Unique {
-    fn new(what: &'static str, help: &'static str) -> Self {
-        Self { what, help, seen: HashMap::new() }
-    }
-
-    /// Notes a value that was there before; an empty one has been noted already.
-    fn check(&mut self, item: Option<&Item<'_>>, value: &str) {
-        let Some(item) = item.filter(|_| !value.is_empty()) else { return };
-        let here = (item.value.span().start, item.line());
-        let first = *self.seen.entry(value.to_owned()).or_insert(here);
-        if first != here {
-            item.note(format!("{} is taken on line {}", self.what, first.1), self.help);
-        }
-    }
+fn unique_name(item: &Item<'_>, names: &mut Unique) -> Option<Arc<str>> {
+    let name = name(item)?;
+    names.check(&item.harmless(), &name);
+    Some(name)
 }
 
 /// A count as a position; both are bounded far below the end of its range.

@@ -46,6 +46,11 @@ impl<'a> Page<'a> {
         !self.broken_lines.is_empty()
     }
 
+    /// Whether so many problems are noted that more would not be told.
+    pub(super) fn is_full(&self) -> bool {
+        MAX_PROBLEMS <= self.problems.borrow().len()
+    }
+
     /// The text at `span`.
     pub(super) fn raw(&self, span: &Range<usize>) -> &'a str {
         self.text.get(span.clone()).unwrap_or_default()

@@ -66,7 +66,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value of `key`, which must be there.
-    pub(super) fn required<T>(&mut self, key: &'static str, kind: impl Fn(&Item<'a>) -> Option<T>) -> Option<T> {
+    pub(super) fn required<T>(&mut self, key: &'static str, kind: impl FnOnce(&Item<'a>) -> Option<T>) -> Option<T> {
         kind(&self.required_item(key)?)
     }
 
@@ -74,7 +74,7 @@ impl<'a> Section<'a> {
     pub(super) fn required_item(&mut self, key: &'static str) -> Option<Item<'a>> {
         let item = self.item(key);
         if item.is_none() {
-            self.lacks(format!("`{key}` is missing"), "");
+            self.lacks(format!("`{key}` is missing in {}", self.path), "");
         }
         item
     }
@@ -229,7 +229,7 @@ impl<'a> Item<'a> {
     pub(super) fn shown(&self) -> Option<&'a str> {
         let raw = self.page.raw(&self.value.span());
         let scalar = !matches!(self.value.get_ref(), DeValue::Array(_) | DeValue::Table(_));
-        let plain = !["${", "://", "@", "\n"].iter().any(|mark| raw.contains(mark));
+        let plain = !["${", "://", "@"].iter().any(|mark| raw.contains(mark)) && !raw.chars().any(char::is_control);
         (self.harmless && scalar && plain && raw.chars().count() <= MAX_QUOTED).then_some(raw)
     }
 

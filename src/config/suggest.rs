@@ -8,9 +8,10 @@ pub(super) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) 
     if MAX_LENGTH < word.len() {
         return None;
     }
-    let (distance, best) =
-        known.into_iter().map(|known| (distance(word, known), known)).min_by_key(|(distance, _)| *distance)?;
-    (distance <= (best.chars().count() / 3).max(1)).then_some(best)
+    let slips = |known: &str| (known.len() / 3).max(1).min(known.len().saturating_sub(1));
+    let alike = known.into_iter().filter(|known| known.len().abs_diff(word.len()) <= slips(known));
+    let near = alike.map(|known| (distance(word, known), known)).filter(|(distance, known)| *distance <= slips(known));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour to turn `a` into `b`.

@@ -1,13 +1,11 @@
 //! `[web]`: where metrics, API and page are served.
 
-use std::{
-    collections::HashMap,
-    net::{Ipv4Addr, SocketAddr},
-};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
     kind::{count, flag, list, parsed, url},
     section::{Item, Section},
+    unique::Unique,
 };
 use crate::output::http;
 
@@ -32,21 +30,17 @@ pub(super) fn read(mut section: Section<'_>, monitor: &str) -> Web {
     section.set("max_connections", count(1..=65_536), &mut max_connections);
     let external_url = section.optional("external_url", external);
     section.finish();
-    let external_url = external_url.unwrap_or_else(|| format!("http://{monitor}:{}", listen[0].port()));
+    let external_url =
+        external_url.unwrap_or_else(|| format!("http://{monitor}:{}", listen.first().map_or(PORT, SocketAddr::port)));
     Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
 }
 
 fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
     let help = "write an address and a port, like \"127.0.0.1:10019\" or \"[::]:10019\"";
-    let addresses = list(parsed::<SocketAddr>("a socket address", help))(item)?;
-    if addresses.is_empty() || MAX_LISTEN < addresses.len() {
-        return item.wrong("`listen` needs 1 to 64 addresses".to_owned(), help);
-    }
-    let mut seen = HashMap::new();
+    let addresses = list(parsed::<SocketAddr>("a socket address", help), 1..=MAX_LISTEN)(item)?;
+    let mut unique = Unique::new("this address", "remove one of them");
     for (address, item) in addresses.iter().filter(|(address, _)| address.port() != 0) {
-        if let Some(line) = seen.insert(address, item.line()) {
-            item.harmless().note(format!("the same address as on line {line}"), "remove one of them");
-        }
+        unique.check(&item.harmless(), &address.to_string());
     }
     Some(addresses.into_iter().map(|(address, _)| address).collect())
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, path::PathBuf};
 
+use expect_test::{Expect, expect};
+
 use haltwatch::config::{self, Config, Source};
 
 fn load(text: &str) -> Result<Config, String> {
@@ -25,4 +27,770 @@ fn every_default_the_example_states_is_the_true_one() {
         example.lines().filter(|line| !line.ends_with("# default")).map(|l| format!("{l}\n")).collect();
     assert!(without.len() < example.len());
     assert_eq!(format!("{:#?}", load(&without).unwrap()), format!("{:#?}", load(&example).unwrap()));
+}
+#[test]
+fn the_example_names_every_key_there_is() {
+    let example = example();
+    let written: Vec<&str> = example
+        .lines()
+        .flat_map(|line| [line, line.trim_start_matches('#')])
+        .chain(example.split(['{', ',']))
+        .filter_map(|piece| piece.split_once('=').map(|(key, _)| key.trim()))
+        .collect();
+    for (section, key) in config::keys() {
+        let header = [format!("[{key}]"), format!("[[{key}]]"), format!("[[{section}.{key}]]")];
+        let there = written.contains(&key) || header.iter().any(|header| example.contains(header.as_str()));
+        assert!(there, "{key} of [{section}] is not in config.toml.example");
+    }
+}
+
+/// What stands commented out in the example works too, once its secrets are there.
+#[test]
+fn the_commented_keys_of_the_example_are_right() {
+    let secrets = "/haltwatch-secret:/etc/haltwatch/alertmanager-token:${CREDENTIALS_DIRECTORY}/rpc-token";
+    let text: String = example()
+        .lines()
+        .filter(|line| !line.contains("basic_auth ="))
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let text = secrets.split(':').fold(text, |text, path| text.replace(&format!("${{file:{path}}}"), "secret"));
+    assert!(text.contains("\nbearer_token = \"secret\""));
+    load(&text).unwrap();
+}
+
+/// A network that is right, to stand behind something that is not.
+const RIGHT: &str =
+    "\n[[network]]\nname = \"n\"\nfamily = \"evm\"\n[[network.node]]\nname = \"a\"\nurl = \"http://127.0.0.1:8545\"\n";
+
+/// Checks what is said about `wrong`, which stands before a right network.
+#[track_caller]
+fn refused(wrong: &str, expect: &Expect) {
+    expect.assert_eq(&load(&format!("{wrong}{RIGHT}")).unwrap_err());
+}
+
+/// Checks what is said about keys of the network `n`, whose header is on line 1 and whose node is right.
+#[track_caller]
+fn network_refused(keys: &str, expect: &Expect) {
+    let text =
+        format!("[[network]]\nname = \"n\"\nfamily = \"evm\"\n{keys}\nnode = [{{ name = \"a\", url = \"http://a\" }}]");
+    expect.assert_eq(&load(&text).unwrap_err());
+}
+
+/// Checks what is said about keys of the node `a`, which begin on line 8.
+#[track_caller]
+fn node_refused(keys: &str, expect: &Expect) {
+    expect.assert_eq(&load(&format!("{RIGHT}{keys}\n")).unwrap_err());
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_known_one() {
+    refused(
+        r#"[monitor]
+naem = "x""#,
+        &expect![[r#"
+            <text>:2:1: error: unknown key `naem`
+            2 | naem = "<redacted>"
+              | ^^^^
+              = help: did you mean `name`?"#]],
+    );
+    refused(
+        r#"[netwrk]
+name = "x""#,
+        &expect![[r#"
+            <text>:1:2: error: unknown key `netwrk`
+            1 | netwrk
+              | ^^^^^^
+              = help: did you mean `network`?"#]],
+    );
+    refused(
+        r#"[[networks]]
+name = "x""#,
+        &expect![[r#"
+            <text>:1:3: error: unknown key `networks`
+            1 | networks
+              | ^^^^^^^^
+              = help: did you mean `network`?"#]],
+    );
+    refused(
+        r#"[web]
+enable-lifecycle = true"#,
+        &expect![[r#"
+            <text>:2:1: error: unknown key `enable-lifecycle`
+            2 | enable-lifecycle = "<redacted>"
+              | ^^^^^^^^^^^^^^^^
+              = help: did you mean `enable_lifecycle`?"#]],
+    );
+    refused(r#"zzz = 1"#, &expect![[r#"
+        <text>:1:1: error: unknown key `zzz`
+        1 | zzz = "<redacted>"
+          | ^^^
+          = help: known here: monitor, web, alertmanager, defaults, network"#]]);
+    refused(
+        r#"[defaults]
+abcdefgh = 1"#,
+        &expect![[r#"
+            <text>:2:1: error: unknown key `abcdefgh`
+            2 | abcdefgh = "<redacted>"
+              | ^^^^^^^^
+              = help: known here: interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, missing_blocks, halt_floor, nodes_offline, unreachable_after, recovery_blocks"#]],
+    );
+}
+
+#[test]
+fn values_of_the_wrong_type_are_refused() {
+    refused(
+        r#"[monitor]
+name = 5"#,
+        &expect![[r#"
+            <text>:2:8: error: `name` must be a string, not an integer
+            2 | name = 5
+              |        ^
+              = help: write it in quotes"#]],
+    );
+    refused(
+        r#"[monitor]
+canaries = "192.0.2.1:53""#,
+        &expect![[r#"
+            <text>:2:12: error: `canaries` must be an array, not a string
+            2 | canaries = "<redacted>"
+              |            ^^^^^^^^^^^^
+              = help: write it as ["…", "…"]"#]],
+    );
+    refused(
+        r#"[web]
+enable_lifecycle = "yes""#,
+        &expect![[r#"
+            <text>:2:20: error: `enable_lifecycle` must be true or false, not a string
+            2 | enable_lifecycle = "yes"
+              |                    ^^^^^
+              = help: write it without quotes"#]],
+    );
+    refused(
+        r#"[web]
+max_connections = 1.5"#,
+        &expect![[r#"
+            <text>:2:19: error: `max_connections` must be a whole number, not a float
+            2 | max_connections = 1.5
+              |                   ^^^
+              = help: write it without quotes"#]],
+    );
+    refused(r#"web = 1"#, &expect![[r#"
+        <text>:1:7: error: `web` must be a table, not an integer
+        1 | web = "<redacted>"
+          |       ^^^^^^^^^^^^
+          = help: write [web]"#]]);
+    refused(
+        r#"[defaults]
+error_ratio = "1%""#,
+        &expect![[r#"
+            <text>:2:15: error: `error_ratio` must be a number, not a string
+            2 | error_ratio = "1%"
+              |               ^^^^
+              = help: write it without quotes"#]],
+    );
+    refused(
+        r#"[[monitor]]
+name = "x""#,
+        &expect![[r#"
+            <text>:1:1: error: `monitor` must be a table, not an array
+            1 | monitor = "<redacted>"
+              |           ^^^^^^^^^^^^
+              = help: write [monitor]"#]],
+    );
+    refused(r#"defaults = [1]"#, &expect![[r#"
+        <text>:1:12: error: `defaults` must be a table, not an array
+        1 | defaults = "<redacted>"
+          |            ^^^^^^^^^^^^
+          = help: write [defaults]"#]]);
+}
+
+#[test]
+fn durations_need_a_unit_and_a_sane_length() {
+    refused(
+        r#"[defaults]
+interval = 5"#,
+        &expect![[r#"
+            <text>:2:12: error: `interval` must be a duration, not an integer
+            2 | interval = 5
+              |            ^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+    );
+    refused(
+        r#"[defaults]
+interval = "5""#,
+        &expect![[r#"
+            <text>:2:12: error: "5" is not a duration
+            2 | interval = "5"
+              |            ^^^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+    );
+    refused(
+        r#"[defaults]
+interval = "5x""#,
+        &expect![[r#"
+            <text>:2:12: error: "5x" is not a duration
+            2 | interval = "5x"
+              |            ^^^^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+    );
+    refused(
+        r#"[defaults]
+interval = "99ms""#,
+        &expect![[r#"
+            <text>:2:12: error: "99ms" is out of range
+            2 | interval = "99ms"
+              |            ^^^^^^
+              = help: `interval` is 100ms to 1h"#]],
+    );
+    refused(
+        r#"[defaults]
+interval = "2h""#,
+        &expect![[r#"
+            <text>:2:12: error: "2h" is out of range
+            2 | interval = "2h"
+              |            ^^^^
+              = help: `interval` is 100ms to 1h"#]],
+    );
+    refused(
+        r#"[defaults]
+timeout = "0s""#,
+        &expect![[r#"
+            <text>:2:11: error: "0s" is out of range
+            2 | timeout = "0s"
+              |           ^^^^
+              = help: `timeout` is 1ms to 1m"#]],
+    );
+    refused(
+        r#"[defaults]
+timeout = "61s""#,
+        &expect![[r#"
+            <text>:2:11: error: "61s" is out of range
+            2 | timeout = "61s"
+              |           ^^^^^
+              = help: `timeout` is 1ms to 1m"#]],
+    );
+    refused(
+        r#"[defaults]
+halt_floor = "0s""#,
+        &expect![[r#"
+            <text>:2:14: error: "0s" is out of range
+            2 | halt_floor = "0s"
+              |              ^^^^
+              = help: `halt_floor` is 1ms to 30days"#]],
+    );
+    refused(
+        r#"[defaults]
+halt_floor = "-5s""#,
+        &expect![[r#"
+            <text>:2:14: error: "-5s" is not a duration
+            2 | halt_floor = "-5s"
+              |              ^^^^^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+    );
+    refused(
+        r#"[defaults]
+sustained = "99999999999999999999y""#,
+        &expect![[r#"
+            <text>:2:13: error: "99999999999999999999y" is not a duration
+            2 | sustained = "99999999999999999999y"
+              |             ^^^^^^^^^^^^^^^^^^^^^^^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+    );
+}
+
+#[test]
+fn numbers_out_of_range_are_refused() {
+    refused(
+        r#"[defaults]
+error_ratio = 1.01"#,
+        &expect![[r#"
+            <text>:2:15: error: 1.01 is out of range
+            2 | error_ratio = 1.01
+              |               ^^^^
+              = help: `error_ratio` is 0 to 1"#]],
+    );
+    refused(
+        r#"[defaults]
+error_ratio = nan"#,
+        &expect![[r#"
+            <text>:2:15: error: nan is out of range
+            2 | error_ratio = nan
+              |               ^^^
+              = help: `error_ratio` is 0 to 1"#]],
+    );
+    refused(
+        r#"[defaults]
+error_ratio = -0.5"#,
+        &expect![[r#"
+            <text>:2:15: error: -0.5 is out of range
+            2 | error_ratio = -0.5
+              |               ^^^^
+              = help: `error_ratio` is 0 to 1"#]],
+    );
+    refused(
+        r#"[defaults]
+missing_blocks = 0"#,
+        &expect![[r#"
+            <text>:2:18: error: 0 is out of range
+            2 | missing_blocks = 0
+              |                  ^
+              = help: `missing_blocks` is 1 to 1000000"#]],
+    );
+    refused(
+        r#"[defaults]
+min_peers = -1"#,
+        &expect![[r#"
+            <text>:2:13: error: -1 is out of range
+            2 | min_peers = -1
+              |             ^^
+              = help: `min_peers` is 0 to 1000000"#]],
+    );
+    refused(
+        r#"[defaults]
+requests_per_second = 0"#,
+        &expect![[r#"
+            <text>:2:23: error: 0 is out of range
+            2 | requests_per_second = 0
+              |                       ^
+              = help: `requests_per_second` is 0.001 to 100000"#]],
+    );
+    refused(
+        r#"[defaults]
+body_limit = "4MB""#,
+        &expect![[r#"
+            <text>:2:14: error: "4MB" is not a size
+            2 | body_limit = "4MB"
+              |              ^^^^^
+              = help: write bytes, or a size like "64KiB" or "4MiB""#]],
+    );
+    refused(
+        r#"[defaults]
+body_limit = 0"#,
+        &expect![[r#"
+            <text>:2:14: error: 0 is out of range
+            2 | body_limit = 0
+              |              ^
+              = help: `body_limit` is 1KiB to 1024MiB"#]],
+    );
+    refused(
+        r#"[defaults]
+slow_factor = 99999999999999999999"#,
+        &expect![[r#"
+            <text>:2:15: error: 99999999999999999999 is out of range
+            2 | slow_factor = 99999999999999999999
+              |               ^^^^^^^^^^^^^^^^^^^^
+              = help: `slow_factor` is 1 to 1000000"#]],
+    );
+    refused(
+        r#"[web]
+max_connections = 0"#,
+        &expect![[r#"
+            <text>:2:19: error: 0 is out of range
+            2 | max_connections = 0
+              |                   ^
+              = help: `max_connections` is 1 to 65536"#]],
+    );
+}
+
+#[test]
+fn addresses_must_be_usable() {
+    refused(
+        r#"[web]
+listen = ["localhost:10019"]"#,
+        &expect![[r#"
+            <text>:2:11: error: "localhost:10019" is not a socket address
+            2 | listen = [… "localhost:10019" …]
+              |             ^^^^^^^^^^^^^^^^^
+              = help: write an address and a port, like "127.0.0.1:10019" or "[::]:10019""#]],
+    );
+    refused(
+        r#"[web]
+listen = []"#,
+        &expect![[r#"
+            <text>:2:10: error: `listen` has 0 elements
+            2 | listen = "<redacted>"
+              |          ^^^^^^^^^^^^
+              = help: 1 to 64 are allowed"#]],
+    );
+    refused(
+        r#"[web]
+listen = ["[::1]:1", "[::1]:1"]"#,
+        &expect![[r#"
+            <text>:2:22: error: this address is taken on line 2
+            2 | listen = [… "[::1]:1" …]
+              |             ^^^^^^^^^
+              = help: remove one of them"#]],
+    );
+    refused(
+        r#"[monitor]
+canaries = ["192.0.2.1"]"#,
+        &expect![[r#"
+            <text>:2:13: error: "192.0.2.1" is not an address
+            2 | canaries = [… "192.0.2.1" …]
+              |               ^^^^^^^^^^^
+              = help: write "host:port""#]],
+    );
+    refused(
+        r#"[monitor]
+canaries = [
+  "gateway:53",
+  "http://user:S3CR3T@h:1",
+  "gateway:53",
+]"#,
+        &expect![[r#"
+            <text>:4:3: error: the value is not an address
+            4 | canaries = [… "<redacted>" …]
+              |               ^^^^^^^^^^^^
+              = help: write "host:port"
+            <text>:5:3: error: this canary is taken on line 3
+            5 | canaries = [… "gateway:53" …]
+              |               ^^^^^^^^^^^^
+              = help: remove one of them"#]],
+    );
+    refused(
+        r#"[web]
+external_url = "haltwatch""#,
+        &expect![[r#"
+            <text>:2:16: error: `external_url`: not a URL; wanted something like https://host:port/path
+            2 | external_url = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: write scheme://host:port/path"#]],
+    );
+}
+
+#[test]
+fn alertmanagers_must_be_usable() {
+    refused(
+        r#"[alertmanager]
+timeout = "5s""#,
+        &expect![[r#"
+            <text>:1:1: error: `urls` is missing in alertmanager
+            1 | [alertmanager]
+              | ^^^^^^^^^^^^^^"#]],
+    );
+    refused(
+        r#"[alertmanager]
+urls = []"#,
+        &expect![[r#"
+            <text>:2:8: error: `urls` has 0 elements
+            2 | urls = "<redacted>"
+              |        ^^^^^^^^^^^^
+              = help: 1 to 16 are allowed"#]],
+    );
+    refused(
+        r#"[alertmanager]
+urls = ["http://a:9093", "http://a:9093"]"#,
+        &expect![[r#"
+            <text>:2:26: error: this Alertmanager is taken on line 2
+            2 | urls = [… "<redacted>" …]
+              |           ^^^^^^^^^^^^
+              = help: remove one of them"#]],
+    );
+    refused(
+        r#"[alertmanager]
+urls = ["a:9093", "ws://S3CR3T"]"#,
+        &expect![[r#"
+            <text>:2:9: error: `urls`: not a URL; wanted something like https://host:port/path
+            2 | urls = [… "<redacted>" …]
+              |           ^^^^^^^^^^^^
+              = help: write scheme://host:port/path
+            <text>:2:19: error: `urls`: the scheme must be one of http, https
+            2 | urls = [… "<redacted>" …]
+              |           ^^^^^^^^^^^^
+              = help: write scheme://host:port/path"#]],
+    );
+    refused(
+        r#"[alertmanager]
+urls = ["http://a"]
+external_labels = { alertname = "x" }"#,
+        &expect![[r#"
+            <text>:3:21: error: haltwatch gives this label its own meaning
+              = help: choose another name"#]],
+    );
+    refused(
+        r#"[alertmanager]
+urls = ["http://a"]
+resend = "0s""#,
+        &expect![[r#"
+            <text>:3:10: error: "0s" is out of range
+            3 | resend = "0s"
+              |          ^^^^
+              = help: `resend` is 1s to 1h"#]],
+    );
+}
+
+#[test]
+fn networks_must_make_sense() {
+    network_refused(r#"family = "x""#, &expect!["<text>:4:1: error: duplicate key"]);
+    network_refused(r#"chain_id = -1"#, &expect![[r#"
+        <text>:4:12: error: a chain id is not negative and fits 64 bits
+        4 | chain_id = -1
+          |            ^^"#]]);
+    network_refused(r#"chain_id = true"#, &expect![[r#"
+        <text>:4:12: error: `chain_id` must be a string, not a boolean
+        4 | chain_id = true
+          |            ^^^^
+          = help: write it in quotes"#]]);
+    network_refused(r#"genesis = "0x12""#, &expect![[r#"
+        <text>:4:11: error: `genesis` is not a hash
+        4 | genesis = "0x12"
+          |           ^^^^^^
+          = help: write 0x and 64 hexadecimal digits"#]]);
+    network_refused(
+        r#"genesis = "0xgggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg""#,
+        &expect![[r#"
+            <text>:4:11: error: `genesis` is not a hash
+            4 | genesis = "<redacted>"
+              |           ^^^^^^^^^^^^
+              = help: write 0x and 64 hexadecimal digits"#]],
+    );
+    network_refused(r#"cadence = "intervall""#, &expect![[r#"
+        <text>:4:11: error: "intervall" is not a known cadence
+        4 | cadence = "intervall"
+          |           ^^^^^^^^^^^
+          = help: did you mean "interval"?"#]]);
+    network_refused(r#"block_time = "0s""#, &expect![[r#"
+        <text>:4:14: error: "0s" is out of range
+        4 | block_time = "0s"
+          |              ^^^^
+          = help: `block_time` is 1ms to 1day"#]]);
+    network_refused(r#"tolerance = "raft""#, &expect![[r#"
+        <text>:4:13: error: "raft" is not a known tolerance
+        4 | tolerance = "raft"
+          |             ^^^^^^
+          = help: one of bft, majority, all_but_one"#]]);
+    network_refused(r#"labels = { level = "x" }"#, &expect![[r#"
+        <text>:4:12: error: haltwatch gives this label its own meaning
+          = help: choose another name"#]]);
+    network_refused(r#"labels = { "a b" = "x", __c = "x", "9" = "x", ok = "" }"#, &expect![[r#"
+        <text>:4:12: error: not the name of a label
+          = help: letters, digits and _, no digit first
+        <text>:4:25: error: names of labels that start with __ belong to Prometheus
+          = help: choose another name
+        <text>:4:36: error: not the name of a label
+          = help: letters, digits and _, no digit first
+        <text>:4:52: error: not a usable value of a label
+          = help: 1 to 128 bytes without control characters"#]]);
+    network_refused(
+        r#"labels = { l00 = "x", l01 = "x", l02 = "x", l03 = "x", l04 = "x", l05 = "x", l06 = "x", l07 = "x", l08 = "x", l09 = "x", l10 = "x", l11 = "x", l12 = "x", l13 = "x", l14 = "x", l15 = "x", l16 = "x" }"#,
+        &expect![[r#"
+            <text>:4:10: error: 17 labels are too many
+            4 | labels = "<redacted>"
+              |          ^^^^^^^^^^^^
+              = help: at most 16, inherited ones included"#]],
+    );
+    network_refused(r#"labels = ["x"]"#, &expect![[r#"
+        <text>:4:10: error: `labels` must be a table, not an array
+        4 | labels = "<redacted>"
+          |          ^^^^^^^^^^^^
+          = help: write labels = { name = "value" }"#]]);
+    network_refused(r#"depends_on = ["m"]"#, &expect![[r#"
+        <text>:4:15: error: there is no network "m"
+        4 | depends_on = [… "m" …]
+          |                 ^^^
+          = help: the name of another [[network]]"#]]);
+    network_refused(r#"depends_on = ["n"]"#, &expect![[r#"
+        <text>:4:15: error: depends_on runs in a circle: "n" -> "n"
+        4 | depends_on = [… "n" …]
+          |                 ^^^
+          = help: a network cannot explain its own halt"#]]);
+    network_refused(r#"depends_on = "n""#, &expect![[r#"
+        <text>:4:14: error: `depends_on` must be an array, not a string
+        4 | depends_on = "<redacted>"
+          |              ^^^^^^^^^^^^
+          = help: write it as ["…", "…"]"#]]);
+}
+
+#[test]
+fn nodes_must_make_sense() {
+    node_refused(r#"ws = "http://127.0.0.1:8546""#, &expect![[r#"
+        <text>:8:6: error: `ws`: the scheme must be one of ws, wss
+        8 | ws = "<redacted>"
+          |      ^^^^^^^^^^^^
+          = help: write scheme://host:port/path"#]]);
+    node_refused(r#"role = "valdiator""#, &expect![[r#"
+        <text>:8:8: error: "valdiator" is not a known role
+        8 | role = "valdiator"
+          |        ^^^^^^^^^^^
+          = help: did you mean "validator"?"#]]);
+    node_refused(r#"core = "yes""#, &expect![[r#"
+        <text>:8:8: error: `core` must be true or false, not a string
+        8 | core = "yes"
+          |        ^^^^^
+          = help: write it without quotes"#]]);
+    node_refused(r#"weight = 0"#, &expect![[r#"
+        <text>:8:10: error: 0 is out of range
+        8 | weight = 0
+          |          ^
+          = help: `weight` is 1 to 1000000000"#]]);
+    node_refused(r#"weight = 2000000000"#, &expect![[r#"
+        <text>:8:10: error: 2000000000 is out of range
+        8 | weight = 2000000000
+          |          ^^^^^^^^^^
+          = help: `weight` is 1 to 1000000000"#]]);
+    node_refused(r#"labels = { a = 5 }"#, &expect![[r#"
+        <text>:8:16: error: the value must be a string, not an integer
+          = help: write it in quotes"#]]);
+    node_refused(
+        r#"[[network.node]]
+name = "a"
+url = "http://b""#,
+        &expect![[r#"
+            <text>:9:8: error: this name is taken on line 6
+            9 | name = "a"
+              |        ^^^
+              = help: names of nodes are unique within their network"#]],
+    );
+    node_refused(
+        r#"[[network.node]]
+name = "b"
+url = "http://127.0.0.1:8545""#,
+        &expect![[r#"
+            <text>:10:7: error: this URL is taken on line 7
+            10 | url = "<redacted>"
+               |       ^^^^^^^^^^^^
+               = help: the same node twice would have two votes"#]],
+    );
+    node_refused(r#"[[network.node]]"#, &expect![[r#"
+        <text>:8:1: error: `name` is missing in network.node
+        8 | [[network.node]]
+          | ^^^^^^^^^^^^^^^^
+        <text>:8:1: error: `url` is missing in network.node
+        8 | [[network.node]]
+          | ^^^^^^^^^^^^^^^^"#]]);
+    node_refused(
+        r#"[[network.node]]
+name = "b"
+url = "http://b:99999""#,
+        &expect![[r#"
+            <text>:10:7: error: `url`: the port is out of range
+            10 | url = "<redacted>"
+               |       ^^^^^^^^^^^^
+               = help: ports are 1 to 65535"#]],
+    );
+    node_refused(
+        r#"[[network.node]]
+name = " b"
+url = "b""#,
+        &expect![[r#"
+            <text>:9:8: error: `name` is not a usable name
+            9 | name = " b"
+              |        ^^^^
+              = help: 1 to 64 characters, no control characters, no spaces around it
+            <text>:10:7: error: `url`: not a URL; wanted something like https://host:port/path
+            10 | url = "<redacted>"
+               |       ^^^^^^^^^^^^
+               = help: write scheme://host:port/path"#]],
+    );
+    node_refused(r#"missing_blocks = 5"#, &expect![[r#"
+        <text>:8:1: error: unknown key `missing_blocks`
+        8 | missing_blocks = "<redacted>"
+          | ^^^^^^^^^^^^^^
+          = help: known here: name, role, core, weight, labels, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth, basic_auth"#]]);
+}
+
+#[test]
+fn credentials_must_be_usable() {
+    node_refused(r#"bearer_token = "Bearer S3CR3T""#, &expect![[r#"
+        <text>:8:16: error: `bearer_token` is not a token
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: one word, without "Bearer" in front of it"#]]);
+    node_refused(
+        r#"bearer_token = "S3CR3T"
+basic_auth = { username = "S3CR3T", password = "S3CR3T" }"#,
+        &expect![[r#"
+            <text>:9:14: error: Authorization is given twice
+            9 | basic_auth = "<redacted>"
+              |              ^^^^^^^^^^^^
+              = help: give one of bearer_token, basic_auth and a header Authorization"#]],
+    );
+    node_refused(
+        r#"bearer_token = "S3CR3T"
+headers = { authorization = "S3CR3T" }"#,
+        &expect![[r#"
+            <text>:8:16: error: Authorization is given twice
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: give one of bearer_token, basic_auth and a header Authorization"#]],
+    );
+    node_refused(r#"basic_auth = { username = "S3:CR3T", password = "x" }"#, &expect![[r#"
+        <text>:8:27: error: `username` must not hold a colon
+        8 | username = "<redacted>"
+          |            ^^^^^^^^^^^^
+          = help: it would end the name there"#]]);
+    node_refused(r#"basic_auth = { username = "S3CR3T" }"#, &expect!["<text>:8:14: error: `password` is missing in network.node.basic_auth"]);
+    node_refused(r#"basic_auth = { usernam = "S3CR3T", S3CR3T = 1, password = "S3CR3T" }"#, &expect![[r#"
+        <text>:8:14: error: `username` is missing in network.node.basic_auth
+        <text>:8:16: error: unknown key
+          = help: did you mean `username`?
+        <text>:8:36: error: unknown key
+          = help: known here: username, password"#]]);
+    node_refused(r#"basic_auth = "S3CR3T""#, &expect![[r#"
+        <text>:8:14: error: `basic_auth` must be a table, not a string
+        8 | basic_auth = "<redacted>"
+          |              ^^^^^^^^^^^^
+          = help: write basic_auth = { … }"#]]);
+    node_refused(r#"headers = { "S3CR3T: x" = "S3CR3T" }"#, &expect![[r#"
+        <text>:8:13: error: not the name of a header
+          = help: write headers = { Name = "value" }"#]]);
+    node_refused(r#"headers = { Host = "S3CR3T" }"#, &expect![[r#"
+        <text>:8:13: error: haltwatch sets this header itself
+          = help: remove it"#]]);
+    node_refused(r#"headers = { X-Key = "S3CR3T\n" }"#, &expect![[r#"
+        <text>:8:21: error: not a value a header can have
+          = help: printable ASCII on one line"#]]);
+    node_refused(r#"headers = { X-Key = 5 }"#, &expect![[r#"
+        <text>:8:21: error: the value must be a string, not an integer
+          = help: write it in quotes"#]]);
+    node_refused(r#"headers = { X-Key = "a", x-key = "S3CR3T" }"#, &expect![[r#"
+        <text>:8:26: error: this header is given twice
+          = help: the case of letters does not matter"#]]);
+}
+
+#[test]
+fn references_to_secrets_must_lead_somewhere() {
+    node_refused(r#"bearer_token = "${HALTWATCH_TEST_NOT_SET}""#, &expect![[r#"
+        <text>:8:16: error: the environment variable HALTWATCH_TEST_NOT_SET is not set
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: set it where haltwatch starts"#]]);
+    node_refused(r#"bearer_token = "${file:/nonexistent/token}""#, &expect![[r#"
+        <text>:8:16: error: the secret file /nonexistent/token cannot be read: No such file or directory (os error 2)
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: check path and owner"#]]);
+    node_refused(r#"bearer_token = "${file:${HALTWATCH_TEST_NOT_SET}/x}""#, &expect![[r#"
+        <text>:8:16: error: the environment variable HALTWATCH_TEST_NOT_SET is not set
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: set it where haltwatch starts"#]]);
+    node_refused(r#"bearer_token = "${""#, &expect![[r#"
+        <text>:8:16: error: `${` is not closed
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: write ${NAME}, ${file:/path} or, for the characters themselves, $${"#]]);
+    node_refused(r#"bearer_token = "${S3CR3T!}""#, &expect![[r#"
+        <text>:8:16: error: what stands between `${` and `}` is not the name of a variable
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: write ${NAME}, ${file:/path} or, for the characters themselves, $${"#]]);
+    node_refused(r#"bearer_token = "${file:/}""#, &expect![[r#"
+        <text>:8:16: error: the secret file / cannot be read: not a regular file
+        8 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: check path and owner"#]]);
+    node_refused(r#"interval = "${CARGO_PKG_NAME}""#, &expect![[r#"
+        <text>:8:12: error: the value is not a duration
+        8 | interval = "<redacted>"
+          |            ^^^^^^^^^^^^
+          = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]]);
+    node_refused(r#"role = "${CARGO_PKG_NAME}""#, &expect![[r#"
+        <text>:8:8: error: the value is not a known role
+        8 | role = "<redacted>"
+          |        ^^^^^^^^^^^^
+          = help: one of validator, sealer, observer, rpc, sentry, archive, bootnode"#]]);
 }
