@@ -224,6 +224,7 @@ fn parse_size(text: &str) -> Option<usize> {
 
 fn format_size(bytes: usize) -> String {
     match bytes {
+        _ if bytes != 0 && bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
         _ if bytes != 0 && bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
         _ if bytes != 0 && bytes.is_multiple_of(1 << 10) => format!("{}KiB", bytes >> 10),
         _ => format!("{bytes} bytes"),

@@ -32,6 +32,9 @@ const MAX_WEIGHT: u64 = 1_000_000_000;
 /// Mean time between two blocks.
 const BLOCK_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 
+const NO_NETWORK: (&str, &str) = ("there is no network to watch", "add [[network]] with at least one [[network.node]]");
+const NO_NODE: (&str, &str) = ("the network has no node", "add [[network.node]] with name and url below it");
+
 const CADENCES: &[Cadence] = &[Cadence::Interval, Cadence::OnDemand];
 const TOLERANCES: &[FaultTolerance] = &[FaultTolerance::Bft, FaultTolerance::Majority, FaultTolerance::AllButOne];
 
@@ -42,11 +45,7 @@ pub(super) fn read_all(
     engine: &mut Settings,
     chain: &mut chain::Settings,
 ) {
-    let sections = root.sections("network", "network");
-    if sections.is_empty() && !root.has("network") && !root.page.is_broken() {
-        root.page
-            .note_for_the_file("there is no network to watch", "add [[network]] with at least one [[network.node]]");
-    }
+    let sections = root.sections("network", "network", NO_NETWORK);
     if let Some(first) = sections.get(MAX_NETWORKS) {
         return first.lacks(format!("{} networks are too many", sections.len()), "at most 10,000 for one haltwatch");
     }
@@ -92,11 +91,7 @@ fn read_network<'a>(
     network.limits = defaults.network;
     let index = NetworkIndex(position(engine.networks.len()));
     let mut parent = Parent::new(index, family, &network, &defaults.node);
-    let nodes = section.sections("node", "network.node");
-    if nodes.is_empty() && !section.has("node") {
-        section.lacks("the network has no node".to_owned(), "add [[network.node]] with name and url below it");
-    }
-    for node in nodes {
+    for node in section.sections("node", "network.node", NO_NODE) {
         parent.read_node(node, engine, chain);
     }
     section.finish();

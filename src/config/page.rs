@@ -79,7 +79,7 @@ impl<'a> Page<'a> {
     }
 
     /// Notes a problem of the file as a whole.
-    pub(super) fn note_for_the_file(&self, message: &str, help: &str) {
+    pub(super) fn note_for_the_file(&self, message: String, help: &str) {
         self.problems.borrow_mut().push((0, Problem::of_the_file(message, Some(help))));
     }
 

@@ -125,3 +125,53 @@ fn clean(value: &str, what: &str) -> Result<String, Refusal> {
     }
     Ok(value.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(text: &str) -> Result<String, String> {
+        let environment = |name: &str| match name {
+            "TOKEN" => Some(OsString::from("S3CR3T")),
+            "REFERENCE" => Some(OsString::from("${TOKEN}")),
+            "DIRECTORY" => Some(OsString::from(env!("CARGO_MANIFEST_DIR")).to_owned()),
+            "EMPTY" => Some(OsString::new()),
+            "LINES" => Some(OsString::from("S3CR3T\nS3CR3T")),
+            _ => None,
+        };
+        let vault = Vault { directory: Path::new(env!("CARGO_MANIFEST_DIR")), environment: &environment };
+        vault.expand(text).map_err(|(message, _)| message)
+    }
+
+    #[test]
+    fn references_are_replaced_once_and_everything_else_is_left_alone() {
+        for (text, wanted) in [
+            ("", ""),
+            ("plain $ {x} $x }", "plain $ {x} $x }"),
+            ("a${TOKEN}b${TOKEN}", "aS3CR3TbS3CR3T"),
+            ("${REFERENCE}", "${TOKEN}"),
+            ("$${TOKEN} costs $5", "${TOKEN} costs $5"),
+            ("$$${TOKEN}", "$${TOKEN}"),
+            ("${file:tests/data/config/token}", "S3CR3T"),
+            ("${file:${DIRECTORY}/tests/data/config/token}!", "S3CR3T!"),
+        ] {
+            assert_eq!(expand(text).as_deref(), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reference_that_leads_nowhere_is_named_and_nothing_it_leads_to_is() {
+        for (text, wanted) in [
+            ("${NONE}", "the environment variable NONE is not set"),
+            ("${EMPTY}", "the environment variable EMPTY is empty"),
+            ("${LINES}", "the environment variable LINES holds control characters"),
+            ("${}", "what stands between `${` and `}` is not the name of a variable"),
+            ("${5}", "what stands between `${` and `}` is not the name of a variable"),
+            ("${TOKEN", "`${` is not closed"),
+            ("${file:${file:x}}", "a path cannot come from a file"),
+            ("${file:${TOKEN}/x}", "the secret file ${TOKEN}/x cannot be read: No such file or directory (os error 2)"),
+        ] {
+            assert_eq!(expand(text), Err(wanted.to_owned()), "{text}");
+        }
+    }
+}

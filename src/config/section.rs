@@ -55,7 +55,9 @@ impl<'a> Section<'a> {
     /// The key with its value, if it is there.
     pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.page.knows(self.path, key);
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         let (key, value) = self.table?.get_key_value(key)?;
         Some(Item { page: self.page, key: key.get_ref(), value, element: false, entry: false, harmless: false })
     }
@@ -105,20 +107,25 @@ impl<'a> Section<'a> {
         Self::of(&item, path, &help)
     }
 
-    /// The tables of the array under `key`; empty if it is not there.
-    pub(super) fn sections(&mut self, key: &'static str, path: &'static str) -> Vec<Self> {
+    /// The tables of the array under `key`, at least one; what is said if there is none is `lack` with its help.
+    pub(super) fn sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
         let help = format!("write [[{path}]]");
-        let Some(item) = self.item(key) else { return Vec::new() };
-        let DeValue::Array(elements) = item.value.get_ref() else {
-            item.note(format!("`{key}` must be an array of tables, not {}", kind_of(item.value)), &help);
-            return Vec::new();
+        let item = self.item(key);
+        let elements = match item.as_ref().map(|item| item.value.get_ref()) {
+            Some(DeValue::Array(elements)) if !elements.is_empty() => elements,
+            None | Some(DeValue::Array(_)) => {
+                self.lacks(lack.0.to_owned(), lack.1);
+                return Vec::new();
+            }
+            Some(_) => return item.and_then(|item| item.is_not("an array of tables", &help)).unwrap_or_default(),
         };
-        elements.iter().filter_map(|value| Self::of(&Item { value, ..item.clone() }, path, &help)).collect()
+        let items = elements.iter().zip(item.iter().cycle()).map(|(value, item)| Item { value, ..item.clone() });
+        items.filter_map(|item| Self::of(&item, path, &help)).collect()
     }
 
     fn of(item: &Item<'a>, path: &'static str, help: &str) -> Option<Self> {
         let DeValue::Table(table) = item.value.get_ref() else {
-            return item.wrong(format!("`{}` must be a table, not {}", item.key, kind_of(item.value)), help);
+            return item.is_not("a table", help);
         };
         let (page, span) = (item.page, item.value.span());
         Some(Self { page, path, table: Some(table), span, asked: Vec::new(), secret: false })
@@ -129,6 +136,9 @@ impl<'a> Section<'a> {
         if self.page.is_broken() {
             return;
         }
+        if self.path.is_empty() {
+            return self.page.note_for_the_file(message, help);
+        }
         let header = match self.page.raw(&self.span) {
             raw if raw.starts_with("[[") => Some(format!("[[{}]]", self.path)),
             raw if raw.starts_with('[') => Some(format!("[{}]", self.path)),
@@ -136,11 +146,6 @@ impl<'a> Section<'a> {
         };
         let excerpt = header.map(|line| Excerpt { length: line.chars().count(), line, before: 0 });
         self.page.note(&self.span, message, some(help), excerpt);
-    }
-
-    /// Whether `key` is there, right or wrong.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Every key that nobody asked for is a problem.
@@ -237,7 +242,11 @@ impl<'a> Item<'a> {
         if self.entry {
             return None;
         }
-        let shown = self.shown().unwrap_or(REDACTED);
+        let shown = self.shown().unwrap_or(match self.value.get_ref() {
+            DeValue::Array(_) => "[…]",
+            DeValue::Table(_) => "{ … }",
+            _ => REDACTED,
+        });
         let (lead, tail) = if self.element { (" = [… ", " …]") } else { (" = ", "") };
         let line = format!("{}{lead}{shown}{tail}", self.key);
         Some(Excerpt { line, before: self.key.chars().count() + lead.chars().count(), length: shown.chars().count() })
