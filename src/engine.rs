@@ -90,6 +90,12 @@ impl Engine {
         }
     }
 
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// Takes in what was observed up to `now` and decides. Calling it too often, or with nothing new, is harmless.
     ///
     /// `wake_at` of the outcome is later than `now`, so that obeying it cannot become a busy loop.

@@ -6,5 +6,6 @@ mod log;
 mod scripted_node;
 mod sim;
 mod systemd;
+mod config;
 mod tidy;
 mod transport;
