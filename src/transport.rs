@@ -17,7 +17,7 @@ use http::{
 };
 use http_body_util::Full;
 
-use self::{dial::dial, link::Stream};
+pub use self::{dial::dial, link::Stream};
 use crate::{
     model::Endpoint,
     observation::{ErrorKind, PollError},

@@ -219,7 +219,9 @@ fn interpret(
     answers: &Answers<'_>,
 ) -> Result<Round, Failure> {
     let facts = adapter.interpret(now, node_clock(&response.headers), answers);
-    facts.map(|facts| Round { facts: Arc::new(facts), elapsed: response.elapsed }).map_err(|error| Failure::of(error, response))
+    facts
+        .map(|facts| Round { facts: Arc::new(facts), elapsed: response.elapsed })
+        .map_err(|error| Failure::of(error, response))
 }
 
 /// The answers to a batch, or what came instead of them.
