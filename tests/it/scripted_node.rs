@@ -167,7 +167,7 @@ async fn act(stream: &mut TcpStream, reply: Reply) -> Option<()> {
         }
         Reply::Flood => {
             stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.ok()?;
-            let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+            let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 0x10000], b"\r\n"].concat();
             loop {
                 stream.write_all(&chunk).await.ok()?;
             }
