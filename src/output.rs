@@ -2,8 +2,10 @@
 //! effects.
 
 pub mod alertmanager;
+pub mod api;
 pub mod build;
 pub mod http;
 pub mod label;
 pub mod metrics;
 pub mod own;
+pub mod page;
