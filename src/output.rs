@@ -2,6 +2,7 @@
 //! effects.
 
 pub mod alertmanager;
+pub mod api;
 pub mod build;
 pub mod http;
 pub mod label;
@@ -9,3 +10,4 @@ pub mod log;
 pub mod metrics;
 pub mod own;
 pub mod systemd;
+pub mod page;

@@ -8,5 +8,7 @@ mod scripted_node;
 mod sim;
 mod systemd;
 mod config;
+mod metrics;
+mod sample;
 mod tidy;
 mod transport;
