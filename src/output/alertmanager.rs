@@ -6,6 +6,7 @@
 pub mod announcement;
 pub mod answer;
 pub mod courier;
+pub mod note;
 pub mod numbers;
 pub mod peer;
 pub mod tracked;

@@ -113,7 +113,12 @@ mod tests {
 
     fn response(status: u16, body: &'static str) -> Result<Response, PollError> {
         let status = StatusCode::from_u16(status).unwrap();
-        Ok(Response { status, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) })
+        Ok(Response {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+            elapsed: Duration::ZERO,
+        })
     }
 
     #[test]

@@ -12,8 +12,9 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use super::{
     announcement::{Announcement, Identity},
     answer::{Incarnation, Outcome, clock_skew_ms},
+    note::Note,
     numbers::Numbers,
-    peer::{Action, Note, Peer},
+    peer::{Action, Peer},
     wire,
 };
 use crate::{
@@ -62,7 +63,7 @@ impl Courier {
     /// Takes the newest word on an alert; never waits.
     pub fn notify(&self, announcement: Announcement) {
         let note = self.peer().notify(announcement, self.clock.now());
-        note.into_iter().for_each(|note| self.tell(&note));
+        self.tell_all(note.as_slice());
         self.news.notify_one();
     }
 
@@ -123,13 +124,13 @@ impl Courier {
         let answer = self.exchange(client, Method::POST, wire::ALERTS_PATH, body).await;
         self.numbers.latency.observe(watch.elapsed().as_secs_f64());
         let notes = self.peer().pushed(self.clock.now(), Outcome::of(&answer), fastrand::f64());
-        notes.iter().for_each(|note| self.tell(note));
+        self.tell_all(&notes);
     }
 
     async fn ask(&self, client: &mut Client) {
         let answer = self.exchange(client, Method::GET, wire::STATUS_PATH, Bytes::new()).await;
         let notes = self.peer().told(self.clock.now(), Incarnation::of(&answer), fastrand::f64());
-        notes.iter().for_each(|note| self.tell(note));
+        self.tell_all(&notes);
     }
 
     async fn exchange(
@@ -152,12 +153,18 @@ impl Courier {
         let Some(skew_ms) = clock_skew_ms(&response.headers, now, response.elapsed) else { return };
         self.numbers.show_skew(skew_ms);
         let note = self.peer().clock_seen(skew_ms);
-        note.iter().for_each(|note| self.tell(note));
+        self.tell_all(note.as_slice());
     }
 
     /// The state stays whole even if its task panicked: every change is made in one go.
     fn peer(&self) -> MutexGuard<'_, Peer> {
         self.peer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_all(&self, notes: &[Note]) {
+        for note in notes {
+            self.tell(note);
+        }
     }
 
     fn tell(&self, note: &Note) {
@@ -206,7 +213,7 @@ impl Courier {
     }
 }
 
-/// `name{label="value", …}` without the name's own label.
+/// `{name="value", …}`
 fn describe(identity: &Identity) -> String {
     let pairs: Vec<String> = identity.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{{{}}}", pairs.join(", "))

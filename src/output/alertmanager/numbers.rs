@@ -2,8 +2,8 @@
 
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
 
-use super::peer::Backlog;
-use crate::output::own::OwnMetrics;
+use super::note::Backlog;
+use crate::{model::UnixTime, output::own::OwnMetrics};
 
 /// Handles to the series of one peer.
 #[derive(Debug)]
@@ -28,23 +28,23 @@ impl Numbers {
     #[must_use]
     pub fn new(own: &OwnMetrics, name: &str, capacity: usize) -> Self {
         let label = &[name];
-        own.notifications_queue_capacity.with_label_values(label).set(whole(capacity));
+        own.deliveries.queue_capacity.with_label_values(label).set(whole(capacity));
         Self {
             attempts: own.notifications_attempts.with_label_values(label),
             sent: own.notifications_sent.with_label_values(label),
             errors: own.notifications_errors.with_label_values(label),
             dropped: own.notifications_dropped.with_label_values(label),
-            latency: own.notifications_latency.with_label_values(label),
-            queue_length: own.notifications_queue_length.with_label_values(label),
-            oldest_unacked: own.notifications_oldest_unacked.with_label_values(label),
-            clock_skew: own.alertmanager_clock_skew.with_label_values(label),
+            latency: own.deliveries.latency.with_label_values(label),
+            queue_length: own.deliveries.queue_length.with_label_values(label),
+            oldest_unacked: own.deliveries.oldest_unacked.with_label_values(label),
+            clock_skew: own.deliveries.clock_skew.with_label_values(label),
         }
     }
 
     /// Shows what waits for the peer; zero stands for nothing.
     pub fn show(&self, backlog: Backlog) {
         self.queue_length.set(whole(backlog.waiting));
-        self.oldest_unacked.set(backlog.oldest.map_or(0.0, crate::model::UnixTime::seconds));
+        self.oldest_unacked.set(backlog.oldest.map_or(0.0, UnixTime::seconds));
     }
 
     /// Shows by how much the peer's clock is ahead.

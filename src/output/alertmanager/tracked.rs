@@ -48,15 +48,26 @@ pub struct Tracked {
     accepted: Option<Timestamp>,
     /// When the wanted state changed.
     changed: Now,
-    /// The peer refuses it: nothing is sent until the state changes.
+    /// The peer refuses it: nothing is sent until the state changes or it gets a second chance.
     parked: bool,
+    /// The peer has refused it and not accepted it since.
+    was_refused: bool,
 }
 
 impl Tracked {
     /// An alert of which the peer knows nothing.
     #[must_use]
     pub fn new(announcement: Announcement, version: u64, now: Now) -> Self {
-        Self { announcement, version, heard: Heard::Nothing, due: now.at, accepted: None, changed: now, parked: false }
+        Self {
+            announcement,
+            version,
+            heard: Heard::Nothing,
+            due: now.at,
+            accepted: None,
+            changed: now,
+            parked: false,
+            was_refused: false,
+        }
     }
 
     /// Takes the newest word. A new text alone waits for the next resend, an ending that was delivered stays as it is.
@@ -105,8 +116,8 @@ impl Tracked {
         }
     }
 
-    /// The peer accepted `form`, sent when the state was `version`.
-    pub fn accept(&mut self, form: Form, version: u64, now: Timestamp, resend: Duration) {
+    /// The peer accepted `form`, sent when the state was `version`. Returns whether it had refused the alert before.
+    pub fn accept(&mut self, form: Form, version: u64, now: Timestamp, resend: Duration) -> bool {
         let is_current = version == self.version;
         match form {
             Form::Firing => self.heard = Heard::Firing,
@@ -123,11 +134,20 @@ impl Tracked {
             }
             _ => self.due = now,
         }
+        std::mem::take(&mut self.was_refused)
     }
 
-    /// The peer refuses it for good.
-    pub fn park(&mut self) {
+    /// The peer refuses it. Returns whether that is new.
+    pub fn park(&mut self) -> bool {
         self.parked = true;
+        !std::mem::replace(&mut self.was_refused, true)
+    }
+
+    /// Tries it again if it was parked.
+    pub fn release(&mut self, now: Timestamp) {
+        if std::mem::take(&mut self.parked) {
+            self.due = now;
+        }
     }
 
     /// Whether the peer refuses it.

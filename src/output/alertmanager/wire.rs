@@ -1,4 +1,4 @@
-//! The body of `POST /api/v2/alerts`, as the OpenAPI description of Alertmanager's API v2 has it.
+//! The body of `POST /api/v2/alerts`, as Alertmanager describes its API v2.
 
 use serde::{Serialize, Serializer};
 
