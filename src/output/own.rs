@@ -1,7 +1,10 @@
 //! The metrics haltwatch keeps about itself: counters and histograms of the daemon, declared once, here. What the
 //! engine knows about nodes and networks comes from the snapshot instead.
 
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
 
 use crate::model::UnixTime;
 
@@ -28,6 +31,8 @@ pub struct OwnMetrics {
     pub notifications_errors: IntCounterVec,
     /// Alerts given up: pushed out of a full queue or refused for good.
     pub notifications_dropped: IntCounterVec,
+    /// What waits for each Alertmanager and how it answers.
+    pub deliveries: DeliveryMetrics,
     /// Whether the last reload of the configuration succeeded.
     pub config_last_reload_successful: IntGauge,
     /// When it last succeeded.
@@ -89,6 +94,7 @@ impl OwnMetrics {
                 "Alerts given up for an Alertmanager: pushed out of its full queue or refused for good.",
                 &["alertmanager"],
             ),
+            deliveries: DeliveryMetrics::new(&registry),
             config_last_reload_successful: register(
                 &registry,
                 IntGauge::new(
@@ -120,6 +126,59 @@ impl OwnMetrics {
 impl Default for OwnMetrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What waits for each Alertmanager and how it answers, by `alertmanager`.
+#[derive(Debug, Clone)]
+pub struct DeliveryMetrics {
+    /// Alerts each Alertmanager has not accepted in their newest state.
+    pub queue_length: IntGaugeVec,
+    /// Alerts that can be tracked for each Alertmanager.
+    pub queue_capacity: IntGaugeVec,
+    /// Time a request to each Alertmanager took, failed ones included.
+    pub latency: HistogramVec,
+    /// Since when the oldest unaccepted alert waits; 0 if none does.
+    pub oldest_unacked: GaugeVec,
+    /// By how much each Alertmanager's clock is ahead of ours.
+    pub clock_skew: GaugeVec,
+}
+
+impl DeliveryMetrics {
+    fn new(registry: &Registry) -> Self {
+        const LABEL: &[&str] = &["alertmanager"];
+        let whole_gauge_vec =
+            |name: &str, help: &str| register(registry, IntGaugeVec::new(Opts::new(name, help), LABEL));
+        let float_gauge_vec = |name: &str, help: &str| register(registry, GaugeVec::new(Opts::new(name, help), LABEL));
+        Self {
+            queue_length: whole_gauge_vec(
+                "haltwatch_notifications_queue_length",
+                "Alerts whose newest state an Alertmanager has not accepted yet.",
+            ),
+            queue_capacity: whole_gauge_vec(
+                "haltwatch_notifications_queue_capacity",
+                "Alerts that can be tracked for an Alertmanager.",
+            ),
+            latency: register(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "haltwatch_notifications_latency_seconds",
+                        "Time a request with alerts to an Alertmanager took, failed ones included.",
+                    )
+                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0]),
+                    LABEL,
+                ),
+            ),
+            oldest_unacked: float_gauge_vec(
+                "haltwatch_notifications_oldest_unacked_timestamp_seconds",
+                "Since when the oldest alert that an Alertmanager has not accepted waits; 0 if none does.",
+            ),
+            clock_skew: float_gauge_vec(
+                "haltwatch_alertmanager_clock_skew_seconds",
+                "By how much the clock of an Alertmanager is ahead of ours, to the second.",
+            ),
+        }
     }
 }
 
