@@ -1,5 +1,6 @@
 //! The tests through the door: the crate as its users see it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod demo;
 mod sim;
 mod tidy;

@@ -245,3 +245,33 @@ async fn the_newest_block_is_young_at_any_pace() {
         devnet.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_websocket_tells_each_new_head_and_dies_with_its_node() {
+    use jsonrpsee::{
+        core::client::{ClientT, Subscription, SubscriptionClientT},
+        rpc_params,
+        ws_client::WsClientBuilder,
+    };
+
+    let world = World::open(vec![plan()], Script::default(), Duration::from_secs(100));
+    let devnet = Devnet::start(world, Pace::times(20)).unwrap();
+    let client = WsClientBuilder::default().build(devnet.urls()[0][0].replace("http", "ws")).await.unwrap();
+    let chain: String = client.request("eth_chainId", rpc_params![]).await.unwrap();
+    assert_eq!(chain, "0x7a69");
+    let mut heads: Subscription<Value> =
+        client.subscribe("eth_subscribe", rpc_params!["newHeads"], "eth_unsubscribe").await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        let head = timeout(PATIENCE, heads.next()).await.expect("no new head").unwrap().unwrap();
+        seen.push((head["hash"].clone(), head["parentHash"].clone()));
+    }
+    assert!(seen.windows(2).all(|pair| pair[0].0 == pair[1].1), "each head is the child of the one before: {seen:?}");
+    devnet.suffer(0, &Fault::Manner(0, Manner::Hanging));
+    // What was on its way when the silence began may still come.
+    while timeout(Duration::from_millis(300), heads.next()).await.is_ok() {}
+    assert!(client.is_connected(), "a silent subscription looks like a quiet chain");
+    devnet.suffer(0, &Fault::Stop(0));
+    assert!(timeout(PATIENCE, client.on_disconnect()).await.is_ok(), "the connection was left open");
+    devnet.stop().await;
+}
