@@ -16,9 +16,12 @@ pub mod fault;
 pub mod script;
 pub mod world;
 
-pub mod devnet;
-pub mod node;
 pub mod rpc;
+pub mod websocket;
+
+pub mod devnet;
+mod heads;
+mod node;
 
 pub use block::Block;
 pub use chain::{Chain, Process};

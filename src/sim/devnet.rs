@@ -79,7 +79,7 @@ impl Ground {
     pub(super) fn ask<T>(&self, network: usize, node: usize, question: impl FnOnce(Desk<'_>) -> T) -> Option<T> {
         let world = self.read();
         let chain = world.chains().get(network)?;
-        Some(question(Desk { chain, node, epoch_ms: self.epoch_ms, speed: self.pace.0 }))
+        Some(question(Desk { chain, node, epoch_ms: self.epoch_ms, speed: self.pace.0, streams: false }))
     }
 }
 
@@ -115,7 +115,8 @@ impl Devnet {
         Ok(Self { ground, seats, voice: Some(voice), supervisor })
     }
 
-    /// Where each node of each network answers, in the order of the plans. An address survives a stop of its node.
+    /// Where each node of each network answers, in the order of the plans: HTTP, and WebSocket under `ws://`. An address
+    /// survives a stop of its node.
     #[must_use]
     pub fn urls(&self) -> Vec<Vec<String>> {
         let url = |seat: &Seat| format!("http://{}", seat.address);

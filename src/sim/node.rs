@@ -1,8 +1,6 @@
 //! The socket of one simulated node. A stopped node's socket is really closed, so that connections are refused, and
 //! bound again on the same port when it starts; a frozen one accepts and lets everybody wait, as a process under
 //! SIGSTOP does.
-//!
-//! Room for more: a WebSocket that tells new heads begins where a `GET` is answered.
 
 use std::{
     convert::Infallible,
@@ -15,15 +13,15 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 
-use super::{chain::Process, devnet::Ground, fault::Manner};
+use super::{block::Block, chain::Process, devnet::Ground, fault::Manner, heads, rpc::Desk, websocket};
 use crate::{clock::Clock, supervisor::Shutdown};
 
 /// Connections the kernel holds for a node that is slow to accept.
@@ -31,6 +29,9 @@ const BACKLOG: u32 = 256;
 
 /// Largest request a node reads, as geth's limit.
 const MAX_REQUEST_BYTES: usize = 5 * 1024 * 1024;
+
+/// New heads told at once to a subscriber who has missed some.
+const MAX_HEADS_AT_ONCE: u64 = 16;
 
 /// How long a node waits before it tries again to get its port back.
 const REBIND_PAUSE: Duration = Duration::from_millis(50);
@@ -130,23 +131,86 @@ async fn serve(door: &Arc<Door>, listener: TcpListener) {
 async fn converse(door: Arc<Door>, stream: TcpStream) {
     // A connection that cannot be tuned still works.
     let _ = stream.set_nodelay(true);
+    let (upgrade, upgraded) = mpsc::channel(1);
+    let host = Arc::clone(&door);
     let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.respond(request).await) }
+        let (door, upgrade) = (Arc::clone(&host), upgrade.clone());
+        async move { Ok::<_, Infallible>(door.welcome(request, &upgrade).await) }
     });
+    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     // How a conversation ends is the caller's business.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    if served.is_ok() {
+        let _ = go_on(&door, upgraded).await;
+    }
+}
+
+/// Holds the WebSocket conversation that an HTTP conversation has turned into, if it has.
+async fn go_on(door: &Door, mut upgraded: mpsc::Receiver<OnUpgrade>) -> Option<()> {
+    let upgraded = upgraded.recv().await?.await.ok()?;
+    heads::tell(door, upgraded).await.ok()
 }
 
 impl Door {
+    async fn welcome(
+        &self,
+        mut request: Request<Incoming>,
+        upgrade: &mpsc::Sender<OnUpgrade>,
+    ) -> Response<Full<Bytes>> {
+        let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY).cloned() else {
+            return self.respond(request).await;
+        };
+        self.thawed().await;
+        if let Some(refusal) = refusal(self.manner()) {
+            return refusal;
+        }
+        if upgrade.try_send(hyper::upgrade::on(&mut request)).is_err() {
+            return plain(StatusCode::BAD_REQUEST, "already upgraded");
+        }
+        let mut response = plain(StatusCode::SWITCHING_PROTOCOLS, "");
+        let accepted = HeaderValue::try_from(websocket::accept(key.as_bytes())).expect("base64 is visible ASCII");
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_TYPE);
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accepted);
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        response
+    }
+
+    /// Answers a request that came over a WebSocket, and tells whether it subscribed to new heads.
+    pub(super) fn converse(&self, body: &[u8]) -> (Option<String>, bool) {
+        let answer = |mut desk: Desk<'_>| {
+            desk.streams = true;
+            (desk.answer(body), desk.is_subscription(body))
+        };
+        self.ground.ask(self.network, self.node, answer).unwrap_or_default()
+    }
+
+    /// The newest block the node is willing to tell of; a hanging node is silent.
+    pub(super) fn head(&self) -> Option<Block> {
+        let head = |desk: Desk<'_>| desk.chain.view(self.node).map(|view| *view.head);
+        self.ground.ask(self.network, self.node, head).flatten().filter(|_| self.manner() != Manner::Hanging)
+    }
+
+    fn manner(&self) -> Manner {
+        self.ground.ask(self.network, self.node, |desk| desk.chain.manner(self.node)).unwrap_or_default()
+    }
+
+    /// The announcements of the blocks that came after `last`; after a reorganisation only of the newest.
+    pub(super) fn heads_after(&self, last: Block) -> Vec<String> {
+        let announce = |desk: Desk<'_>| {
+            let head = desk.chain.view(self.node)?.head.number;
+            let numbers = (last.number + 1).clamp(head.saturating_sub(MAX_HEADS_AT_ONCE), head)..=head;
+            Some(numbers.filter_map(|n| desk.chain.block(self.node, n)).map(|block| desk.announce(block)).collect())
+        };
+        self.ground.ask(self.network, self.node, announce).flatten().unwrap_or_default()
+    }
+
     async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
         let body = Limited::new(body, MAX_REQUEST_BYTES).collect().await;
         self.thawed().await;
-        let (manner, skew_ms) = self
-            .ground
-            .ask(self.network, self.node, |desk| (desk.chain.manner(self.node), desk.chain.clock_skew_ms(self.node)))
-            .unwrap_or_default();
+        let (manner, skew) = (self.manner(), |desk: Desk<'_>| desk.chain.clock_skew_ms(self.node));
+        let skew_ms = self.ground.ask(self.network, self.node, skew).unwrap_or_default();
         let mut response = match (refusal(manner), body) {
             (Some(refusal), _) => refusal,
             (None, Err(_)) => plain(StatusCode::PAYLOAD_TOO_LARGE, "request body too large"),
@@ -159,7 +223,7 @@ impl Door {
     }
 
     /// Waits until the process is not frozen.
-    async fn thawed(&self) {
+    pub(super) async fn thawed(&self) {
         let mut process = self.process.clone();
         if process.wait_for(|process| *process != Process::Frozen).await.is_err() {
             std::future::pending::<()>().await;

@@ -16,6 +16,9 @@ use super::{
 /// Calls in one batch above which a node refuses it, as geth's default.
 pub const MAX_BATCH: usize = 1000;
 
+/// The id of the only subscription a connection can have.
+const SUBSCRIPTION: &str = "0x1";
+
 const INVALID: &str = r#""error":{"code":-32600,"message":"invalid request"}"#;
 const BATCH_REFUSED: &str = r#""error":{"code":-32005,"message":"batched requests are not supported by this server"}"#;
 const NO_METHOD: &str = r#""error":{"code":-32601,"message":"the method does not exist/is not available"}"#;
@@ -32,6 +35,8 @@ pub struct Desk<'a> {
     pub epoch_ms: i64,
     /// Seconds of the chain's time that pass in one second of wall time.
     pub speed: u32,
+    /// Whether the caller can be told things later, as over a WebSocket.
+    pub streams: bool,
 }
 
 #[derive(Deserialize)]
@@ -95,10 +100,32 @@ impl Desk<'_> {
                 ),
             },
             "net_peerCount" => format!(r#""result":"{:#x}""#, view.peers),
+            "eth_subscribe" if self.subscribes(params) => format!(r#""result":"{SUBSCRIPTION}""#),
             "net_listening" => r#""result":true"#.to_owned(),
             "txpool_status" => format!(r#""result":{{"pending":"{:#x}","queued":"0x0"}}"#, view.pending),
             _ => NO_METHOD.to_owned(),
         }
+    }
+
+    /// Whether a request over a WebSocket asks to be told of new heads.
+    #[must_use]
+    pub fn is_subscription(&self, body: &[u8]) -> bool {
+        serde_json::from_slice::<Call<'_>>(body).is_ok_and(|call| {
+            call.method == "eth_subscribe" && self.subscribes(call.params.map_or("[]", RawValue::get))
+        })
+    }
+
+    fn subscribes(&self, params: &str) -> bool {
+        self.streams && params.contains(r#""newHeads""#)
+    }
+
+    /// The notification of a new head.
+    #[must_use]
+    pub fn announce(&self, block: &Block) -> String {
+        format!(
+            r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{SUBSCRIPTION}","result":{}}}}}"#,
+            self.write_block(block)
+        )
     }
 
     fn block(&self, params: &str) -> String {

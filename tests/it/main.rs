@@ -5,6 +5,7 @@
 mod alertmanager;
 mod log;
 mod scripted_node;
+mod demo;
 mod sim;
 mod systemd;
 mod config;

@@ -51,12 +51,12 @@ async fn ask(url: &str, body: &Value) -> Value {
     serde_json::from_str(&body).unwrap()
 }
 
-fn call(method: &str, params: Value) -> Value {
+fn call(method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
 async fn result(url: &str, method: &str, params: Value) -> Value {
-    ask(url, &call(method, params)).await["result"].clone()
+    ask(url, &call(method, &params)).await["result"].clone()
 }
 
 /// Repeats `question` until it is answered with yes.
@@ -141,7 +141,7 @@ async fn a_stopped_node_cuts_the_connections_it_had() {
     let devnet = devnet();
     let address = devnet.urls()[0][0].replace("http://", "");
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let body = call("eth_chainId", json!([])).to_string();
+    let body = call("eth_chainId", &json!([])).to_string();
     let request = format!(
         "POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -160,7 +160,7 @@ async fn a_frozen_node_accepts_and_answers_only_after_the_thaw() {
     let devnet = devnet();
     let url = devnet.urls()[0][3].clone();
     devnet.suffer(0, &Fault::Freeze(3));
-    let body = call("eth_chainId", json!([])).to_string();
+    let body = call("eth_chainId", &json!([])).to_string();
     let mut waiting = Box::pin(exchange(&url, &body));
     assert!(timeout(Duration::from_millis(200), &mut waiting).await.is_err(), "a frozen node answered");
     devnet.suffer(0, &Fault::Start(3));
@@ -173,7 +173,7 @@ async fn a_frozen_node_accepts_and_answers_only_after_the_thaw() {
 async fn each_bad_manner_looks_as_it_does_in_the_wild() {
     let devnet = devnet();
     let url = &devnet.urls()[0][0];
-    let batch = json!([call("eth_chainId", json!([]))]).to_string();
+    let batch = json!([call("eth_chainId", &json!([]))]).to_string();
     for (manner, status, part) in [
         (Manner::RateLimited, "429", "retry-after: 2"),
         (Manner::Unauthorized, "401", "invalid credentials"),
@@ -198,7 +198,7 @@ async fn a_skewed_clock_shows_in_the_date_of_the_answers() {
     let devnet = devnet();
     let url = &devnet.urls()[0][0];
     devnet.suffer(0, &Fault::ClockSkew(0, 3_600_000));
-    let body = call("eth_chainId", json!([])).to_string();
+    let body = call("eth_chainId", &json!([])).to_string();
     let date = |head: &str| {
         let line = head.lines().find_map(|line| line.strip_prefix("date: ")).unwrap().to_owned();
         httpdate::parse_http_date(&line).unwrap()
@@ -244,4 +244,34 @@ async fn the_newest_block_is_young_at_any_pace() {
         assert!((-1..=3).contains(&age), "{age} s at pace {pace}");
         devnet.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_websocket_tells_each_new_head_and_dies_with_its_node() {
+    use jsonrpsee::{
+        core::client::{ClientT, Subscription, SubscriptionClientT},
+        rpc_params,
+        ws_client::WsClientBuilder,
+    };
+
+    let world = World::open(vec![plan()], Script::default(), Duration::from_secs(100));
+    let devnet = Devnet::start(world, Pace::times(20)).unwrap();
+    let client = WsClientBuilder::default().build(devnet.urls()[0][0].replace("http", "ws")).await.unwrap();
+    let chain: String = client.request("eth_chainId", rpc_params![]).await.unwrap();
+    assert_eq!(chain, "0x7a69");
+    let mut heads: Subscription<Value> =
+        client.subscribe("eth_subscribe", rpc_params!["newHeads"], "eth_unsubscribe").await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        let head = timeout(PATIENCE, heads.next()).await.expect("no new head").unwrap().unwrap();
+        seen.push((head["hash"].clone(), head["parentHash"].clone()));
+    }
+    assert!(seen.windows(2).all(|pair| pair[0].0 == pair[1].1), "each head is the child of the one before: {seen:?}");
+    devnet.suffer(0, &Fault::Manner(0, Manner::Hanging));
+    // What was on its way when the silence began may still come.
+    while timeout(Duration::from_millis(300), heads.next()).await.is_ok() {}
+    assert!(client.is_connected(), "a silent subscription looks like a quiet chain");
+    devnet.suffer(0, &Fault::Stop(0));
+    assert!(timeout(PATIENCE, client.on_disconnect()).await.is_ok(), "the connection was left open");
+    devnet.stop().await;
 }
