@@ -1,4 +1,5 @@
 //! The tests through the door: the crate as its users see it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod engine;
 mod tidy;
