@@ -11,5 +11,6 @@ mod sample;
 mod scripted_node;
 mod sim;
 mod systemd;
+mod engine;
 mod tidy;
 mod transport;
