@@ -139,8 +139,11 @@ pub(super) fn chain_id(item: &Item<'_>) -> Option<Arc<str>> {
         );
     }
     let text = name(&item)?;
-    let hexadecimal = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    Some(hexadecimal.map_or(text, |id| Arc::from(id.to_string())))
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    Some(number.map_or(text, |id| Arc::from(id.to_string())))
 }
 
 /// A hash of 32 bytes.
