@@ -93,7 +93,7 @@ fn read_config(mut root: Section<'_>) -> Config {
     let mut engine = engine::settings::Settings::default();
     let mut chain = chain::Settings::default();
     monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
-    let web = web::read(root.section("web", "web"), &engine.monitor);
+    let web = web::read(root.section("web", "web"));
     let alertmanager = alertmanager::read(&mut root, &web);
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     network::read_all(&mut root, &defaults, &mut engine, &mut chain);
