@@ -62,8 +62,7 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Item<'_>) -> Option
         let item = item.harmless();
         let parsed = match item.value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
-            DeValue::Integer(integer) => integer.to_string().parse().ok(),
-            _ => None,
+            _ => integer(&item).and_then(|number| number.to_string().parse().ok()),
         };
         let Some(number) = parsed else { return item.is_not("a number", "write it without quotes") };
         within(&item, number, &range, f64::to_string)

@@ -1343,3 +1343,24 @@ fn the_link_in_alerts_is_a_url_whatever_the_monitor_is_called() {
     let url = config.alertmanager.unwrap().external_url;
     assert!(url.ends_with(":10019") && url.parse::<http::Uri>().is_ok(), "{url}");
 }
+
+#[test]
+fn numbers_may_be_written_in_every_way_toml_knows() {
+    let node = |keys: &str| load(&format!("{RIGHT}{keys}")).unwrap().chain.nodes.remove(0);
+    for (written, read) in
+        [("1_000_000", 1_000_000), ("0x1_000", 4096), ("+4096", 4096), ("\"64KiB\"", 65_536), ("\"2048B\"", 2048)]
+    {
+        assert_eq!(node(&format!("body_limit = {written}")).body_limit, read, "{written}");
+    }
+    for (written, read) in [("1_0", 10.0), ("1_0.5", 10.5), ("+1e-2", 0.01), ("0x10", 16.0)] {
+        assert_eq!(node(&format!("requests_per_second = {written}")).requests_per_second, Some(read), "{written}");
+    }
+    for (written, read) in [("500ms", 500), ("1m30s", 90_000), ("1h", 3_600_000)] {
+        assert_eq!(node(&format!("interval = \"{written}\"")).interval.as_millis(), read, "{written}");
+    }
+}
+
+#[test]
+fn a_source_is_debugged_without_its_text() {
+    assert_eq!(format!("{:?}", Source::Text("bearer_token = \"S3CR3T\"".to_owned())), "<text>");
+}
