@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
+mod evm;
 mod poller;
 mod scripted_node;
 mod tidy;
