@@ -8,6 +8,8 @@ mod demo;
 mod log;
 mod metrics;
 mod sample;
+mod evm;
+mod poller;
 mod scripted_node;
 mod sim;
 mod systemd;
