@@ -8,14 +8,10 @@ use self::html::Html;
 use super::{
     api::{verdict, whole_seconds},
     build,
-    label::subject_name,
-    metrics::family::shown_state,
+    label::{shown_state, subject_name},
 };
 use crate::{
-    engine::{
-        settings::NetworkSettings,
-        snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot},
-    },
+    engine::snapshot::{Alert, AlertState, NetworkPhase, Snapshot},
     model::{AlertName, Level},
 };
 
@@ -68,8 +64,8 @@ fn sections(html: &mut Html, snapshot: &Snapshot) {
     section(html, "alerts", "Alerts", |html| alerts(html, snapshot));
     section(html, "networks", "Networks", |html| {
         html.element("div", &[("class", "cards")], |html| {
-            for (settings, view) in snapshot.settings.networks.iter().zip(&snapshot.networks) {
-                network(html, snapshot, settings, view);
+            for index in 0..snapshot.networks.len().min(snapshot.settings.networks.len()) {
+                network(html, snapshot, index);
             }
         });
     });
@@ -160,14 +156,15 @@ fn phase_class(phase: NetworkPhase) -> &'static str {
     }
 }
 
-fn network(html: &mut Html, snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) {
+fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
+    let (settings, view) = (&snapshot.settings.networks[index], &snapshot.networks[index]);
     html.element("article", &[("class", phase_class(view.phase))], |html| {
         html.element("h3", &[], |html| {
             html.text(&settings.name);
             html.text(" ");
             table::badge(html, phase_class(view.phase), view.phase.as_str());
         });
-        html.leaf("p", &[], &verdict(snapshot, view));
+        html.leaf("p", &[], &verdict(snapshot, index));
         html.element("dl", &[], |html| {
             let mut fact = |term: &str, text: String| {
                 html.leaf("dt", &[], term);

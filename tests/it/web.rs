@@ -36,10 +36,10 @@ pub struct Web {
     reloads: mpsc::Receiver<ReloadRequest>,
 }
 
-pub fn start(settings: Settings, snapshot: Option<Snapshot>) -> Web {
+pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let (reload, reloads) = mpsc::channel(1);
     let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), own: OwnMetrics::new(), reload };
-    let server = bind(&settings).unwrap();
+    let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
     let (for_task, shutdown) = (shared.clone(), supervisor.shutdown());
@@ -52,7 +52,7 @@ pub fn settings() -> Settings {
 }
 
 pub fn started() -> Web {
-    start(settings(), Some(sample::snapshot()))
+    start(&settings(), Some(sample::snapshot()))
 }
 
 pub struct Answer {
@@ -155,7 +155,7 @@ async fn dead_nodes_never_fail_a_scrape() {
 
 #[tokio::test]
 async fn before_the_first_step_it_is_healthy_but_not_ready() {
-    let web = start(settings(), None);
+    let web = start(&settings(), None);
     assert_eq!(get(&web, "/-/healthy").await.status, 200);
     assert_eq!(get(&web, "/-/ready").await.status, 503);
     assert_eq!(get(&web, "/metrics").await.status, 200);
@@ -251,7 +251,7 @@ async fn a_client_that_trickles_its_headers_is_cut_off_and_others_are_served() {
 
 #[tokio::test]
 async fn idle_connections_give_way_to_newcomers() {
-    let web = start(Settings { max_connections: 4, ..settings() }, Some(sample::snapshot()));
+    let web = start(&Settings { max_connections: 4, ..settings() }, Some(sample::snapshot()));
     let mut idlers = Vec::new();
     for _ in 0..4 {
         let mut idler = TcpStream::connect(web.address).await.unwrap();
@@ -270,7 +270,7 @@ async fn idle_connections_give_way_to_newcomers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_scrapes_is_answered_in_full() {
-    let web = Arc::new(start(Settings { max_connections: 512, ..settings() }, Some(sample::snapshot())));
+    let web = Arc::new(start(&Settings { max_connections: 512, ..settings() }, Some(sample::snapshot())));
     let mut scrapes = tokio::task::JoinSet::new();
     for _ in 0..300 {
         let web = Arc::clone(&web);
@@ -333,7 +333,7 @@ async fn reload_tells_its_outcome() {
 
 #[tokio::test]
 async fn reload_is_refused_unless_allowed() {
-    let web = start(Settings { lifecycle: false, ..settings() }, Some(sample::snapshot()));
+    let web = start(&Settings { lifecycle: false, ..settings() }, Some(sample::snapshot()));
     assert_eq!(request(&web, "POST", "/-/reload", "").await.status, 403);
 }
 

@@ -16,7 +16,10 @@ use crate::{
         snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot, Subject, Vote},
     },
     model::{AlertName, NodeState, UnixTime},
-    output::{http::query::Query, label::subject_name},
+    output::{
+        http::query::Query,
+        label::{halt_reason, subject_name},
+    },
 };
 
 #[derive(Serialize)]
@@ -118,7 +121,7 @@ pub fn explain(snapshot: &Snapshot, query: &Query) -> Result<Vec<u8>, Error> {
     Ok(success(Data {
         taken: Time(snapshot.taken.wall),
         monitor: monitor(snapshot),
-        networks: asked.map(|(_, (settings, view))| explained(snapshot, settings, view)).collect(),
+        networks: asked.map(|(index, (settings, view))| explained(snapshot, index, settings, view)).collect(),
         alerts: alerts.map(|alert| explained_alert(snapshot, alert)).collect(),
     }))
 }
@@ -170,13 +173,13 @@ fn monitor(snapshot: &Snapshot) -> Monitor {
     }
 }
 
-fn explained(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> Explained {
+fn explained(snapshot: &Snapshot, index: usize, settings: &NetworkSettings, view: &NetworkView) -> Explained {
     let now = snapshot.taken;
     let (confidence, confidence_reason) = confidence(view);
     Explained {
         network: Arc::clone(&settings.name),
         phase: view.phase.as_str(),
-        verdict: verdict(snapshot, view),
+        verdict: verdict(snapshot, index),
         confidence,
         confidence_reason,
         tip: view.tip.map(ShownTip::from),
@@ -206,15 +209,20 @@ fn voters_needed(view: &NetworkView) -> usize {
 }
 
 /// One sentence.
-pub(in crate::output) fn verdict(snapshot: &Snapshot, view: &NetworkView) -> String {
-    let since = gap(snapshot, view).map_or_else(|| "ever".to_owned(), whole_seconds);
+pub(in crate::output) fn verdict(snapshot: &Snapshot, network: usize) -> String {
+    let Some(view) = snapshot.networks.get(network) else { return String::new() };
+    let since = gap(snapshot, view).map_or_else(|| "an unknown time".to_owned(), whole_seconds);
     match view.phase {
         NetworkPhase::Unknown => {
             format!("not enough evidence: {} of {} voters needed answer", view.voters, voters_needed(view))
         }
         NetworkPhase::Live => format!("makes blocks; the last one {since} ago"),
         NetworkPhase::Idle => format!("idle: nothing to do; the last block {since} ago"),
-        NetworkPhase::Halted => format!("halted: no block for {since}"),
+        NetworkPhase::Halted => {
+            let about = |alert: &&Alert| matches!(alert.key.subject, Subject::Network(it) if it.index() == network);
+            let reason = snapshot.alerts.iter().filter(about).find_map(halt_reason).unwrap_or("blocks_missing");
+            format!("halted ({reason}); the last block {since} ago")
+        }
         NetworkPhase::Unreachable => "no voter answers; whether it makes blocks cannot be seen".to_owned(),
     }
 }
