@@ -3,5 +3,6 @@
 
 mod alertmanager;
 mod log;
+mod scripted_node;
 mod systemd;
 mod tidy;

@@ -60,10 +60,15 @@ impl Courier {
         }
     }
 
-    /// Takes the newest word on an alert; never waits.
+    /// Takes the newest word on an alert; never waits. [`Courier::set_out`] must follow.
     pub fn notify(&self, announcement: Announcement) {
         let note = self.peer().notify(announcement, self.clock.now());
         self.tell_all(note.as_slice());
+    }
+
+    /// Sets out with what came by [`Courier::notify`].
+    pub fn set_out(&self) {
+        self.numbers.show(self.peer().backlog());
         self.news.notify_one();
     }
 
