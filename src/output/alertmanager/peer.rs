@@ -594,6 +594,19 @@ mod tests {
     }
 
     #[test]
+    fn an_ending_that_is_corrected_during_its_hold_does_not_keep_the_peer_busy() {
+        let mut bench = Bench::new();
+        bench.say("a", 0, Some(1));
+        assert_eq!(bench.deliver(), ["late a"]);
+        bench.pass(HOLD / 2);
+        bench.say("a", 0, Some(2));
+        let Action::Wait(until) = bench.peer.next(bench.now()) else { panic!() };
+        assert_eq!(until, Timestamp(0).after(HOLD));
+        bench.ms = until.0;
+        assert_eq!(bench.deliver(), ["end a"]);
+    }
+
+    #[test]
     fn an_outage_costs_one_entry_an_alert_and_the_newest_state_wins() {
         let mut bench = Bench::new();
         bench.fail();

@@ -214,10 +214,13 @@ impl Tracked {
         self.version
     }
 
-    /// When it is to be sent next.
+    /// When it is to be sent next; an ending not before its hold is over.
     #[must_use]
     pub fn due(&self) -> Timestamp {
-        self.due
+        match self.heard {
+            Heard::LateFiring(until) if !self.is_firing() => self.due.max(until),
+            _ => self.due,
+        }
     }
 
     /// Whether the alert fires.
