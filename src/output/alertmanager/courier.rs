@@ -12,7 +12,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use super::{
     announcement::{Announcement, Identity},
     answer::{Incarnation, Outcome, clock_skew_ms},
-    note::Note,
+    note::{Fault, Note},
     numbers::Numbers,
     peer::{Action, Peer},
     wire,
@@ -176,16 +176,16 @@ impl Courier {
         let name = self.shown.as_str();
         match note {
             Note::Accepted(alerts) => self.numbers.sent.inc_by(u64::try_from(*alerts).unwrap_or(u64::MAX)),
-            Note::Failed { why, first } => {
+            Note::Failed { fault, why, is_new } => {
                 self.numbers.errors.inc();
-                if *first {
-                    tracing::warn!(alertmanager = name, why, "cannot deliver alerts to {name} and go on trying: {why}");
-                }
-            }
-            Note::Unauthorized { why, first } => {
-                self.numbers.errors.inc();
-                if *first {
-                    tracing::error!(alertmanager = name, why, "{name} refuses our credentials, check them: {why}");
+                match fault {
+                    _ if !is_new => {}
+                    Fault::Unauthorized => {
+                        tracing::error!(alertmanager = name, why, "{name} refuses our credentials, check them: {why}");
+                    }
+                    Fault::Unanswered => {
+                        tracing::warn!(alertmanager = name, why, "cannot deliver alerts to {name}, trying on: {why}");
+                    }
                 }
             }
             Note::Refused(why) => {

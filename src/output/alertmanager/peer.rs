@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{
     announcement::{Announcement, Identity},
     answer::{Incarnation, Outcome},
-    note::{Backlog, Note},
+    note::{Backlog, Fault, Note},
     tracked::{Form, Tracked},
     wire,
 };
@@ -82,6 +82,8 @@ pub struct Peer {
     suspects: Vec<Identity>,
     batch_limit: usize,
     failures: u32,
+    /// What the failures were last about.
+    fault: Option<Fault>,
     not_before: Timestamp,
     incarnation: Option<Arc<str>>,
     /// The peer has just told its age: the next push may say that an alert is over.
@@ -105,6 +107,7 @@ impl Peer {
             suspects: Vec::new(),
             batch_limit: MAX_BATCH,
             failures: 0,
+            fault: None,
             not_before: Timestamp(i64::MIN),
             incarnation: None,
             asked: false,
@@ -158,24 +161,15 @@ impl Peer {
             Outcome::Accepted => self.accepted(&sent, now.at),
             Outcome::Refused(why) => self.refused(sent, why, now.at),
             Outcome::TooLarge(why) => self.too_large(sent, why, now.at),
-            Outcome::Unauthorized(why) => {
-                let first = self.back_off(now.at, jitter);
-                vec![Note::Unauthorized { why, first }]
-            }
-            Outcome::Failed(why) => {
-                let first = self.back_off(now.at, jitter);
-                vec![Note::Failed { why, first }]
-            }
+            Outcome::Unauthorized(why) => vec![self.back_off(Fault::Unauthorized, why, now.at, jitter)],
+            Outcome::Failed(why) => vec![self.back_off(Fault::Unanswered, why, now.at, jitter)],
         }
     }
 
     /// The question of the last [`Action::Ask`] was answered so. `jitter` is a random number from 0 to 1.
     pub fn told(&mut self, now: Now, incarnation: Incarnation, jitter: f64) -> Vec<Note> {
         let known = match incarnation {
-            Incarnation::Failed(why) => {
-                let first = self.back_off(now.at, jitter);
-                return vec![Note::Failed { why, first }];
-            }
+            Incarnation::Failed(why) => return vec![self.back_off(Fault::Unanswered, why, now.at, jitter)],
             Incarnation::Known(known) => Some(known),
             Incarnation::Untold => None,
         };
@@ -376,12 +370,11 @@ impl Peer {
 
     /// The peer is there and deals with us.
     fn answered(&mut self) -> Vec<Note> {
-        let had_failed = std::mem::take(&mut self.failures) != 0;
-        if had_failed { vec![Note::Recovered] } else { Vec::new() }
+        self.failures = 0;
+        if self.fault.take().is_some() { vec![Note::Recovered] } else { Vec::new() }
     }
 
-    /// Returns whether this is the first failure of an outage.
-    fn back_off(&mut self, now: Timestamp, jitter: f64) -> bool {
+    fn back_off(&mut self, fault: Fault, why: String, now: Timestamp, jitter: f64) -> Note {
         let (shortest, longest) = BACKOFF;
         let full = shortest.saturating_mul(1 << self.failures.min(8)).min(longest);
         let pause = full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0).max(shortest);
@@ -389,7 +382,7 @@ impl Peer {
         self.failures = self.failures.saturating_add(1);
         // Whatever made it fail may have been a restart.
         self.disturbed();
-        self.failures == 1
+        Note::Failed { fault, why, is_new: self.fault.replace(fault) != Some(fault) }
     }
 }
 
@@ -683,6 +676,36 @@ mod tests {
     }
 
     #[test]
+    fn an_episode_that_passes_while_the_end_of_the_one_before_is_under_way_is_told_too() {
+        let mut bench = Bench::new();
+        bench.fire("a");
+        bench.deliver();
+        bench.pass(Duration::from_secs(1));
+        bench.end("a");
+        let Action::Ask = bench.peer.next(bench.now()) else { panic!() };
+        bench.peer.told(bench.now(), Incarnation::Untold, 0.0);
+        let Action::Push(..) = bench.peer.next(bench.now()) else { panic!() };
+        bench.fire("a");
+        bench.pass(Duration::from_secs(1));
+        bench.end("a");
+        bench.peer.pushed(bench.now(), Outcome::Accepted, 0.0);
+        assert_eq!(bench.deliver(), ["late a"]);
+        bench.pass(HOLD);
+        assert_eq!(bench.deliver(), ["end a"]);
+    }
+
+    #[test]
+    fn refused_credentials_are_told_even_in_the_middle_of_an_outage() {
+        let mut bench = Bench::new();
+        bench.fire("a");
+        bench.fail();
+        bench.pass(Duration::from_secs(1));
+        let Action::Push(..) = bench.peer.next(bench.now()) else { panic!() };
+        let notes = bench.peer.pushed(bench.now(), Outcome::Unauthorized("401".into()), 0.0);
+        assert_eq!(notes, [Note::Failed { fault: Fault::Unauthorized, why: "401".into(), is_new: true }]);
+    }
+
+    #[test]
     fn one_bad_alert_of_a_batch_is_found_and_costs_none_of_the_others() {
         for bad in [0, 1, 2, 3, 127, 128, 170, 254, 255] {
             let mut bench = Bench::new();
@@ -773,7 +796,7 @@ mod tests {
             bench.ms = until.0;
         }
         assert_eq!(pauses, [1000, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-        let told = bench.notes.iter().filter(|note| matches!(note, Note::Failed { first: true, .. })).count();
+        let told = bench.notes.iter().filter(|note| matches!(note, Note::Failed { is_new: true, .. })).count();
         assert_eq!(told, 1);
         assert_eq!(bench.deliver(), ["fire a"]);
         assert!(bench.notes.contains(&Note::Recovered));
