@@ -17,7 +17,7 @@ use http::{
 };
 use http_body_util::Full;
 
-use self::{dial::dial, link::Stream};
+pub use self::{dial::dial, link::Stream};
 use crate::{
     model::Endpoint,
     observation::{ErrorKind, PollError},
@@ -34,6 +34,7 @@ pub struct Client {
     headers: HeaderMap,
     /// A connection on which nothing is under way.
     kept: Option<Stream>,
+    dials: u64,
 }
 
 /// One request. Path and query of the endpoint come first, then `path`.
@@ -80,7 +81,7 @@ impl Client {
             headers.insert(HOST, host);
         }
         headers.extend(endpoint.headers().clone());
-        Self { endpoint, headers, kept: None }
+        Self { endpoint, headers, kept: None, dials: 0 }
     }
 
     /// Sends `request` and waits for the complete answer. Redirects are not followed. If a kept connection turns out
@@ -107,6 +108,18 @@ impl Client {
         self.kept = None;
     }
 
+    /// How many connections have been opened: behind a new one there may be another process.
+    #[must_use]
+    pub fn dials(&self) -> u64 {
+        self.dials
+    }
+
+    /// Whom this client talks to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     async fn attempt(
         &mut self,
         request: http::Request<Full<Bytes>>,
@@ -123,6 +136,7 @@ impl Client {
             }
         }
         let stream = dial(&self.endpoint, limits.deadline).await?;
+        self.dials = self.dials.saturating_add(1);
         *connected = true;
         let (outcome, kept) = link::converse(stream, request, limits.body).await;
         self.kept = kept;

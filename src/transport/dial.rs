@@ -20,9 +20,12 @@ use crate::{
 /// A name with more addresses than this is tried at the first ones only.
 const MAX_ADDRESSES: usize = 8;
 
-/// Opens a connection. `deadline` is that of the whole exchange, which the caller enforces; here it only decides how
-/// long an address that does not answer may keep us from the next one.
-pub(super) async fn dial(endpoint: &Endpoint, deadline: Duration) -> Result<Stream, PollError> {
+/// Opens a connection, wrapped in TLS if the scheme says so. `deadline` is that of all the caller is up to, and the
+/// caller enforces it; here it only decides how long an address that does not answer may keep us from the next one.
+///
+/// # Errors
+/// Name, connection or TLS.
+pub async fn dial(endpoint: &Endpoint, deadline: Duration) -> Result<Stream, PollError> {
     let tcp = connect(endpoint.host(), endpoint.port(), deadline).await?;
     // Without it an answer in two packets would wait for our delayed acknowledgement. Failing to set it is no fault.
     let _ = tcp.set_nodelay(true);

@@ -59,7 +59,7 @@ fn io_kind(error: &io::Error) -> ErrorKind {
     if is_local(error) {
         return ErrorKind::Local;
     }
-    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() {
         return ErrorKind::Tls;
     }
     match error.kind() {

@@ -32,7 +32,7 @@ const READ_BUFFER: usize = 16 * 1024;
 type Connection = http1::Connection<TokioIo<Stream>, Full<Bytes>>;
 
 /// A connected stream that knows whether anything has come from the other side since the request was sent.
-pub(super) struct Stream {
+pub struct Stream {
     wire: Wire,
     heard: bool,
 }

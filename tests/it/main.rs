@@ -1,8 +1,13 @@
 //! The tests through the door: the crate as its users see it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
 mod alertmanager;
 mod log;
 mod scripted_node;
 mod systemd;
+mod evm;
+mod poller;
+mod scripted_node;
 mod tidy;
+mod transport;
