@@ -9,6 +9,8 @@ mod log;
 mod api;
 mod metrics;
 mod sample;
+mod scripted_node;
+mod systemd;
 mod evm;
 mod poller;
 mod scripted_node;
