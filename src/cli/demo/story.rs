@@ -78,9 +78,10 @@ impl Act {
     /// An act whose end has not come by then has failed.
     fn longest(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Peace => 20,
-            Self::OneDown | Self::Halt => 30,
-            Self::Recovery => 40,
+            Self::Peace => 15,
+            Self::OneDown | Self::Halt => 25,
+            // A node's alert is held for half a minute, in case it comes back.
+            Self::Recovery => 55,
             Self::Over => u64::MAX,
         })
     }
@@ -376,7 +377,7 @@ mod tests {
         assert_eq!((story.act(), cues.len()), (Act::Over, 4));
         assert_eq!(
             story.surprises(),
-            ["after 30 s: NetworkHalted consortium has not fired", "after 40 s: not everything has been resolved"]
+            ["after 25 s: NetworkHalted consortium has not fired", "after 55 s: not everything has been resolved"]
         );
     }
 
