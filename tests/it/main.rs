@@ -1,6 +1,15 @@
 //! The tests through the door: the crate as its users see it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
+mod alertmanager;
+mod log;
+mod scripted_node;
 mod demo;
 mod sim;
+mod systemd;
+mod config;
+mod metrics;
+mod sample;
 mod tidy;
+mod transport;
