@@ -59,7 +59,10 @@ impl Act {
             Self::Peace => "Three networks, all well. Idle is well too: nobody has ordered anything from 'orders'.",
             Self::OneDown => "Validator v4 of 'consortium' stops. Three of four are a quorum: the network must go on.",
             Self::Halt => "Validator v3 stops as well. Two of four are no quorum: no block can be made any more.",
-            Self::Recovery => "Both validators return. Blocks again, and after five of them the halt is over.",
+            Self::Recovery => {
+                "Both validators return. Five blocks later the halt is over; the alert about a node ends once the node \
+                 has been well for half a minute."
+            }
             Self::Over => "The story is over; the networks go on.",
         }
     }
