@@ -83,16 +83,16 @@ impl Daemon {
     ///
     /// # Errors
     /// A wrong configuration, or an address that cannot be listened on.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub fn start(options: Options) -> Result<Self, StartError> {
         let config = config::load(&options.source)?;
-        Self::start_with(options, config).await.map_err(StartError::Other)
+        Self::start_with(options, config).map_err(StartError::Other)
     }
 
     /// Starts the daemon with a configuration that has been read already; reloads read `options.source`.
     ///
     /// # Errors
     /// An address that cannot be listened on.
-    pub async fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
+    pub fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
         let Options { source, listen, enable_lifecycle, own } = options;
         let clock = Clock;
         let panics = PanicCounter::from(own.task_panics.clone());
@@ -103,7 +103,7 @@ impl Daemon {
             web.listen = listen;
         }
         web.lifecycle |= enable_lifecycle;
-        let server = http::bind(web).await.context("cannot start the HTTP server")?;
+        let server = http::bind(&web).context("cannot start the HTTP server")?;
         let addresses = server.addresses().to_vec();
 
         let (observations, observed) = mpsc::channel(OBSERVATION_QUEUE);

@@ -9,5 +9,5 @@ pub mod label;
 pub mod log;
 pub mod metrics;
 pub mod own;
-pub mod systemd;
 pub mod page;
+pub mod systemd;

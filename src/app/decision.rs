@@ -64,8 +64,9 @@ impl Beat {
     /// The next time at which the loop has something to do of its own accord.
     fn next(&self, now: Now) -> Timestamp {
         let publish = match self.published {
+            None => now.at,
             Some(published) if self.unpublished => published.after(PUBLISH_EVERY),
-            _ => now.at.after(HEARTBEAT),
+            Some(_) => now.at.after(HEARTBEAT),
         };
         self.wake_at.map_or(publish, |wake| wake.min(publish)).min(now.at.after(HEARTBEAT))
     }
@@ -193,8 +194,9 @@ mod tests {
         let beat = |wake: Option<i64>, published: Option<i64>, unpublished| {
             Beat { wake_at: wake.map(Timestamp), published: published.map(Timestamp), unpublished }.next(now).0
         };
-        assert_eq!(beat(Some(10_300), None, false), 10_300);
-        assert_eq!(beat(Some(99_000), None, false), 11_000);
+        assert_eq!(beat(None, None, false), 10_000, "the first picture is due at once");
+        assert_eq!(beat(Some(10_300), Some(9_900), false), 10_300);
+        assert_eq!(beat(Some(99_000), Some(9_900), false), 11_000);
         assert_eq!(beat(None, Some(9_900), true), 10_100);
         assert_eq!(beat(None, Some(9_900), false), 11_000);
     }

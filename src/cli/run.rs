@@ -69,7 +69,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let limits = ProgressLimits { step: STEP_LIMIT, poll: poll_limit(&config) };
     let panics = PanicCounter::from(own.task_panics.clone());
     let options = Options { source, listen: arguments.listen, enable_lifecycle: arguments.enable_lifecycle, own };
-    let mut daemon = Daemon::start_with(options, config).await?;
+    let mut daemon = Daemon::start_with(options, config)?;
     for address in daemon.addresses() {
         tracing::info!(address = %address, "Listening on http://{address}");
     }

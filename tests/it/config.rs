@@ -1012,12 +1012,14 @@ fn a_network_needs_a_node_and_a_monitor_a_network() {
     .assert_eq(&load("[[network]]\nname = \"n\"\nfamily = \"evm\"\n").unwrap_err());
     expect![[r#"
         <text>: error: there is no network to watch
-          = help: add [[network]] with at least one [[network.node]]"#]].assert_eq(&load("network = []").unwrap_err());
+          = help: add [[network]] with at least one [[network.node]]"#]]
+    .assert_eq(&load("network = []").unwrap_err());
     expect![[r#"
         <text>:1:1: error: `network` must be an array of tables, not a table
         1 | network = { … }
           |           ^^^^^
-          = help: write [[network]]"#]].assert_eq(&load("[network]\nname = \"n\"").unwrap_err());
+          = help: write [[network]]"#]]
+    .assert_eq(&load("[network]\nname = \"n\"").unwrap_err());
 }
 
 #[test]

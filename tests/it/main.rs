@@ -3,13 +3,13 @@
 #![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
 mod alertmanager;
-mod log;
-mod scripted_node;
-mod demo;
-mod sim;
-mod systemd;
 mod config;
+mod demo;
+mod log;
 mod metrics;
 mod sample;
+mod scripted_node;
+mod sim;
+mod systemd;
 mod tidy;
 mod transport;
