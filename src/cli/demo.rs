@@ -21,6 +21,7 @@ use std::{
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 use self::{
     stage::{CONSORTIUM, Stage},
@@ -39,13 +40,16 @@ use crate::{
 /// The port of the daemon, as everywhere.
 const USUAL_PORT: u16 = 10_019;
 
+/// What of the daemon's log is shown beside plain lines: warnings, but not the alerts, which have lines of their own.
+const WARNINGS: &str = "warn,haltwatch::app::journal=off";
+
 /// How often the view is drawn and the story looked after.
 const FRAME: Duration = Duration::from_millis(200);
 
 /// Watch three simulated networks and see one of them halt and recover.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Stop when the story is over: 0 if every alert came as it had to, 1 if not.
+    /// Stop when the story is over, with 0 if every alert came as it had to, with 1 if not or if the story is broken off.
     #[arg(long)]
     exit_after_story: bool,
     /// When to use colours.
@@ -90,7 +94,7 @@ fn open_log(file: Option<&std::path::Path>, terminal: &Terminal) -> anyhow::Resu
             log.with_writer(Mutex::new(file)).try_init()
         }
         None if terminal.is_terminal() => return Ok(()),
-        None => log.with_max_level(tracing::Level::WARN).with_writer(io::stderr).try_init(),
+        None => log.with_env_filter(EnvFilter::new(WARNINGS)).with_writer(io::stderr).try_init(),
     };
     set.map_err(|error| anyhow::anyhow!(error)).context("cannot open the log")
 }
@@ -126,18 +130,16 @@ impl Show {
                     None => anyhow::bail!("the daemon ended"),
                 },
                 _ = frames.tick() => self.frame(terminal)?,
-                _ = interrupt.recv() => return Ok(self.verdict()),
-                _ = terminate.recv() => return Ok(self.verdict()),
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
             }
             if exit_after_story && self.story.act() == Act::Over {
-                return Ok(self.verdict());
+                break;
             }
         }
-    }
-
-    /// A story that was broken off was not refuted: only surprises are failures.
-    fn verdict(&self) -> ExitCode {
-        if self.story.surprises().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(super::exit::FAILURE) }
+        let came_true = self.story.act() == Act::Over && self.story.surprises().is_empty();
+        let refuted = exit_after_story && !came_true;
+        Ok(if refuted { ExitCode::from(super::exit::FAILURE) } else { ExitCode::SUCCESS })
     }
 
     fn open(&self, terminal: &mut Terminal) -> io::Result<()> {

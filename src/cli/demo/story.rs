@@ -59,7 +59,10 @@ impl Act {
             Self::Peace => "Three networks, all well. Idle is well too: nobody has ordered anything from 'orders'.",
             Self::OneDown => "Validator v4 of 'consortium' stops. Three of four are a quorum: the network must go on.",
             Self::Halt => "Validator v3 stops as well. Two of four are no quorum: no block can be made any more.",
-            Self::Recovery => "Both validators return. Blocks again, and after five of them the halt is over.",
+            Self::Recovery => {
+                "Both validators return. Five blocks later the halt is over; the alert about a node ends once the node \
+                 has been well for half a minute."
+            }
             Self::Over => "The story is over; the networks go on.",
         }
     }
@@ -78,9 +81,10 @@ impl Act {
     /// An act whose end has not come by then has failed.
     fn longest(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Peace => 20,
-            Self::OneDown | Self::Halt => 30,
-            Self::Recovery => 40,
+            Self::Peace => 15,
+            Self::OneDown | Self::Halt => 25,
+            // A node's alert is held for half a minute, in case it comes back.
+            Self::Recovery => 55,
             Self::Over => u64::MAX,
         })
     }
@@ -376,7 +380,7 @@ mod tests {
         assert_eq!((story.act(), cues.len()), (Act::Over, 4));
         assert_eq!(
             story.surprises(),
-            ["after 30 s: NetworkHalted consortium has not fired", "after 40 s: not everything has been resolved"]
+            ["after 25 s: NetworkHalted consortium has not fired", "after 55 s: not everything has been resolved"]
         );
     }
 
