@@ -25,16 +25,9 @@ pub struct Alertmanager {
 
 /// An alert as it lists it: only those that are active.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Listed {
     /// Its identity.
     pub labels: BTreeMap<String, String>,
-    /// Its texts.
-    pub annotations: BTreeMap<String, String>,
-    /// When it began.
-    pub starts_at: String,
-    /// When it will be over unless it is sent again.
-    pub ends_at: String,
 }
 
 impl Listed {

@@ -41,11 +41,6 @@ impl Anvil {
         http::rpc(self.address, method, params)
     }
 
-    /// Stops making blocks while answering as before.
-    pub fn halt(&self) -> Result<()> {
-        self.call("evm_setIntervalMining", &json!([0])).map(drop)
-    }
-
     /// Makes `count` blocks at once.
     pub fn mine(&self, count: u64) -> Result<()> {
         self.call("anvil_mine", &json!([format!("{count:#x}")])).map(drop)

@@ -69,9 +69,8 @@ impl<'a> Node<'a> {
     }
 
     /// The same with more keys.
-    pub fn with(mut self, more: &str) -> Self {
-        self.more = more.to_owned();
-        self
+    pub fn with(self, more: &str) -> Self {
+        Self { more: more.to_owned(), ..self }
     }
 }
 
@@ -91,10 +90,11 @@ impl Config {
     }
 
     /// A network whose blocks come every second, with `keys` of its own.
-    pub fn network(mut self, name: &str, chain_id: u64, keys: &str, nodes: &[Node<'_>]) -> Self {
+    pub fn network(mut self, name: &str, chain_id: Option<u64>, keys: &str, nodes: &[Node<'_>]) -> Self {
+        let chain_id = chain_id.map_or_else(String::new, |id| format!("chain_id = {id}\n"));
         let _ = write!(
             self.rest,
-            "\n[[network]]\nname = \"{name}\"\nfamily = \"evm\"\nchain_id = {chain_id}\nblock_time = \"1s\"\n\
+            "\n[[network]]\nname = \"{name}\"\nfamily = \"evm\"\n{chain_id}block_time = \"1s\"\n\
              missing_blocks = 10\nhalt_floor = \"10s\"\n{keys}\n"
         );
         for node in nodes {
@@ -132,8 +132,6 @@ pub struct Haltwatch {
 pub struct Alert {
     /// Its identity.
     pub labels: BTreeMap<String, String>,
-    /// Its texts.
-    pub annotations: BTreeMap<String, String>,
     /// `pending` or `firing`.
     pub state: String,
 }

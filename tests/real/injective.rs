@@ -2,7 +2,6 @@
 //! the others, and the JSON-RPC of an Ethereum node to us.
 
 use std::{
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,

@@ -93,8 +93,8 @@ impl Installer<'_> {
             self.run(Command::new("npm").args(npm), home)
         })?;
         let modules = home.join("node_modules/@foundry-rs");
-        let binaries = fs::read_dir(&modules)?.flatten().map(|entry| entry.path().join("bin/anvil"));
-        binaries.filter(|path| path.is_file()).next().context("npm brought no binary for this machine")
+        let mut binaries = fs::read_dir(&modules)?.flatten().map(|entry| entry.path().join("bin/anvil"));
+        binaries.find(|path| path.is_file()).context("npm brought no binary for this machine")
     }
 
     /// The program under one of `names` on the path, else out of the Debian package `package`, unpacked but not

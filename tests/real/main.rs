@@ -36,7 +36,9 @@ fn main() -> ExitCode {
     }
     let wanted: Vec<&Scenario> = scenarios::ALL.iter().filter(|scenario| is_wanted(scenario, &arguments)).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        wanted.iter().for_each(|scenario| println!("{}: test", scenario.name));
+        for scenario in wanted {
+            println!("{}: test", scenario.name);
+        }
         return ExitCode::SUCCESS;
     }
     match run(&wanted) {

@@ -1,5 +1,6 @@
 //! What must be seen, one function each, named as a sentence.
 
+mod api;
 mod components;
 mod halt;
 mod health;
@@ -9,9 +10,18 @@ mod running;
 mod scrape;
 mod websocket;
 
+use std::time::Duration;
+
 use anyhow::Result;
 
-use crate::{bench::Bench, injective::Injective};
+use crate::{alertmanager::Alertmanager, bench::Bench, haltwatch::Node, harness::wait, injective::Injective};
+
+/// The name of the network of validators.
+const CHAIN: &str = "injective";
+
+/// The name of the network of synthetic nodes, and its chain id.
+const DEVNET: &str = "devnet";
+const DEVNET_CHAIN_ID: u64 = 31_337;
 
 /// One scenario: it returns what it measured, or why it failed.
 #[derive(Debug)]
@@ -59,3 +69,17 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];
+
+/// The four validators as the configuration names them: `v0` to `v3`.
+fn validators(network: &Injective) -> Vec<Node<'static>> {
+    ["v0", "v1", "v2", "v3"].into_iter().enumerate().map(|(i, name)| Node::validator(name, network.evm(i))).collect()
+}
+
+/// Waits until Alertmanager shows the dead man's switch and nothing else.
+fn only_watchdog(alertmanager: &Alertmanager, limit: Duration) -> Result<()> {
+    wait::eventually("Alertmanager shows the Watchdog and nothing else", limit, || {
+        let names: Vec<_> = alertmanager.alerts()?.iter().map(|alert| alert.label("alertname").to_owned()).collect();
+        anyhow::ensure!(names == ["Watchdog"], "it shows {names:?}");
+        Ok(Some(()))
+    })
+}

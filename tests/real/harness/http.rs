@@ -84,11 +84,11 @@ pub fn exchange(
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).with_context(|| format!("connect to {address}"))?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    let mut lines =
+        vec![format!("{method} {path} HTTP/1.1"), format!("host: {address}"), "connection: close".to_owned()];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    lines.push(format!("content-length: {}\r\n\r\n", body.len()));
+    let request = lines.join("\r\n");
     stream.write_all(&[request.as_bytes(), body].concat())?;
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw).with_context(|| format!("{method} {path} at {address}"))?;

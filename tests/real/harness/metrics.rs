@@ -49,6 +49,18 @@ impl Scrape {
     pub fn must(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
         self.value(name, labels).with_context(|| format!("no single sample {name}{labels:?}"))
     }
+
+    /// As `must`, of a value that is a whole number: a height, a count, a flag.
+    pub fn whole(&self, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
+        whole(self.must(name, labels)?).with_context(|| format!("{name}{labels:?}"))
+    }
+}
+
+/// The whole number that `value` is.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and not negative")]
+pub fn whole(value: f64) -> Result<u64> {
+    ensure!(0.0 <= value && value.fract() == 0.0, "{value} is not a whole number");
+    Ok(value as u64)
 }
 
 fn sample(line: &str) -> Result<Sample> {

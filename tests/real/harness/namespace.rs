@@ -13,6 +13,9 @@ use anyhow::{Context, Result, ensure};
 /// Set for the run inside the namespace.
 const INSIDE: &str = "HALTWATCH_REAL_NAMESPACE";
 
+/// The state of a listening socket in the kernel's list.
+const LISTEN: &str = "0A";
+
 /// The address on the far side of a cut: everything that listens on it can be made unreachable at once, while
 /// 127.0.0.1 goes on.
 pub const FAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -84,4 +87,26 @@ fn route(verb: &str) -> Result<()> {
     let status = Command::new("ip").args(["route", verb, "unreachable", &far, "table", "local"]).status()?;
     ensure!(status.success(), "ip route {verb} failed");
     Ok(())
+}
+
+/// Everything in the namespace that listens on more than loopback, as the kernel lists it; outside of it nothing, since
+/// the list would hold the programs of others.
+pub fn listeners_beyond_loopback() -> Result<Vec<String>> {
+    if !inside() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for (table, loopback) in [("/proc/net/tcp", "7F"), ("/proc/net/tcp6", "01000000:")] {
+        for line in std::fs::read_to_string(table)?.lines().skip(1) {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields.next().unwrap_or_default();
+            let is_listening = fields.nth(1) == Some(LISTEN);
+            // IPv4 addresses are in the byte order of the machine: the last two digits are the first byte.
+            let is_loopback = local.get(6..8) == Some(loopback) || local.contains(loopback);
+            if is_listening && !is_loopback {
+                found.push(local.to_owned());
+            }
+        }
+    }
+    Ok(found)
 }

@@ -121,7 +121,7 @@ pub fn tail(log: &Path) -> String {
     const LINES: usize = 15;
     let text = fs::read_to_string(log).unwrap_or_default();
     let skipped = text.lines().count().saturating_sub(LINES);
-    text.lines().skip(skipped).map(|line| format!("    {line}\n")).collect()
+    text.lines().skip(skipped).collect::<Vec<_>>().join("\n")
 }
 
 /// Runs `command` to its end, at most for `limit`, and returns its standard output; a failure shows what it said.

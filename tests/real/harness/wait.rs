@@ -2,7 +2,7 @@
 
 use std::{
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -41,9 +41,4 @@ pub fn eventually<T>(what: &str, limit: Duration, mut question: impl FnMut() -> 
 /// Lets time pass.
 pub fn pass(time: Duration) {
     thread::sleep(time);
-}
-
-/// Seconds since the epoch.
-pub fn unix_seconds() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
