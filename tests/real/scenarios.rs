@@ -56,6 +56,7 @@ macro_rules! scenario {
 /// Every scenario, in the order in which they run.
 pub const ALL: &[Scenario] = &[
     scenario!(WithValidators, components, the_instruments_work, on_request: true),
+    scenario!(Alone, components, the_synthetic_instruments_work, on_request: true),
     scenario!(WithValidators, health, every_exported_value_equals_what_the_node_answers),
     scenario!(WithValidators, halt, a_loss_of_quorum_is_found_in_time_and_resolves),
     scenario!(WithValidators, halt, frozen_validators_are_a_halt_although_their_peers_look_fine),

@@ -92,7 +92,9 @@ impl Drop for Scripted {
 }
 
 fn serve(mut stream: TcpStream, upstream: SocketAddr, manners: Manners, counts: &Counts) -> Result<()> {
-    while let Some((path, body)) = request(&mut stream)? {
+    let mut last = false;
+    while !last && let Some(Asked { path, body, closes }) = request(&mut stream)? {
+        last = closes;
         let is_batch = body.trim_ascii_start().starts_with(b"[");
         let count = if is_batch { &counts.batches } else { &counts.singles };
         count.fetch_add(1, Ordering::SeqCst);
@@ -121,8 +123,16 @@ fn serve(mut stream: TcpStream, upstream: SocketAddr, manners: Manners, counts: 
     Ok(())
 }
 
-/// Path and body of the next request; `None` when the client has closed the connection.
-fn request(stream: &mut TcpStream) -> Result<Option<(String, Vec<u8>)>> {
+/// One request.
+struct Asked {
+    path: String,
+    body: Vec<u8>,
+    /// Whether the client wants the connection closed after the answer.
+    closes: bool,
+}
+
+/// The next request; `None` when the client has closed the connection.
+fn request(stream: &mut TcpStream) -> Result<Option<Asked>> {
     let mut raw = Vec::new();
     let mut piece = [0; 8192];
     loop {
@@ -136,16 +146,18 @@ fn request(stream: &mut TcpStream) -> Result<Option<(String, Vec<u8>)>> {
     }
 }
 
-fn complete(raw: &[u8]) -> Result<Option<(String, Vec<u8>)>> {
+fn complete(raw: &[u8]) -> Result<Option<Asked>> {
     let Some(end) = http::find(raw, b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&raw[..end])?.to_owned();
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .map_or(Ok(0), |(_, value)| value.trim().parse::<usize>())?;
+    let header = |wanted: &str| {
+        let mut pairs = head.lines().filter_map(|line| line.split_once(':'));
+        pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim().to_ascii_lowercase())
+    };
+    let length = header("content-length").map_or(Ok(0), |value| value.parse::<usize>())?;
     let path = head.split(' ').nth(1).context("no path")?.to_owned();
-    Ok(raw.get(end + 4..end + 4 + length).map(|body| (path, body.to_vec())))
+    let closes = header("connection").is_some_and(|value| value == "close");
+    let body = raw.get(end + 4..end + 4 + length);
+    Ok(body.map(|body| Asked { path, body: body.to_vec(), closes }))
 }
 
 fn reply(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> Result<()> {
