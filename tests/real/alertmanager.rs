@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{
-    harness::{http, port, process, process::Process, wait},
+    harness::{http, port, process, process::Process},
     install::Tools,
 };
 
@@ -53,10 +53,7 @@ impl Alertmanager {
         // Without the empty cluster address it would listen on every interface.
         command.args([format!("--web.listen-address={address}").as_str(), "--cluster.listen-address="]);
         let mut process = Process::start(&mut command, log)?;
-        wait::eventually("Alertmanager is ready", PATIENCE, || {
-            process.must_run()?;
-            http::get(address, "/-/ready", &[]).and_then(http::Answer::ok).map(Some)
-        })?;
+        process.ready(PATIENCE, || http::get(address, "/-/ready", &[])?.ok())?;
         Ok(Self { address, tools: tools.clone(), process })
     }
 

@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{http, process::Process, wait, watcher},
+    harness::{http, process::Process, watcher},
     install::Tools,
 };
 
@@ -29,9 +29,10 @@ impl Anvil {
         command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
         command.args(["--chain-id", &chain_id.to_string(), "--block-time", "1", "--slots-in-an-epoch", "4"]);
         let mut process = Process::start(&mut command, log)?;
-        wait::eventually("anvil answers", PATIENCE, || {
-            process.must_run()?;
-            watcher::height(address).map(|height| (1 <= height).then_some(()))
+        process.ready(PATIENCE, || {
+            let height = watcher::height(address)?;
+            ensure!(1 <= height, "no block yet");
+            Ok(())
         })?;
         Ok(Self { address, process })
     }

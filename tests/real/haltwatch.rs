@@ -132,6 +132,8 @@ pub struct Haltwatch {
 pub struct Alert {
     /// Its identity.
     pub labels: BTreeMap<String, String>,
+    /// Its texts.
+    pub annotations: BTreeMap<String, String>,
     /// `pending` or `firing`.
     pub state: String,
 }
@@ -140,6 +142,11 @@ impl Alert {
     /// The value of a label, empty if it has none.
     pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether it fires and no other alert mutes it.
+    pub fn is_announced(&self) -> bool {
+        self.state == "firing" && !self.annotations.contains_key("muted_by")
     }
 
     /// Its name.
@@ -152,10 +159,7 @@ impl Haltwatch {
     /// Starts one and waits until it is ready.
     pub fn start(config: &Config, log: &Path) -> Result<Self> {
         let mut daemon = Self::launch(config, log)?;
-        wait::eventually("haltwatch is ready", PATIENCE, || {
-            daemon.process.must_run()?;
-            http::get(daemon.address, "/-/ready", &[]).and_then(http::Answer::ok).map(Some)
-        })?;
+        daemon.process.ready(PATIENCE, || http::get(daemon.address, "/-/ready", &[])?.ok())?;
         Ok(daemon)
     }
 
@@ -183,7 +187,7 @@ impl Haltwatch {
 
     /// Waits until an alert called `name` fires and returns when it was first seen to.
     pub fn fires(&self, name: &str, limit: Duration) -> Result<Instant> {
-        self.watch(limit, |alerts| alerts.iter().any(|alert| alert.name() == name && alert.state == "firing"))
+        self.watch(limit, |alerts| alerts.iter().any(|alert| alert.name() == name && alert.is_announced()))
             .with_context(|| format!("{name} fires"))
     }
 
@@ -246,6 +250,7 @@ fn command(config: &Path) -> Command {
 
 /// Names, states and subjects of alerts in one line.
 pub fn describe(alerts: &[Alert]) -> String {
-    let one = |a: &Alert| format!("{} {} {}/{}", a.name(), a.state, a.label("network"), a.label("node"));
+    let muted = |a: &Alert| a.annotations.get("muted_by").map(|by| format!(" (muted by {by})")).unwrap_or_default();
+    let one = |a: &Alert| format!("{} {} {}/{}{}", a.name(), a.state, a.label("network"), a.label("node"), muted(a));
     alerts.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::{
-    harness::{http, port, process::Process, wait},
+    harness::{http, port, process::Process},
     install::Tools,
 };
 
@@ -34,10 +34,7 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
         command.args([format!("--web.listen-address={address}").as_str(), "--log.level=debug"]);
         let mut process = Process::start(&mut command, log)?;
-        wait::eventually("Prometheus is ready", PATIENCE, || {
-            process.must_run()?;
-            http::get(address, "/-/ready", &[]).and_then(http::Answer::ok).map(Some)
-        })?;
+        process.ready(PATIENCE, || http::get(address, "/-/ready", &[])?.ok())?;
         Ok(Self { address, process })
     }
 

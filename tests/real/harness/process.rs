@@ -91,6 +91,12 @@ impl Process {
         wait::until(limit, Duration::from_millis(10), || self.poll().transpose()).transpose()
     }
 
+    /// Waits until `question` is answered with a value; fails at once when the program ends.
+    pub fn ready<T>(&mut self, limit: Duration, mut question: impl FnMut() -> Result<T>) -> Result<T> {
+        let what = format!("{} answers", self.log.display());
+        wait::eventually(&what, limit, || Ok(self.must_run().err().map(Err).or_else(|| question().ok().map(Ok))))?
+    }
+
     /// Fails, with the end of its log, if it no longer runs.
     pub fn must_run(&mut self) -> Result<()> {
         if let Some(status) = self.poll()? {

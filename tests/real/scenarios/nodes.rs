@@ -141,7 +141,7 @@ fn follow(
     while begin.elapsed() < limit {
         let alerts = daemon.alerts()?;
         check(&daemon.scrape()?, &alerts)?;
-        fired.extend(alerts.iter().filter(|alert| alert.state == "firing").map(|alert| alert.name().to_owned()));
+        fired.extend(alerts.iter().filter(|alert| alert.is_announced()).map(|alert| alert.name().to_owned()));
         wait::pass(Duration::from_millis(100));
     }
     Ok(fired)

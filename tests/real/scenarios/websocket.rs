@@ -16,7 +16,7 @@ use crate::{
 const SLOW_POLL: Duration = Duration::from_secs(5);
 
 /// Within this time a loss must be noticed and the subscription made again.
-const REMADE: Duration = Duration::from_secs(20);
+const REMADE: Duration = Duration::from_secs(25);
 
 /// Lost in silence, lost by closing, lost with the node: noticed each time, polled on meanwhile, made again.
 pub fn a_lost_subscription_is_noticed_and_made_again(bench: &Bench) -> Result<String> {
