@@ -1,1 +1,56 @@
-//! cli: see ARCHITECTURE.md.
+//! The command line, in the manner of Prometheus exporters.
+
+pub mod check_config;
+pub mod demo;
+pub mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Exit codes of every command, beside 0 for success and 2 for wrong usage.
+pub mod exit {
+    /// Something outside failed: an address in use, a story that did not come true.
+    pub const FAILURE: u8 = 1;
+    /// An essential part of the daemon died (`EX_SOFTWARE` of sysexits.h): a bug.
+    pub const SOFTWARE: u8 = 70;
+    /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
+    pub const CONFIG: u8 = 78;
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0   success
+  1   something outside failed, such as an address in use
+  2   wrong usage
+  70  an essential part of the daemon died: a bug, please report it
+  78  the configuration is wrong";
+
+/// Watches blockchain nodes and decides whether a network has halted, a node is in trouble, or the monitor is blind.
+#[derive(Debug, Parser)]
+#[command(name = "haltwatch", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the nodes of a configuration until told to stop.
+    Run(run::Arguments),
+    /// Say everything that is wrong with a configuration.
+    CheckConfig(check_config::Arguments),
+    /// Watch three simulated networks and see one of them halt and recover.
+    Demo(demo::Arguments),
+}
+
+/// Runs the command that `arguments` name.
+///
+/// # Errors
+/// What keeps the command from running at all.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
+        Command::Demo(arguments) => demo::run(arguments).await,
+    }
+}

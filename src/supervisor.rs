@@ -1,7 +1,8 @@
 //! The only spawner of tasks: none dies unseen, all stop together.
 
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
+use prometheus::IntCounter;
 use tokio::{sync::watch, task::JoinSet};
 
 /// How long a task that panicked rests before it is started again.
@@ -30,11 +31,12 @@ impl Shutdown {
 pub struct Supervisor {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
+    failed: watch::Sender<bool>,
 }
 
 impl Default for Supervisor {
     fn default() -> Self {
-        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false) }
+        Self { tasks: JoinSet::new(), stop: watch::Sender::new(false), failed: watch::Sender::new(false) }
     }
 }
 
@@ -59,7 +61,7 @@ impl Supervisor {
                 if !panicked || shutdown.has_begun() {
                     return;
                 }
-                on_panic.count();
+                on_panic.0.inc();
                 tracing::error!(task = name, "task {name} panicked and is started again; please report this");
                 tokio::select! {
                     () = tokio::time::sleep(RESTART_PAUSE) => {}
@@ -67,6 +69,34 @@ impl Supervisor {
                 }
             }
         });
+    }
+
+    /// Runs a task without which the process is useless. If it panics, [`Self::failure`] completes.
+    pub fn spawn_essential(
+        &mut self,
+        name: &'static str,
+        on_panic: PanicCounter,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let failed = self.failed.clone();
+        self.tasks.spawn(async move {
+            if CatchPanic(Box::pin(task)).await {
+                on_panic.0.inc();
+                tracing::error!(task = name, "task {name} panicked and cannot be replaced; please report this");
+                failed.send_replace(true);
+            }
+        });
+    }
+
+    /// Completes when an essential task has panicked.
+    pub fn failure(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut failed = self.failed.subscribe();
+        async move {
+            if failed.wait_for(|failed| *failed).await.is_err() {
+                // The supervisor itself is gone: nothing is left that could fail.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 
     /// Tells every task to stop and waits for them, at most for `limit`; what still runs then is cut off.
@@ -79,19 +109,28 @@ impl Supervisor {
     }
 }
 
-/// Counts panics of tasks, for the metric `haltwatch_task_panics_total`.
-#[derive(Debug, Clone, Default)]
-pub struct PanicCounter(Arc<std::sync::atomic::AtomicU64>);
+/// Counts panics of tasks: the counter behind `haltwatch_task_panics_total`.
+#[derive(Debug, Clone)]
+pub struct PanicCounter(IntCounter);
 
 impl PanicCounter {
-    fn count(&self) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-
     /// Panics so far.
     #[must_use]
     pub fn get(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.0.get()
+    }
+}
+
+impl From<IntCounter> for PanicCounter {
+    fn from(counter: IntCounter) -> Self {
+        Self(counter)
+    }
+}
+
+impl Default for PanicCounter {
+    /// A counter that nobody exports, for tests.
+    fn default() -> Self {
+        Self(IntCounter::new("task_panics", "Panics of tasks.").expect("the name is constant and valid"))
     }
 }
 
@@ -111,7 +150,10 @@ impl<T: Future<Output = ()>> Future for CatchPanic<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
 
     use super::*;
 
@@ -127,6 +169,14 @@ mod tests {
         });
         tokio::time::sleep(RESTART_PAUSE * 2).await;
         assert_eq!((runs.load(Ordering::Relaxed), panics.get()), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_panic_of_an_essential_task_is_a_failure_of_the_whole() {
+        let mut supervisor = Supervisor::default();
+        let failure = supervisor.failure();
+        supervisor.spawn_essential("test", PanicCounter::default(), async { panic!("on purpose") });
+        tokio::time::timeout(Duration::from_secs(1), failure).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -117,6 +117,15 @@ fn default_port(scheme: &str) -> u16 {
     if matches!(scheme, "https" | "wss") { 443 } else { 80 }
 }
 
+/// Two endpoints are the same if requests to them are: same URL, same headers.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.url() == other.url() && self.headers == other.headers
+    }
+}
+
+impl Eq for Endpoint {}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)

@@ -1,4 +1,15 @@
 //! The tests through the door: the crate as its users see it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
+mod alertmanager;
+mod config;
+mod demo;
+mod log;
+mod metrics;
+mod sample;
+mod scripted_node;
+mod sim;
+mod systemd;
 mod tidy;
+mod transport;

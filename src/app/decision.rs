@@ -1,0 +1,211 @@
+//! The decision loop: takes all observations that are ready, steps the engine, announces what changed and publishes the
+//! picture. It sleeps until the next observation or the engine's own deadline, whichever comes first.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+
+use super::journal;
+use crate::{
+    clock::Clock,
+    engine::{
+        Engine,
+        settings::Settings,
+        snapshot::{Effect, Outcome, Snapshot},
+    },
+    model::{Now, Timestamp},
+    observation::Observation,
+    output::{
+        alertmanager::Notification,
+        own::{OwnMetrics, Queue},
+        systemd::Heartbeat,
+    },
+    supervisor::Shutdown,
+};
+
+/// Observations taken into one step at the most.
+const STEP_LIMIT: usize = 4096;
+
+/// A picture without any effect is published at most this often; one with effects at once.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// The loop turns at least this often, to show that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// New settings for the engine; `done` is told once they are in force.
+#[derive(Debug)]
+pub(super) struct Reconfiguration {
+    pub(super) settings: Arc<Settings>,
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// The engine and everything it speaks to.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub(super) engine: Engine,
+    pub(super) clock: Clock,
+    pub(super) own: OwnMetrics,
+    pub(super) snapshot: Arc<ArcSwap<Option<Snapshot>>>,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) notifications: Option<mpsc::Sender<Notification>>,
+    pub(super) follow: mpsc::Sender<Effect>,
+}
+
+/// When the loop must turn again, and when it last published.
+#[derive(Debug, Default)]
+struct Beat {
+    wake_at: Option<Timestamp>,
+    published: Option<Timestamp>,
+    unpublished: bool,
+}
+
+impl Beat {
+    /// The next time at which the loop has something to do of its own accord.
+    fn next(&self, now: Now) -> Timestamp {
+        let publish = match self.published {
+            Some(published) if self.unpublished => published.after(PUBLISH_EVERY),
+            _ => now.at.after(HEARTBEAT),
+        };
+        self.wake_at.map_or(publish, |wake| wake.min(publish)).min(now.at.after(HEARTBEAT))
+    }
+}
+
+impl Decision {
+    /// Runs until the shutdown begins.
+    pub(super) async fn run(
+        mut self,
+        mut observed: mpsc::Receiver<Observation>,
+        mut reconfigurations: mpsc::Receiver<Reconfiguration>,
+        mut shutdown: Shutdown,
+    ) {
+        let mut batch = Vec::with_capacity(STEP_LIMIT);
+        let mut beat = Beat::default();
+        loop {
+            let now = self.clock.now();
+            tokio::select! {
+                biased;
+                () = shutdown.begun() => return,
+                Some(request) = reconfigurations.recv() => {
+                    self.take_in_the_rest(&mut observed, &mut beat).await;
+                    self = self.reconfigure(request, &mut beat).await;
+                }
+                taken = observed.recv_many(&mut batch, STEP_LIMIT) => {
+                    // Every poller has gone for good only in a shutdown; until it is announced there is only time.
+                    if taken == 0 {
+                        self.clock.sleep_until(beat.next(now)).await;
+                    }
+                    self.step(&mut batch, &mut beat).await;
+                }
+                () = self.clock.sleep_until(beat.next(now)) => self.step(&mut batch, &mut beat).await,
+            }
+            self.own.queue_holds(Queue::Observations, observed.len());
+        }
+    }
+
+    async fn step(&mut self, batch: &mut Vec<Observation>, beat: &mut Beat) {
+        let now = self.clock.now();
+        let due = due_since(batch, beat.wake_at, now);
+        let stopwatch = self.clock.stopwatch();
+        let outcome = self.engine.step(now, batch);
+        self.own.step_duration.observe(stopwatch.elapsed().as_secs_f64());
+        let polled = batch.iter().any(|observation| matches!(observation, Observation::Node(_)));
+        if polled {
+            self.heartbeat.polled(now.at);
+        }
+        self.heartbeat.stepped(now.at);
+        let told = outcome.effects.iter().filter(|effect| matches!(effect, Effect::Fired(_))).count();
+        for _ in 0..told {
+            self.own.detection_delay.observe(now.at.since(due).as_secs_f64());
+        }
+        beat.unpublished |= !batch.is_empty() || beat.published.is_none();
+        batch.clear();
+        let settings = Arc::clone(self.engine.settings());
+        self.finish(outcome, &settings, now, beat).await;
+    }
+
+    /// Announces the effects, told under `settings`, and publishes the picture when it is time.
+    async fn finish(&mut self, outcome: Outcome, settings: &Settings, now: Now, beat: &mut Beat) {
+        beat.wake_at = outcome.wake_at;
+        let changed = !outcome.effects.is_empty();
+        let overdue = beat.published.is_none_or(|published| PUBLISH_EVERY <= now.at.since(published));
+        // The picture goes first: whoever is told of an alert finds it there.
+        if changed || (beat.unpublished && overdue) {
+            self.snapshot.store(Arc::new(Some(self.engine.snapshot(now))));
+            beat.published = Some(now.at);
+            beat.unpublished = false;
+        }
+        for effect in outcome.effects {
+            journal::log(settings, &effect);
+            if let (Some(queue), Some(notification)) = (&self.notifications, journal::notification(settings, &effect))
+                && queue.send(notification).await.is_err()
+            {
+                tracing::error!("the notifier is gone, an announcement is lost");
+            }
+            // Nobody need follow, and a slow follower loses what it does not take.
+            let _ = self.follow.try_send(effect);
+        }
+        if let Some(queue) = &self.notifications {
+            self.own.queue_holds(Queue::Notifications, queue.max_capacity() - queue.capacity());
+        }
+    }
+
+    async fn take_in_the_rest(&mut self, observed: &mut mpsc::Receiver<Observation>, beat: &mut Beat) {
+        let mut rest = Vec::new();
+        while let Ok(observation) = observed.try_recv() {
+            rest.push(observation);
+        }
+        self.step(&mut rest, beat).await;
+    }
+
+    async fn reconfigure(mut self, request: Reconfiguration, beat: &mut Beat) -> Self {
+        let now = self.clock.now();
+        let old = Arc::clone(self.engine.settings());
+        let (engine, outcome) = self.engine.reconfigured(request.settings, now);
+        self.engine = engine;
+        beat.unpublished = true;
+        beat.published = None;
+        self.finish(outcome, &old, now, beat).await;
+        // The conductor stopped waiting only if the daemon is stopping.
+        let _ = request.done.send(());
+        self
+    }
+}
+
+/// The instant at which what this step will decide became due: the engine's own deadline, or the arrival of the
+/// earliest new evidence.
+fn due_since(batch: &[Observation], wake_at: Option<Timestamp>, now: Now) -> Timestamp {
+    let arrivals = batch.iter().map(|observation| match observation {
+        Observation::Node(poll) => poll.at,
+        Observation::Canary(probe) => probe.at,
+    });
+    arrivals.chain(wake_at).min().unwrap_or(now.at).min(now.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::CanaryIndex, observation::CanaryObservation};
+
+    #[test]
+    fn the_loop_turns_at_the_engines_deadline_and_never_later_than_the_heartbeat() {
+        let now = Now { at: Timestamp(10_000), ..Now::default() };
+        let beat = |wake: Option<i64>, published: Option<i64>, unpublished| {
+            Beat { wake_at: wake.map(Timestamp), published: published.map(Timestamp), unpublished }.next(now).0
+        };
+        assert_eq!(beat(Some(10_300), None, false), 10_300);
+        assert_eq!(beat(Some(99_000), None, false), 11_000);
+        assert_eq!(beat(None, Some(9_900), true), 10_100);
+        assert_eq!(beat(None, Some(9_900), false), 11_000);
+    }
+
+    #[test]
+    fn a_verdict_is_due_at_the_deadline_or_at_the_first_new_evidence() {
+        let now = Now { at: Timestamp(500), ..Now::default() };
+        let probe =
+            |at| Observation::Canary(CanaryObservation { canary: CanaryIndex(0), at: Timestamp(at), reachable: true });
+        assert_eq!(due_since(&[], Some(Timestamp(450)), now), Timestamp(450));
+        assert_eq!(due_since(&[probe(480), probe(470)], Some(Timestamp(900)), now), Timestamp(470));
+        assert_eq!(due_since(&[], Some(Timestamp(900)), now), Timestamp(500));
+    }
+}
