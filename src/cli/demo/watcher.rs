@@ -29,7 +29,7 @@ impl Watcher {
             enable_lifecycle: false,
             own: OwnMetrics::new(),
         };
-        let mut daemon = Daemon::start(options).await?;
+        let mut daemon = Daemon::start(options)?;
         let effects = daemon.effects();
         Ok(Self { daemon, effects })
     }
