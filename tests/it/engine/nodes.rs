@@ -187,7 +187,7 @@ fn saying_not_syncing_is_believed_of_nobody() {
     world.run(60);
     world.let_say("d", |m| m.but(|f| (f.syncing, f.head.height.0) = (Syncing::No, 5)));
     world.run(180);
-    assert_eq!(world.told_names(), ["fire NodeStalled d"]);
+    assert_eq!(world.told_names(), ["fire HeightRegression d", "fire NodeStalled d"]);
 }
 
 #[test]
