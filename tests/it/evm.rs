@@ -1,5 +1,5 @@
 //! What is read from the answers of real execution clients, healthy and broken. The answers in `tests/data/evm` were
-//! recorded from anvil, Injective, EthereumJS, Hardhat and Ganache; every file is one node in one state, asked call by
+//! recorded from anvil, Injective, `EthereumJS`, Hardhat and Ganache; every file is one node in one state, asked call by
 //! call, so that a later answer may be a block ahead of an earlier one.
 
 use std::{fs, path::Path};
