@@ -413,3 +413,18 @@ async fn nothing_a_node_says_becomes_markup() {
     assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot; onx=1 &#39;&amp;&lt;svg"));
     assert!(!text.contains("<script") && !text.contains("<svg") && !text.contains("\" onx"));
 }
+
+#[tokio::test]
+async fn every_documented_path_is_served_with_the_documented_methods() {
+    let web = started();
+    let rows = include_str!("../../docs/http-api.md").lines().filter_map(|line| line.strip_prefix("| `/"));
+    let mut seen = 0;
+    for row in rows {
+        let (path, rest) = row.split_once("` | ").unwrap();
+        let documented = rest.split(" | ").next().unwrap();
+        let refused = request(&web, "OPTIONS", &format!("/{path}"), "").await;
+        assert_eq!((refused.status, &*refused.headers["allow"]), (405, documented), "/{path}");
+        seen += 1;
+    }
+    assert_eq!(seen, 11);
+}
