@@ -3,11 +3,10 @@
 #![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
 mod alertmanager;
-mod log;
-mod scripted_node;
-mod systemd;
 mod evm;
+mod log;
 mod poller;
 mod scripted_node;
+mod systemd;
 mod tidy;
 mod transport;
