@@ -22,14 +22,14 @@ impl Watcher {
     ///
     /// # Errors
     /// If it cannot listen there; the configuration is our own and good.
-    pub async fn start(text: String, listen: SocketAddr) -> anyhow::Result<Self> {
+    pub fn start(text: String, listen: SocketAddr) -> anyhow::Result<Self> {
         let options = Options {
             source: Source::Text(text),
             listen: vec![listen],
             enable_lifecycle: false,
             own: OwnMetrics::new(),
         };
-        let mut daemon = Daemon::start(options).await?;
+        let mut daemon = Daemon::start(options)?;
         let effects = daemon.effects();
         Ok(Self { daemon, effects })
     }
