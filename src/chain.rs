@@ -143,8 +143,8 @@ pub fn spawn(
 }
 
 /// One gate a host, as strict as the strictest of the nodes behind it wants.
-fn gates(nodes: &[NodeTarget]) -> HashMap<Host, Arc<Gate>> {
-    let mut rates: HashMap<Host, f64> = HashMap::new();
+fn gates(nodes: &[NodeTarget]) -> HashMap<String, Arc<Gate>> {
+    let mut rates: HashMap<String, f64> = HashMap::new();
     for node in nodes {
         if let Some(rate) = node.requests_per_second {
             rates.entry(host(node)).and_modify(|strictest| *strictest = strictest.min(rate)).or_insert(rate);
@@ -153,11 +153,8 @@ fn gates(nodes: &[NodeTarget]) -> HashMap<Host, Arc<Gate>> {
     rates.into_iter().filter_map(|(host, rate)| Some((host, Arc::new(Gate::new(rate)?)))).collect()
 }
 
-/// Host and port of an endpoint.
-type Host = (String, u16);
-
-fn host(node: &NodeTarget) -> Host {
-    (node.rpc.host().to_lowercase(), node.rpc.port())
+fn host(node: &NodeTarget) -> String {
+    node.rpc.host().to_lowercase()
 }
 
 /// Where in the interval the node at `position` of `count` is polled: evenly spread, each a little off its place, so

@@ -17,6 +17,7 @@ mod secret;
 mod section;
 mod source;
 mod suggest;
+mod syntax;
 mod unique;
 mod web;
 
@@ -26,6 +27,8 @@ pub use self::{
 };
 
 use std::path::Path;
+
+use toml::de::DeTable;
 
 use self::{page::Page, secret::Vault, section::Section};
 use crate::{chain, engine, output};
@@ -71,9 +74,17 @@ type Keys = Vec<(&'static str, &'static str)>;
 /// use: what could not be read is missing in it or stands at its default.
 fn read(text: &str, vault: &Vault<'_>) -> (Config, Keys, Vec<Problem>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (table, errors) = toml::de::DeTable::parse_recoverable(text);
-    let page = Page::new(text, vault, &errors);
-    let config = read_config(Section::root(&page, table.get_ref()));
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return read_page(Page::new(text, vault, &errors), tree.get_ref());
+    }
+    let (text, errors) = syntax::without_stray_words(text);
+    let (tree, _) = DeTable::parse_recoverable(&text);
+    read_page(Page::new(&text, vault, &errors), tree.get_ref())
+}
+
+fn read_page<'a>(page: Page<'a>, tree: &'a DeTable<'a>) -> (Config, Keys, Vec<Problem>) {
+    let config = read_config(Section::root(&page, tree));
     let (keys, problems) = page.finish();
     (config, keys, problems)
 }
@@ -82,7 +93,7 @@ fn read_config(mut root: Section<'_>) -> Config {
     let mut engine = engine::settings::Settings::default();
     let mut chain = chain::Settings::default();
     monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
-    let web = web::read(root.section("web", "web"), &engine.monitor);
+    let web = web::read(root.section("web", "web"));
     let alertmanager = alertmanager::read(&mut root, &web);
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     network::read_all(&mut root, &defaults, &mut engine, &mut chain);

@@ -180,8 +180,12 @@ impl Engine {
         let changed = std::mem::discriminant(&before) != std::mem::discriminant(&outlook);
         if changed {
             due.extend((0..).map(NetworkIndex).take(self.networks.len()));
-            if matches!(before, Outlook::CutOff { .. }) {
-                self.forgive(now.at);
+            match (before, outlook) {
+                (Outlook::CutOff { .. }, _) => self.forgive(now.at),
+                (Outlook::Suspect { since }, Outlook::Open) => {
+                    self.nodes.iter_mut().for_each(|node| node.excuse(since, now.at));
+                }
+                _ => {}
             }
         }
         let verdict = match outlook {

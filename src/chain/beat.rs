@@ -33,6 +33,8 @@ pub struct Beat {
     next: Timestamp,
     last: Option<Timestamp>,
     failures: u32,
+    /// The node limits or refuses us: nothing justifies an early poll.
+    unwelcome: bool,
 }
 
 /// What came of a poll, as far as the next one depends on it.
@@ -56,7 +58,7 @@ impl Beat {
     pub fn new(interval: Duration, start: Timestamp, share: f64) -> Self {
         let interval = interval.max(GRID);
         let offset = interval.mul_f64(share.clamp(0.0, 1.0));
-        Self { interval, next: on_grid(start.after(offset)), last: None, failures: 0 }
+        Self { interval, next: on_grid(start.after(offset)), last: None, failures: 0, unwelcome: false }
     }
 
     /// When the next poll is due.
@@ -68,6 +70,9 @@ impl Beat {
     /// When a poll may come at the earliest if something calls for one before it is due.
     #[must_use]
     pub fn early(&self) -> Timestamp {
+        if self.unwelcome {
+            return self.next;
+        }
         let pause = (self.interval / 10).max(MIN_EARLY_PAUSE).min(self.interval);
         self.last.map_or(self.next, |last| last.after(pause).min(self.next))
     }
@@ -76,6 +81,8 @@ impl Beat {
     /// being retried together.
     pub fn polled(&mut self, started: Timestamp, now: Timestamp, ending: Ending, jitter: f64) {
         self.last = Some(started);
+        self.unwelcome = matches!(ending, Ending::Failed { kind, .. }
+            if matches!(kind.meaning(), Meaning::Limited | Meaning::Refused));
         match ending {
             Ending::Good if self.failures == 0 => self.keep_beat(now),
             Ending::Good => {
@@ -191,7 +198,7 @@ mod tests {
         let mut beat = Beat::new(SECOND, Timestamp(0), 0.0);
         let limited = Ending::Failed { kind: ErrorKind::RateLimited, retry_after: Some(Duration::from_secs(300)) };
         beat.polled(Timestamp(0), Timestamp(0), limited, 0.0);
-        assert_eq!(beat.next(), Timestamp(300_000));
+        assert_eq!((beat.next(), beat.early()), (Timestamp(300_000), Timestamp(300_000)), "whatever calls for a poll");
         let last = times(SECOND, 12, failed(ErrorKind::RateLimited));
         assert_eq!(last[11] - last[10], 60_030, "without a wish of its own at least once a minute");
     }

@@ -1,8 +1,9 @@
 //! Ethereum execution clients and everything that speaks their JSON-RPC: side chains, rollups, development nodes.
 //!
 //! The head is asked for as one call, `eth_getBlockByNumber("latest", false)`: number, hash and time from one instant.
-//! What a node says of its own synchronisation is passed on as a hint. Who it is (chain, genesis, version) is asked
-//! rarely and remembered.
+//! What a node says of its own synchronisation is passed on as a hint. Its chain id is asked for in every poll, because a
+//! balancer or a name may bring us to another chain at any moment, whose height must not be taken for that of ours; its
+//! genesis and version are asked for rarely and remembered.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,33 +21,31 @@ mod answer;
 use super::quantity::Quantity;
 use answer::{Backlog, Block, SyncAnswer};
 
-/// How long the identity of a node is believed without asking.
+/// How long genesis and version of a node are believed without asking.
 const IDENTITY_MEMORY: Duration = Duration::from_secs(600);
-
-/// The identity is not asked for more often than this, however often the node reconnects.
-const IDENTITY_PAUSE: Duration = Duration::from_secs(60);
 
 /// Longest version that is kept, in bytes.
 const MAX_VERSION: usize = 128;
 
-const SAFE: usize = 1;
-const FINALIZED: usize = 2;
-const SYNCING: usize = 3;
-const PEERS: usize = 4;
-const PENDING: usize = 5;
-const CHAIN_ID: usize = 6;
+const CHAIN_ID: usize = 1;
+const SAFE: usize = 2;
+const FINALIZED: usize = 3;
+const SYNCING: usize = 4;
+const PEERS: usize = 5;
+const PENDING: usize = 6;
 const GENESIS: usize = 7;
 const VERSION: usize = 8;
 
+/// In the order in which they are made where they are made one by one: what matters more comes first.
 const CALLS: [Call; 9] = [
     Call { method: "eth_getBlockByNumber", params: r#"["latest",false]"#, optional: false },
+    // Who the node is decides whether its word counts at all: never left out.
+    Call { method: "eth_chainId", params: "[]", optional: false },
     Call { method: "eth_getBlockByNumber", params: r#"["safe",false]"#, optional: true },
     Call { method: "eth_getBlockByNumber", params: r#"["finalized",false]"#, optional: true },
     Call { method: "eth_syncing", params: "[]", optional: true },
     Call { method: "net_peerCount", params: "[]", optional: true },
     Call { method: "txpool_status", params: "[]", optional: true },
-    // Who the node is decides whether its word counts at all: never left out, and asked rarely enough to be cheap.
-    Call { method: "eth_chainId", params: "[]", optional: false },
     Call { method: "eth_getBlockByNumber", params: r#"["0x0",false]"#, optional: false },
     Call { method: "web3_clientVersion", params: "[]", optional: false },
 ];
@@ -64,6 +63,8 @@ pub struct Evm {
 /// Who a node says it is.
 #[derive(Debug, Default)]
 struct Identity {
+    number: Option<u64>,
+    /// The same as text.
     chain_id: Option<Arc<str>>,
     genesis: Option<BlockHash>,
     version: Option<Arc<str>>,
@@ -75,8 +76,8 @@ impl Adapter for Evm {
     }
 
     fn due(&self, now: Timestamp) -> CallSet {
-        let every_poll = [HEAD, SAFE, FINALIZED, SYNCING, PEERS, PENDING];
-        let rarely = [CHAIN_ID, GENESIS, VERSION];
+        let every_poll = [HEAD, CHAIN_ID, SAFE, FINALIZED, SYNCING, PEERS, PENDING];
+        let rarely = [GENESIS, VERSION];
         let due = every_poll.into_iter().fold(CallSet::default(), CallSet::with);
         if self.identity_is_due(now) { rarely.into_iter().fold(due, CallSet::with) } else { due }
     }
@@ -90,8 +91,11 @@ impl Adapter for Evm {
         let syncing = syncing(answers.get(SYNCING));
         let head = self.head(answers.get(HEAD), syncing)?;
         if self.identity_is_due(now) {
-            self.identity.update(answers);
             (self.asked, self.doubtful) = (Some(now), false);
+        }
+        if self.identity.update(answers) {
+            // What is remembered is that of another chain: ask at the next poll.
+            self.doubtful = true;
         }
         Ok(Facts {
             chain_id: self.identity.chain_id.clone(),
@@ -133,8 +137,7 @@ impl Adapter for Evm {
 
 impl Evm {
     fn identity_is_due(&self, now: Timestamp) -> bool {
-        let memory = if self.doubtful || self.identity.chain_id.is_none() { IDENTITY_PAUSE } else { IDENTITY_MEMORY };
-        self.asked.is_none_or(|asked| memory <= now.since(asked))
+        self.doubtful || self.asked.is_none_or(|asked| IDENTITY_MEMORY <= now.since(asked))
     }
 
     fn head(&self, answer: &Answer<'_>, syncing: Syncing) -> Result<Head, PollError> {
@@ -159,14 +162,14 @@ impl Evm {
 }
 
 impl Identity {
-    /// Takes over what was answered; what was not keeps its old value.
-    fn update(&mut self, answers: &Answers<'_>) {
-        if let Some(chain_id) = answers.get(CHAIN_ID).read::<Quantity>() {
-            let chain_id = chain_id.0.to_string();
-            if self.chain_id.as_deref() != Some(&*chain_id) {
-                // Another chain: nothing known of the old one holds.
-                *self = Self { chain_id: Some(chain_id.into()), genesis: None, version: None };
-            }
+    /// Takes over what was answered; what was not keeps its old value, unless it is another chain that speaks. Returns
+    /// whether that is so.
+    fn update(&mut self, answers: &Answers<'_>) -> bool {
+        let told = answers.get(CHAIN_ID).read::<Quantity>().map(|chain_id| chain_id.0);
+        let changed = told.filter(|told| self.number != Some(*told));
+        let moved = changed.is_some() && self.number.is_some();
+        if let Some(number) = changed {
+            *self = Self { number: changed, chain_id: Some(number.to_string().into()), genesis: None, version: None };
         }
         if let Some(genesis) = block(answers.get(GENESIS)).filter(|block| block.height() == Height(0)) {
             self.genesis = Some(genesis.hash());
@@ -177,6 +180,7 @@ impl Identity {
                 self.version = Some(version.into());
             }
         }
+        moved
     }
 }
 
@@ -221,13 +225,12 @@ mod tests {
     #[test]
     fn identity_is_asked_at_the_start_rarely_and_after_a_doubt() {
         let at = |seconds: i64| Timestamp(seconds * 1000);
-        let asks = |evm: &Evm, now| evm.due(now).iter().any(|position| position == CHAIN_ID);
+        let asks = |evm: &Evm, now| evm.due(now).iter().any(|position| position == GENESIS);
         let mut evm = Evm::default();
         assert!(asks(&evm, at(0)));
-        evm.identity.chain_id = Some("1".into());
         evm.asked = Some(at(0));
         assert!(!asks(&evm, at(599)) && asks(&evm, at(600)));
         evm.doubt_identity();
-        assert!(!asks(&evm, at(59)) && asks(&evm, at(60)), "not more often than once a minute");
+        assert!(asks(&evm, at(1)), "another process may have another version and another past");
     }
 }

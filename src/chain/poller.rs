@@ -21,6 +21,11 @@ use crate::{
     transport::{Client, Limits},
 };
 
+/// A poll waits for leave from the gate of its host for this long, or for its interval if that is longer; then it is
+/// given up. A poller has one place in the queue at most, so where the limit is too low for the nodes behind it, all of
+/// them are polled more rarely, in turn; leaving the queue sooner would let some of them starve.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Everything a poller is given.
 #[derive(Debug, Clone)]
 pub struct Wiring {
@@ -126,11 +131,11 @@ impl Poller {
         }
     }
 
-    /// `None` if there was no leave to make the poll before the next one is due.
+    /// `None` if there was no leave to make the poll.
     async fn observe(&mut self, cause: Cause) -> Option<NodeObservation> {
         let clock = self.wiring.clock;
         if let Some(gate) = &self.wiring.gate
-            && tokio::time::timeout(self.interval, gate.leave()).await.is_err()
+            && tokio::time::timeout(self.interval.max(LONGEST_WAIT), gate.leave()).await.is_err()
         {
             tracing::debug!(node = %self.name, "the rate limit of the host leaves no room for a poll of {}", self.name);
             self.beat.skipped(clock.now().at);
@@ -147,9 +152,9 @@ impl Poller {
     }
 
     fn note(&mut self, cause: Cause, started: Timestamp, now: Timestamp, outcome: &Result<Round, Failure>) {
-        if outcome.is_err() || self.session.dials() != self.dials {
+        let dials = std::mem::replace(&mut self.dials, self.session.dials());
+        if outcome.is_err() || (dials != 0 && dials != self.dials) {
             self.adapter.doubt_identity();
-            self.dials = self.session.dials();
         }
         let ending = match outcome {
             Ok(round) => {

@@ -239,3 +239,86 @@ pub(super) fn shown(text: &str) -> String {
     out.push_str(rest);
     clean_text(&out, MAX_MESSAGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batch(body: &str) -> Answers<'_> {
+        match Reply::parse(body.as_bytes()) {
+            Some(Reply::Batch(answers)) => answers,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn error(body: &str) -> RpcError {
+        match Reply::parse(body.as_bytes()) {
+            Some(Reply::Single { answer: Answer::Error(error), .. }) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn answers_go_to_their_calls_whatever_their_order_and_strangers_are_dropped() {
+        let answers = batch(
+            r#"[{"id":2,"result":null},{"id":"1","result":"0x1"},{"id":1,"result":"0x2"},{"id":0,"result":1},
+                {"id":99,"result":1},{"id":-1,"result":1},{"id":1.5,"result":1},{"id":null,"result":1},{"result":1}]"#,
+        );
+        assert_eq!(answers.get(0).read::<String>().as_deref(), Some("0x1"), "the first word counts");
+        assert!(matches!(answers.get(1), Answer::Result(raw) if raw.get() == "null"), "null is an answer");
+        assert!((2..MAX_CALLS).all(|position| matches!(answers.get(position), Answer::Missing)));
+    }
+
+    #[test]
+    fn errors_are_read_in_every_shape() {
+        for (body, code, message) in [
+            (r#"{"id":1,"error":{"code":-32601,"message":"no","data":{"stack":[1]}}}"#, Some(-32601), "no"),
+            (r#"{"id":1,"error":{"message":"no code"}}"#, None, "no code"),
+            (r#"{"id":1,"error":{"code":"-32000","message":"text"}}"#, Some(-32000), "text"),
+            (r#"{"error":"busy"}"#, None, "busy"),
+            (r#"{"error":17}"#, None, ""),
+            (r#"{"id":1,"result":"0x1","error":{"code":1,"message":"both"}}"#, Some(1), "both"),
+        ] {
+            assert_eq!(error(body), RpcError { code, message: message.to_owned() }, "{body}");
+        }
+        let good = Reply::parse(br#"{"id":1,"result":7,"error":null}"#);
+        assert!(matches!(good, Some(Reply::Single { position: Some(0), answer: Answer::Result(_) })));
+    }
+
+    #[test]
+    fn a_text_loses_the_paths_of_the_urls_in_it() {
+        assert_eq!(
+            shown(r#"Fork Error: url: "https://user:pw@up.example:8545/v3/KEY?k=KEY", also wss://b/KEY and more"#),
+            r#"Fork Error: url: "https://up.example:8545", also wss://b and more"#
+        );
+        assert!(shown(&"://x".repeat(10_000)).len() <= MAX_MESSAGE);
+    }
+
+    #[test]
+    fn depth_and_width_cost_nothing() {
+        let deep = format!(r#"[{{"id":1,"deep":{}{},"result":1}}]"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert!(matches!(batch(&deep).get(0), Answer::Result(_)));
+        let wide = format!(r#"[{{"id":1,"result":[{}1]}}]"#, "1,".repeat(1_000_000));
+        assert!(matches!(batch(&wide).get(0), Answer::Result(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Reply::parse(&bytes);
+        }
+
+        #[test]
+        fn no_json_like_text_makes_the_reader_panic(text in r#"[\[\]{}:,"a-z0-9.eE\\-]{0,100}"#) {
+            let _ = Reply::parse(text.as_bytes());
+            let _ = Reply::parse(format!(r#"[{{"id":1,"result":{text}}}]"#).as_bytes());
+        }
+
+        #[test]
+        fn no_text_of_an_error_grows_or_panics(text in "\\PC{0,300}") {
+            prop_assert!(shown(&text).len() <= MAX_MESSAGE);
+        }
+    }
+}

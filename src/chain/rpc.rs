@@ -60,14 +60,17 @@ pub struct Round {
     pub elapsed: Duration,
 }
 
-/// What came of a batch that was answered by something.
-enum Batched {
-    Done(Result<Round, Failure>),
-    /// The batch may be at fault rather than the node.
+/// What a batch was answered with.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack for the time of one reading")]
+enum Batched<'a> {
+    Answers(Answers<'a>),
+    /// Something that may be the fault of the batch rather than the node's; `certain` if it is.
     Refused {
         failure: Failure,
         certain: bool,
     },
+    /// A failure that single calls would meet as well.
+    Failed(Failure),
 }
 
 impl Session {
@@ -111,34 +114,27 @@ impl Session {
         if refused || due.len() < 2 {
             return self.single_calls(adapter, due, now, stopwatch).await;
         }
-        match self.batch(adapter, due, now).await? {
-            Batched::Done(outcome) => {
-                self.batches = Batches::Taken;
-                outcome
-            }
-            Batched::Refused { failure, certain } if !certain && self.batches == Batches::Taken => Err(failure),
-            Batched::Refused { .. } => {
-                self.leave().await;
-                let round = self.single_calls(adapter, due, now, stopwatch).await?;
-                // Only now it is known that the batch was at fault and not the node.
-                self.batches = Batches::RefusedUntil(now.after(BATCH_MEMORY));
-                Ok(round)
-            }
-        }
-    }
-
-    async fn batch(&mut self, adapter: &mut dyn Adapter, due: CallSet, now: Timestamp) -> Result<Batched, Failure> {
         if self.last_batch.0 != due {
             self.last_batch = (due, batch_body(adapter.calls(), due));
         }
         let response = self.exchange(self.last_batch.1.clone(), self.limits.deadline).await?;
-        Ok(match batch_answers(&response, adapter) {
-            Ok(answers) => {
+        let refusal = match batch_answers(&response, adapter) {
+            Batched::Answers(answers) => {
+                self.batches = Batches::Taken;
                 self.learn(adapter.calls(), due, now, &answers);
-                Batched::Done(interpret(adapter, now, &response, &answers))
+                return interpret(adapter, now, &response, &answers);
             }
-            Err(refused) => refused,
-        })
+            Batched::Failed(failure) => return Err(failure),
+            Batched::Refused { failure, certain } if !certain && self.batches == Batches::Taken => return Err(failure),
+            Batched::Refused { failure, .. } => failure,
+        };
+        if !self.leave_within(self.limits.deadline.saturating_sub(stopwatch.elapsed())).await {
+            return Err(refusal);
+        }
+        let round = self.single_calls(adapter, due, now, stopwatch).await?;
+        // Only now it is known that the batch was at fault and not the node.
+        self.batches = Batches::RefusedUntil(now.after(BATCH_MEMORY));
+        Ok(round)
     }
 
     /// One request a call, that for the head first. Once the head is known, the others may fail: they are then missing.
@@ -186,15 +182,13 @@ impl Session {
         self.client.exchange(request, limits).await.map_err(Failure::from)
     }
 
-    /// Waits for leave to make one more request.
-    async fn leave(&self) {
-        if let Some(gate) = &self.gate {
-            gate.leave().await;
-        }
-    }
-
+    /// Waits for leave to make one more request; false if it does not come within `left`.
     async fn leave_within(&self, left: Duration) -> bool {
-        !left.is_zero() && tokio::time::timeout(left, self.leave()).await.is_ok()
+        match &self.gate {
+            _ if left.is_zero() => false,
+            Some(gate) => tokio::time::timeout(left, gate.leave()).await.is_ok(),
+            None => true,
+        }
     }
 
     fn supported(&mut self, adapter: &dyn Adapter, now: Timestamp) -> CallSet {
@@ -225,38 +219,40 @@ fn interpret(
 }
 
 /// The answers to a batch, or what came instead of them.
-fn batch_answers<'a>(response: &'a Response, adapter: &dyn Adapter) -> Result<Answers<'a>, Batched> {
+fn batch_answers<'a>(response: &'a Response, adapter: &dyn Adapter) -> Batched<'a> {
     let refused = |kind, detail: &str| {
         let failure = Failure::of(PollError::new(kind, detail), response);
         Batched::Refused { failure, certain: true }
     };
     match read(response) {
         Ok(Reply::Batch(answers)) => match answers.get(HEAD) {
-            Answer::Missing => Err(refused(ErrorKind::Malformed, "no answer under the id of the call for the head")),
-            Answer::Error(error) if refuses_batch(error) => Err(refused(ErrorKind::Rpc, &error.message)),
-            Answer::Result(_) | Answer::Error(_) => Ok(answers),
+            Answer::Missing => refused(ErrorKind::Malformed, "no answer under the id of the call for the head"),
+            Answer::Error(error) if refuses_batch(error) => refused(ErrorKind::Rpc, &error.message),
+            Answer::Result(_) | Answer::Error(_) => Batched::Answers(answers),
         },
-        Ok(Reply::Single { answer: Answer::Error(error), .. }) => Err(whole_error(response, adapter, &error)),
-        Ok(Reply::Single { .. }) => Err(refused(ErrorKind::Malformed, "a batch answered with a single object")),
+        Ok(Reply::Single { answer: Answer::Error(error), .. }) => whole_error(response, adapter, &error),
+        Ok(Reply::Single { .. }) => refused(ErrorKind::Malformed, "a batch answered with a single object"),
         Err(failure) => match failure.error.kind {
             ErrorKind::Http5xx | ErrorKind::HttpStatus | ErrorKind::Malformed => {
                 let certain = matches!(response.status.as_u16(), 400 | 413);
-                Err(Batched::Refused { failure, certain })
+                Batched::Refused { failure, certain }
             }
-            _ => Err(Batched::Done(Err(failure))),
+            _ => Batched::Failed(failure),
         },
     }
 }
 
 /// One error in place of all answers: a refusal of the batch, unless it says what else it is.
-fn whole_error(response: &Response, adapter: &dyn Adapter, error: &RpcError) -> Batched {
-    let kind = adapter.classify(error);
-    if kind != ErrorKind::Rpc && !refuses_batch(error) {
-        return Batched::Done(Err(Failure::of(PollError::new(kind, &error.message), response)));
+fn whole_error(response: &Response, adapter: &dyn Adapter, error: &RpcError) -> Batched<'static> {
+    let failure = |kind| Failure::of(PollError::new(kind, &error.message), response);
+    match adapter.classify(error) {
+        _ if refuses_batch(error) => Batched::Refused { failure: failure(ErrorKind::Rpc), certain: true },
+        ErrorKind::Rpc if response.status.is_server_error() => {
+            Batched::Refused { failure: failure(ErrorKind::Http5xx), certain: false }
+        }
+        ErrorKind::Rpc => Batched::Refused { failure: failure(ErrorKind::Rpc), certain: false },
+        kind => Batched::Failed(failure(kind)),
     }
-    let gateway = response.status.is_server_error() && !refuses_batch(error);
-    let kind = if gateway { ErrorKind::Http5xx } else { ErrorKind::Rpc };
-    Batched::Refused { failure: Failure::of(PollError::new(kind, &error.message), response), certain: !gateway }
 }
 
 fn single_answer<'a>(response: &'a Response, asked: usize, adapter: &dyn Adapter) -> Result<Answer<'a>, Failure> {

@@ -167,3 +167,6 @@ fn number(head: &RawValue) -> Option<Height> {
     }
     serde_json::from_str::<Pushed>(head.get()).ok().map(|head| Height(head.number.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use super::{
     labels::labels,
     limits::TIMEOUTS,
     section::{Item, Section},
-    unique::Unique,
+    unique::{Unique, identity},
     web::Web,
 };
 use crate::{
@@ -41,7 +41,7 @@ fn peers(item: &Item<'_>) -> Option<Vec<Endpoint>> {
     let peers = list(url("http, https"), 1..=MAX_PEERS)(item)?;
     let mut unique = Unique::new("this Alertmanager", "remove one of them");
     for (peer, item) in &peers {
-        unique.check(item, peer.url());
+        unique.check(item, &identity(peer));
     }
     Some(peers.into_iter().map(|(peer, _)| peer).collect())
 }

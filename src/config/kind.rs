@@ -62,8 +62,7 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Item<'_>) -> Option
         let item = item.harmless();
         let parsed = match item.value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
-            DeValue::Integer(integer) => integer.to_string().parse().ok(),
-            _ => None,
+            _ => integer(&item).and_then(|number| number.to_string().parse().ok()),
         };
         let Some(number) = parsed else { return item.is_not("a number", "write it without quotes") };
         within(&item, number, &range, f64::to_string)
@@ -139,8 +138,11 @@ pub(super) fn chain_id(item: &Item<'_>) -> Option<Arc<str>> {
         );
     }
     let text = name(&item)?;
-    let hexadecimal = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    Some(hexadecimal.map_or(text, |id| Arc::from(id.to_string())))
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    Some(number.map_or(text, |id| Arc::from(id.to_string())))
 }
 
 /// A hash of 32 bytes.

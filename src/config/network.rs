@@ -9,7 +9,7 @@ use super::{
     labels::labels,
     limits::{Defaults, NodeKeys},
     section::{Item, Section},
-    unique::Unique,
+    unique::{Unique, identity},
 };
 use crate::{
     chain::{self, Family, NodeTarget},
@@ -65,38 +65,44 @@ fn read_network<'a>(
     engine: &mut Settings,
     chain: &mut chain::Settings,
 ) -> Wish<'a> {
-    let name_item = section.required_item("name");
-    let name = name_item.as_ref().and_then(|item| unique_name(item, names)).unwrap_or_default();
+    let item = section.required_item("name");
+    let name = item.as_ref().and_then(|item| unique_name(item, names)).unwrap_or_default();
     let family = section.required("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
-    let mut network = NetworkSettings {
-        name: Arc::clone(&name),
-        family: Arc::from(family.as_str()),
-        chain_id: section.optional("chain_id", chain_id),
-        genesis: section.optional("genesis", hash),
-        cadence: Cadence::Interval,
-        block_time: section.optional("block_time", duration(BLOCK_TIMES)),
-        tolerance: FaultTolerance::Bft,
-        limits: NetworkLimits::default(),
-        labels: section.optional("labels", labels(&Labels::new())).unwrap_or_default(),
-        depends_on: Vec::new(),
-    };
-    section.set("cadence", word("cadence", CADENCES, Cadence::as_str), &mut network.cadence);
-    section.set("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str), &mut network.tolerance);
-    let wish = Wish {
-        name,
-        item: name_item,
-        on: section.optional("depends_on", list(kind::name, 0..=MAX_DEPENDENCIES)).unwrap_or_default(),
-    };
+    let on = section.optional("depends_on", list(kind::name, 0..=MAX_DEPENDENCIES)).unwrap_or_default();
     let defaults = defaults.overlaid(&mut section);
-    network.limits = defaults.network;
+    let network = read_settings(&mut section, Arc::clone(&name), family, defaults.network);
     let index = NetworkIndex(position(engine.networks.len()));
     let mut parent = Parent::new(index, family, &network, &defaults.node);
-    for node in section.sections("node", "network.node", NO_NODE) {
-        parent.read_node(node, engine, chain);
+    let nodes = section.sections("node", "network.node", NO_NODE);
+    let count = engine.nodes.len() + nodes.len();
+    if count <= MAX_NODES {
+        for node in nodes {
+            parent.read_node(node, engine, chain);
+        }
+    } else {
+        section.lacks(format!("{count} nodes are too many"), "at most 100,000 for one haltwatch");
     }
     section.finish();
     engine.networks.push(network);
-    wish
+    Wish { name, item, on }
+}
+
+/// What the engine is told about a network; on which others it depends comes later.
+fn read_settings(section: &mut Section<'_>, name: Arc<str>, family: Family, limits: NetworkLimits) -> NetworkSettings {
+    let cadence = section.optional("cadence", word("cadence", CADENCES, Cadence::as_str));
+    let tolerance = section.optional("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str));
+    NetworkSettings {
+        name,
+        family: Arc::from(family.as_str()),
+        chain_id: section.optional("chain_id", chain_id),
+        genesis: section.optional("genesis", hash),
+        cadence: cadence.unwrap_or(Cadence::Interval),
+        block_time: section.optional("block_time", duration(BLOCK_TIMES)),
+        tolerance: tolerance.unwrap_or(FaultTolerance::Bft),
+        limits,
+        labels: section.optional("labels", labels(&Labels::new())).unwrap_or_default(),
+        depends_on: Vec::new(),
+    }
 }
 
 /// What the nodes of a network share.
@@ -118,9 +124,6 @@ impl<'p> Parent<'p> {
 
     /// Reads a node and appends it to the settings. One without a usable URL is left out; that has been noted.
     fn read_node(&mut self, mut section: Section<'_>, engine: &mut Settings, chain: &mut chain::Settings) {
-        if engine.nodes.len() == MAX_NODES {
-            return section.lacks("too many nodes".to_owned(), "at most 100,000 for one haltwatch");
-        }
         let node = self.read_settings(&mut section);
         let node_keys = self.keys.overlaid(&mut section);
         let rpc = section.required("url", |item| self.unique_url(item));
@@ -146,7 +149,7 @@ impl<'p> Parent<'p> {
 
     fn unique_url(&mut self, item: &Item<'_>) -> Option<Endpoint> {
         let endpoint = url("http, https")(item)?;
-        self.urls.check(item, endpoint.url());
+        self.urls.check(item, &identity(&endpoint));
         Some(endpoint)
     }
 

@@ -17,7 +17,8 @@ pub(super) struct Page<'a> {
     pub(super) vault: &'a Vault<'a>,
     line_starts: Vec<usize>,
     broken_lines: BTreeSet<usize>,
-    problems: RefCell<Vec<(usize, Problem)>>,
+    /// Problems with the byte they begin at; `None` = the whole file. Line and column are filled in at the end.
+    problems: RefCell<Vec<(Option<usize>, Problem)>>,
     keys: RefCell<BTreeSet<(&'static str, &'static str)>>,
 }
 
@@ -35,8 +36,8 @@ impl<'a> Page<'a> {
         };
         for error in errors {
             let span = error.span().unwrap_or_default();
-            page.note(&span, error.message().to_owned(), None, None);
-            page.broken_lines.extend([page.position(span.start).0, page.position(span.end).0]);
+            page.note(span.start, error.message().to_owned(), None, None);
+            page.broken_lines.extend([page.line(span.start), page.line(span.end)]);
         }
         page
     }
@@ -56,12 +57,15 @@ impl<'a> Page<'a> {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
-    /// 1-based line and column of a byte offset; the column counts characters.
-    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
-        let start = self.line_starts[line - 1];
-        let before = self.text.get(start..offset).unwrap_or(self.raw(&(start..self.text.len())));
-        (line, before.chars().count() + 1)
+    /// 1-based line of a byte offset.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset)
+    }
+
+    /// 1-based column of a byte offset, in characters.
+    fn column(&self, offset: usize) -> usize {
+        let start = self.line_starts[self.line(offset) - 1];
+        self.text.get(start..offset).map_or(1, |before| before.chars().count() + 1)
     }
 
     /// Remembers that `key` of `section` is a key there is.
@@ -69,30 +73,30 @@ impl<'a> Page<'a> {
         self.keys.borrow_mut().insert((section, key));
     }
 
-    /// Notes a problem at `span`, unless the line is already known to be broken.
-    pub(super) fn note(&self, span: &Range<usize>, message: String, help: Option<String>, excerpt: Option<Excerpt>) {
-        let (line, column) = self.position(span.start);
-        if !self.broken_lines.contains(&line) {
-            let problem = Problem { line, column, message, help, excerpt };
-            self.problems.borrow_mut().push((span.start, problem));
+    /// Notes a problem at the byte `at`, unless its line is already known to be broken.
+    pub(super) fn note(&self, at: usize, message: String, help: Option<String>, excerpt: Option<Excerpt>) {
+        if !self.broken_lines.contains(&self.line(at)) {
+            let problem = Problem { line: 0, column: 0, message, help, excerpt };
+            self.problems.borrow_mut().push((Some(at), problem));
         }
     }
 
     /// Notes a problem of the file as a whole.
     pub(super) fn note_for_the_file(&self, message: String, help: &str) {
-        self.problems.borrow_mut().push((0, Problem::of_the_file(message, Some(help))));
+        self.problems.borrow_mut().push((None, Problem::of_the_file(message, Some(help))));
     }
 
     /// The keys that were asked for, and the problems in the order of the file.
     pub(super) fn finish(self) -> (Vec<(&'static str, &'static str)>, Vec<Problem>) {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|(offset, problem)| (problem.line, *offset));
-        let mut problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
+        let mut problems = self.problems.take();
+        problems.sort_by_key(|(at, _)| *at);
         let more = problems.len().saturating_sub(MAX_PROBLEMS);
-        if 0 < more {
-            problems.truncate(MAX_PROBLEMS);
-            problems.push(Problem::of_the_file(format!("{more} more problems"), None));
-        }
-        (self.keys.into_inner().into_iter().collect(), problems)
+        let told = problems.into_iter().take(MAX_PROBLEMS).map(|(at, problem)| match at {
+            Some(at) => Problem { line: self.line(at), column: self.column(at), ..problem },
+            None => problem,
+        });
+        let rest = (0 < more).then(|| Problem::of_the_file(format!("{more} more problems"), None));
+        let problems = told.chain(rest).collect();
+        (self.keys.take().into_iter().collect(), problems)
     }
 }

@@ -134,7 +134,7 @@ mod tests {
         let environment = |name: &str| match name {
             "TOKEN" => Some(OsString::from("S3CR3T")),
             "REFERENCE" => Some(OsString::from("${TOKEN}")),
-            "DIRECTORY" => Some(OsString::from(env!("CARGO_MANIFEST_DIR")).to_owned()),
+            "DIRECTORY" => Some(OsString::from(env!("CARGO_MANIFEST_DIR"))),
             "EMPTY" => Some(OsString::new()),
             "LINES" => Some(OsString::from("S3CR3T\nS3CR3T")),
             _ => None,

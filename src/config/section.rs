@@ -110,17 +110,13 @@ impl<'a> Section<'a> {
     /// The tables of the array under `key`, at least one; what is said if there is none is `lack` with its help.
     pub(super) fn sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
         let help = format!("write [[{path}]]");
-        let item = self.item(key);
-        let elements = match item.as_ref().map(|item| item.value.get_ref()) {
-            Some(DeValue::Array(elements)) if !elements.is_empty() => elements,
-            None | Some(DeValue::Array(_)) => {
-                self.lacks(lack.0.to_owned(), lack.1);
-                return Vec::new();
-            }
-            Some(_) => return item.and_then(|item| item.is_not("an array of tables", &help)).unwrap_or_default(),
-        };
-        let items = elements.iter().zip(item.iter().cycle()).map(|(value, item)| Item { value, ..item.clone() });
-        items.filter_map(|item| Self::of(&item, path, &help)).collect()
+        let elements = self
+            .item(key)
+            .map_or(Some(Vec::new()), |item| item.elements().or_else(|| item.is_not("an array of tables", &help)));
+        if elements.as_ref().is_some_and(Vec::is_empty) {
+            self.lacks(lack.0.to_owned(), lack.1);
+        }
+        elements.iter().flatten().filter_map(|item| Self::of(item, path, &help)).collect()
     }
 
     fn of(item: &Item<'a>, path: &'static str, help: &str) -> Option<Self> {
@@ -145,7 +141,7 @@ impl<'a> Section<'a> {
             _ => None,
         };
         let excerpt = header.map(|line| Excerpt { length: line.chars().count(), line, before: 0 });
-        self.page.note(&self.span, message, some(help), excerpt);
+        self.page.note(self.span.start, message, some(help), excerpt);
     }
 
     /// Every key that nobody asked for is a problem.
@@ -163,14 +159,14 @@ impl<'a> Section<'a> {
         let known = self.asked.join(", ");
         let help = meant.map_or_else(|| format!("known here: {known}"), |word| format!("did you mean `{word}`?"));
         if self.secret || !looks_like_a_key(name) {
-            return self.page.note(&key.span(), "unknown key".to_owned(), Some(help), None);
+            return self.page.note(key.span().start, "unknown key".to_owned(), Some(help), None);
         }
         let raw = self.page.raw(&value.span());
         let is_table = matches!(value.get_ref(), DeValue::Table(_)) && !raw.starts_with('{');
         let is_header = is_table || raw.starts_with("[[");
         let line = if is_header { name.to_owned() } else { format!("{name} = {REDACTED}") };
         let excerpt = Excerpt { line, before: 0, length: name.chars().count() };
-        self.page.note(&key.span(), format!("unknown key `{name}`"), Some(help), Some(excerpt));
+        self.page.note(key.span().start, format!("unknown key `{name}`"), Some(help), Some(excerpt));
     }
 }
 
@@ -194,7 +190,7 @@ impl<'a> Item<'a> {
 
     /// Notes a problem with the key of an entry, which begins at `at`.
     pub(super) fn wrong_key(&self, at: usize, message: &str, help: &str) {
-        self.page.note(&(at..at), message.to_owned(), some(help), None);
+        self.page.note(at, message.to_owned(), some(help), None);
     }
 
     /// The text of a string with its references to secrets replaced; a problem if it is no string.
@@ -211,7 +207,7 @@ impl<'a> Item<'a> {
 
     /// Notes a problem with the value.
     pub(super) fn note(&self, message: String, help: &str) {
-        self.page.note(&self.value.span(), message, some(help), self.excerpt());
+        self.page.note(self.value.span().start, message, some(help), self.excerpt());
     }
 
     /// Notes a problem with the value, which is therefore not there.
@@ -222,7 +218,7 @@ impl<'a> Item<'a> {
 
     /// The line on which the value begins.
     pub(super) fn line(&self) -> usize {
-        self.page.position(self.value.span().start).0
+        self.page.line(self.value.span().start)
     }
 
     /// The value as written, for a message, if it may be shown; else `the value`.

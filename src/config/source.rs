@@ -12,8 +12,8 @@ use super::problem::Problem;
 /// Largest configuration: 100,000 nodes fit.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Where a configuration comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a configuration comes from. `Debug` shows the path, never the text: it may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file. Relative paths of secrets start at its directory.
     File(PathBuf),
@@ -28,6 +28,12 @@ impl fmt::Display for Source {
             Self::File(path) => path.display().fmt(f),
             Self::Text(_) => f.write_str("<text>"),
         }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

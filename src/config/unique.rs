@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::section::Item;
+use crate::model::Endpoint;
 
 /// The values seen so far, with offset and line of the first of each.
 pub(super) struct Unique {
@@ -28,4 +29,10 @@ impl Unique {
             item.note(format!("{} is taken on line {}", self.what, first.1), self.help);
         }
     }
+}
+
+/// What makes two URLs the same: not how their host is spelled, nor whether an implied port or path is written out.
+pub(super) fn identity(endpoint: &Endpoint) -> String {
+    let host = endpoint.host().to_ascii_lowercase();
+    format!("{} {host} {} {}", endpoint.is_tls(), endpoint.port(), endpoint.path_and_query())
 }

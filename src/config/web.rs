@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
     kind::{count, flag, list, parsed, url},
+    monitor::host_name,
     section::{Item, Section},
     unique::Unique,
 };
-use crate::output::http;
+use crate::{model::Endpoint, output::http};
 
 /// The port of haltwatch.
 const PORT: u16 = 10019;
@@ -21,8 +22,8 @@ pub(super) struct Web {
     pub external_url: String,
 }
 
-/// Reads the section. A reader that is not told where we are looks for us under our name.
-pub(super) fn read(mut section: Section<'_>, monitor: &str) -> Web {
+/// Reads the section.
+pub(super) fn read(mut section: Section<'_>) -> Web {
     let mut listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
     let (mut lifecycle, mut max_connections) = (false, 512);
     section.set("listen", addresses, &mut listen);
@@ -30,8 +31,8 @@ pub(super) fn read(mut section: Section<'_>, monitor: &str) -> Web {
     section.set("max_connections", count(1..=65_536), &mut max_connections);
     let external_url = section.optional("external_url", external);
     section.finish();
-    let external_url =
-        external_url.unwrap_or_else(|| format!("http://{monitor}:{}", listen.first().map_or(PORT, SocketAddr::port)));
+    let port = listen.first().map_or(PORT, SocketAddr::port);
+    let external_url = external_url.unwrap_or_else(|| url_of_this_machine(port));
     Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
 }
 
@@ -48,4 +49,10 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
 /// A URL that is published in alerts.
 fn external(item: &Item<'_>) -> Option<String> {
     Some(url("http, https")(item)?.url().trim_end_matches('/').to_owned())
+}
+
+/// Where readers look for us who are told nothing else. Alertmanager refuses alerts whose link is not a URL.
+fn url_of_this_machine(port: u16) -> String {
+    let url = format!("http://{}:{port}", host_name());
+    if Endpoint::parse(&url, "http").is_ok() { url } else { format!("http://127.0.0.1:{port}") }
 }

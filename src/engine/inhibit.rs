@@ -57,7 +57,7 @@ pub fn of_node(
             by_halt.or(unreachable).or_else(offline).or_else(wrong)
         }
         N::NodeSlow | N::NodeErrors => by_halt.or(unreachable).or_else(offline),
-        N::HeightRegression => offline().or_else(wrong),
+        N::HeightRegression => by_halt.or_else(offline).or_else(wrong),
         _ => offline(),
     }
 }

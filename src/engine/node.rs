@@ -262,6 +262,15 @@ impl Node {
         self.failures.clear();
     }
 
+    /// We may have been blind since `since`, and were not for long: the failures of that time do not count, and what
+    /// was counting before goes on.
+    pub fn excuse(&mut self, since: Timestamp, now: Timestamp) {
+        if let Some(streak) = &mut self.streak {
+            streak.since = streak.since.after(now.since(streak.since.max(since))).min(now);
+        }
+        self.failures.drop_after(since);
+    }
+
     /// Enters `state`; returns the one it was in if that is another.
     pub fn enter(&mut self, state: NodeState, now: Timestamp) -> Option<NodeState> {
         if self.state_since.is_none() && state != NodeState::Unknown {

@@ -79,9 +79,8 @@ impl Progress {
         }
         self.intervals.push_back(each);
         if INTERVALS_NEEDED <= self.intervals.len() {
-            let mut sorted: Vec<Duration> = self.intervals.iter().copied().collect();
-            sorted.sort_unstable();
-            self.learned = Some(sorted[sorted.len() / 2].clamp(SHORTEST_BLOCK_TIME, LONGEST_BLOCK_TIME));
+            let typical = middle_mean(self.intervals.iter().copied().collect());
+            self.learned = Some(typical.clamp(SHORTEST_BLOCK_TIME, LONGEST_BLOCK_TIME));
         }
     }
 
@@ -138,4 +137,13 @@ impl Progress {
         let from = work.map_or(self.counts_from, |work| work.max(self.counts_from));
         from.after(threshold).max(self.not_before)
     }
+}
+
+/// The mean of the middle half. Like a median it ignores what is extreme; unlike one it is not fooled when polls split
+/// even blocks into short and long intervals by turns.
+fn middle_mean(mut intervals: Vec<Duration>) -> Duration {
+    intervals.sort_unstable();
+    let cut = intervals.len() / 4;
+    let middle = &intervals[cut..intervals.len() - cut];
+    middle.iter().sum::<Duration>() / u32::try_from(middle.len()).unwrap_or(u32::MAX).max(1)
 }

@@ -99,6 +99,13 @@ impl Failures {
         *self = Self::default();
     }
 
+    /// Forgets the failures after `since`.
+    pub fn drop_after(&mut self, since: Timestamp) {
+        while self.failed.back().is_some_and(|failure| since < failure.at) {
+            self.failed.pop_back();
+        }
+    }
+
     /// Polls in the window.
     #[must_use]
     pub fn polls(&self) -> u32 {

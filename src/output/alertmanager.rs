@@ -20,7 +20,7 @@ use self::{
     announcement::Announcement,
     courier::Courier,
     numbers::Numbers,
-    peer::{CAPACITY, Peer, Policy},
+    peer::{CAPACITY, MAX_BATCH, Peer, Policy},
 };
 use super::own::OwnMetrics;
 use crate::{
@@ -112,9 +112,13 @@ struct Desk {
 
 impl Desk {
     async fn hand_out(&self, notifications: &mut mpsc::Receiver<Notification>) {
-        while let Some(notification) = notifications.recv().await {
-            let announcement = Announcement::new(notification, &self.external_labels);
-            self.couriers.iter().for_each(|courier| courier.notify(announcement.clone()));
+        let mut arrived = Vec::with_capacity(MAX_BATCH);
+        while notifications.recv_many(&mut arrived, MAX_BATCH).await != 0 {
+            for notification in arrived.drain(..) {
+                let announcement = Announcement::new(notification, &self.external_labels);
+                self.couriers.iter().for_each(|courier| courier.notify(announcement.clone()));
+            }
+            self.couriers.iter().for_each(|courier| courier.set_out());
         }
     }
 }

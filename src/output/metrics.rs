@@ -11,7 +11,7 @@ use prometheus::Registry;
 
 use self::{
     block::Blocks,
-    family::{NetworkScene, NodeScene, Source, halt_reason, nodes_of},
+    family::{NetworkScene, NodeScene, Source},
     process::Process,
     write::Samples,
 };
@@ -22,6 +22,7 @@ pub use self::{
 use crate::{
     engine::snapshot::{Alert, Snapshot, Subject},
     model::{NetworkIndex, NodeIndex},
+    output::label::halt_reason,
 };
 
 /// Writes expositions. Keeps the escaped label blocks of the configuration it wrote last.
@@ -70,15 +71,15 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(snapshot: &'a Snapshot, blocks: &'a Blocks) -> Self {
-        let settings = &snapshot.settings;
-        let scene = |(index, (settings_of_it, view))| NetworkScene {
+        let halted = halted(snapshot);
+        let scene = |(index, (settings, view))| NetworkScene {
             now: snapshot.taken,
-            settings: settings_of_it,
+            settings,
             view,
-            nodes: nodes_of(settings, &snapshot.nodes, index),
-            halted: snapshot.alerts.iter().filter(|alert| is_about(alert, index)).find_map(halt_reason),
+            nodes: snapshot.nodes.get(blocks.nodes_of(index)).unwrap_or_default(),
+            halted: halted.iter().find(|(network, _)| network.index() == index).map(|(_, reason)| *reason),
         };
-        let networks = settings.networks.iter().zip(&snapshot.networks).enumerate().map(scene).collect();
+        let networks = snapshot.settings.networks.iter().zip(&snapshot.networks).enumerate().map(scene).collect();
         Self { snapshot, blocks, networks }
     }
 
@@ -118,6 +119,11 @@ impl<'a> Stage<'a> {
     }
 }
 
-fn is_about(alert: &Alert, network: usize) -> bool {
-    matches!(alert.key.subject, Subject::Network(index) if index.index() == network)
+/// The networks that have halted, and why.
+fn halted(snapshot: &Snapshot) -> Vec<(NetworkIndex, &'static str)> {
+    let halted = snapshot.alerts.iter().filter_map(|alert| match alert.key.subject {
+        Subject::Network(network) => Some((network, halt_reason(alert)?)),
+        Subject::Monitor | Subject::Node(_) => None,
+    });
+    halted.collect()
 }

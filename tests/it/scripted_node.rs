@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -197,4 +198,50 @@ async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
         }
     }
     Some(Asked { head: text, body: read[head..end].to_vec() })
+}
+
+/// Answers JSON-RPC, single or in a batch: `answer` gives the members `result` or `error` for a method and its
+/// parameters.
+pub fn json_rpc(asked: &Asked, answer: impl Fn(&str, &Value) -> Value) -> Reply {
+    let one = |call: &Value| {
+        let mut item = answer(call["method"].as_str().unwrap_or_default(), &call["params"]);
+        item["jsonrpc"] = json!("2.0");
+        item["id"] = call["id"].clone();
+        item
+    };
+    let body: Value = serde_json::from_slice(&asked.body).unwrap();
+    let answered = body.as_array().map_or_else(|| one(&body), |calls| calls.iter().map(one).collect());
+    Reply::json(answered.to_string())
+}
+
+/// What a healthy execution client at `height` says to any of our calls.
+pub fn evm_answer(height: u64, method: &str, params: &Value) -> Value {
+    let block = |number: u64| {
+        json!({"result": {
+            "number": format!("{number:#x}"),
+            "hash": format!("{:#066x}", number + 0x1000),
+            "parentHash": format!("{:#066x}", number + 0xfff),
+            "timestamp": format!("{:#x}", 1_700_000_000 + number),
+            "transactions": ["0x1", "0x2"],
+        }})
+    };
+    match (method, params[0].as_str().unwrap_or_default()) {
+        ("eth_getBlockByNumber", "latest") => block(height),
+        ("eth_getBlockByNumber", "safe") => block(height.saturating_sub(4)),
+        ("eth_getBlockByNumber", "finalized") => block(height.saturating_sub(8)),
+        ("eth_getBlockByNumber", "0x0") => block(0),
+        ("eth_syncing", _) => json!({"result": false}),
+        ("net_peerCount", _) => json!({"result": "0x19"}),
+        ("txpool_status", _) => json!({"result": {"pending": "0x3c", "queued": "0x8"}}),
+        ("eth_chainId", _) => json!({"result": "0x1"}),
+        ("web3_clientVersion", _) => json!({"result": "Geth/v1.17.5"}),
+        _ => {
+            json!({"error": {"code": -32601, "message": format!("the method {method} does not exist/is not available")}})
+        }
+    }
+}
+
+/// A script of a healthy execution client at `height`.
+pub fn healthy(height: u64) -> impl Fn(&Asked) -> Reply + Send + Sync {
+    move |asked| json_rpc(asked, |method, params| evm_answer(height, method, params))
 }

@@ -225,3 +225,84 @@ mod tests {
         assert!(serde_json::from_str::<Block>(r#"{"number":"0x7","hash":null}"#).is_err());
     }
 }
+
+/// An independent reader of the same blocks, and bytes that are nothing at all.
+#[cfg(test)]
+mod against_others {
+    use ethers_core::types::{Block as Oracle, H256, U64};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn hex_hash() -> impl Strategy<Value = String> {
+        any::<[u8; 32]>().prop_map(|bytes| BlockHash(bytes).to_string())
+    }
+
+    fn quantity() -> impl Strategy<Value = u64> {
+        prop_oneof![any::<u64>(), 0..1000_u64, Just(u64::MAX), Just(0)]
+    }
+
+    prop_compose! {
+        /// A well-formed block with everything an Ethereum header has.
+        fn block()(
+            number in quantity(),
+            timestamp in quantity(),
+            [hash, parent, other] in [hex_hash(), hex_hash(), hex_hash()],
+            transactions in prop::collection::vec(hex_hash(), 0..5),
+            padding in 1..=16_usize,
+            extra in any::<bool>(),
+        ) -> Value {
+            let mut block = json!({
+                "number": format!("0x{number:0padding$x}"), "timestamp": format!("{timestamp:#x}"),
+                "hash": hash, "parentHash": parent, "transactions": transactions, "uncles": [],
+                "sha3Uncles": other, "stateRoot": other, "transactionsRoot": other, "receiptsRoot": other,
+                "miner": format!("0x{}", "ab".repeat(20)), "logsBloom": format!("0x{}", "00".repeat(256)),
+                "difficulty": "0x0", "gasLimit": "0x1c9c380", "gasUsed": "0x0", "extraData": "0x", "size": "0x224",
+                "nonce": "0x0000000000000000", "mixHash": other, "totalDifficulty": "0x0",
+            });
+            if extra {
+                block["sendRoot"] = json!(block["hash"]);
+                block["l1BlockNumber"] = json!("0x7");
+            }
+            block
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn we_read_a_block_as_another_library_does(block in block()) {
+            let oracle: Oracle<H256> = serde_json::from_value(block.clone()).unwrap();
+            let text = block.to_string();
+            let ours: Block = serde_json::from_str(&text).unwrap();
+            let head = ours.head();
+            prop_assert_eq!(Some(U64::from(head.height.0)), oracle.number);
+            prop_assert_eq!(head.hash.map(|hash| H256(hash.0)), oracle.hash);
+            prop_assert_eq!(head.parent.map(|hash| H256(hash.0)), Some(oracle.parent_hash));
+            prop_assert_eq!(head.transactions, Some(oracle.transactions.len() as u64));
+            // Beyond the year 9999 we believe no time at all.
+            if let Some(time) = head.time {
+                prop_assert_eq!(time.millis() / 1000, i64::try_from(oracle.timestamp.as_u64()).unwrap());
+            } else {
+                prop_assert!(oracle.timestamp.as_u64() > 253_402_300_799);
+            }
+        }
+
+        #[test]
+        fn a_quantity_that_another_library_reads_is_the_same_for_us(text in "0x[0-9a-fA-F]{1,20}") {
+            let json = format!("\"{text}\"");
+            let ours = serde_json::from_str::<Quantity>(&json).ok().map(|quantity| quantity.0);
+            // Whatever it takes, we take, and for the same number; it does not take long runs of leading zeros.
+            if let Ok(oracle) = serde_json::from_str::<U64>(&json) {
+                prop_assert_eq!(ours, Some(oracle.as_u64()));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "\\PC{0,80}") {
+            let _ = serde_json::from_str::<Block>(&text);
+            let _ = serde_json::from_str::<SyncAnswer>(&text);
+            let _ = serde_json::from_str::<Backlog>(&text);
+        }
+    }
+}

@@ -111,6 +111,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for the outcome of an exchange")]
     fn response(status: u16, body: &'static str) -> Result<Response, PollError> {
         let status = StatusCode::from_u16(status).unwrap();
         Ok(Response {

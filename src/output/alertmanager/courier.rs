@@ -12,7 +12,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 use super::{
     announcement::{Announcement, Identity},
     answer::{Incarnation, Outcome, clock_skew_ms},
-    note::Note,
+    note::{Fault, Note},
     numbers::Numbers,
     peer::{Action, Peer},
     wire,
@@ -60,10 +60,15 @@ impl Courier {
         }
     }
 
-    /// Takes the newest word on an alert; never waits.
+    /// Takes the newest word on an alert; never waits. [`Courier::set_out`] must follow.
     pub fn notify(&self, announcement: Announcement) {
         let note = self.peer().notify(announcement, self.clock.now());
         self.tell_all(note.as_slice());
+    }
+
+    /// Sets out with what came by [`Courier::notify`].
+    pub fn set_out(&self) {
+        self.numbers.show(self.peer().backlog());
         self.news.notify_one();
     }
 
@@ -171,16 +176,16 @@ impl Courier {
         let name = self.shown.as_str();
         match note {
             Note::Accepted(alerts) => self.numbers.sent.inc_by(u64::try_from(*alerts).unwrap_or(u64::MAX)),
-            Note::Failed { why, first } => {
+            Note::Failed { fault, why, is_new } => {
                 self.numbers.errors.inc();
-                if *first {
-                    tracing::warn!(alertmanager = name, why, "cannot deliver alerts to {name} and go on trying: {why}");
-                }
-            }
-            Note::Unauthorized { why, first } => {
-                self.numbers.errors.inc();
-                if *first {
-                    tracing::error!(alertmanager = name, why, "{name} refuses our credentials, check them: {why}");
+                match fault {
+                    _ if !is_new => {}
+                    Fault::Unauthorized => {
+                        tracing::error!(alertmanager = name, why, "{name} refuses our credentials, check them: {why}");
+                    }
+                    Fault::Unanswered => {
+                        tracing::warn!(alertmanager = name, why, "cannot deliver alerts to {name}, trying on: {why}");
+                    }
                 }
             }
             Note::Refused(why) => {

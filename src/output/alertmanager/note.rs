@@ -3,24 +3,28 @@
 use super::announcement::Identity;
 use crate::model::UnixTime;
 
+/// What keeps us from delivering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The peer refuses our credentials.
+    Unauthorized,
+    /// The peer cannot be reached, or does not deal with us.
+    Unanswered,
+}
+
 /// What is worth a log line or a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// This many alerts were accepted.
     Accepted(usize),
-    /// An exchange failed; `first` of an outage.
+    /// An exchange failed.
     Failed {
-        /// Why.
+        /// What about.
+        fault: Fault,
+        /// In words.
         why: String,
-        /// Whether the exchange before it was a success.
-        first: bool,
-    },
-    /// The peer refuses our credentials; `first` as above.
-    Unauthorized {
-        /// What it says.
-        why: String,
-        /// Whether the exchange before it was a success.
-        first: bool,
+        /// Whether the exchange before it succeeded or failed for another fault.
+        is_new: bool,
     },
     /// A batch was refused and is being searched.
     Refused(String),
@@ -28,7 +32,7 @@ pub enum Note {
     Recovered,
     /// The peer was restarted and has forgotten what it knew.
     Restarted,
-    /// One alert is refused for good.
+    /// One alert is refused: a second chance comes later.
     Parked {
         /// Which.
         identity: Identity,

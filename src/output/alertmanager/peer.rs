@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::{
     announcement::{Announcement, Identity},
     answer::{Incarnation, Outcome},
-    note::{Backlog, Note},
+    note::{Backlog, Fault, Note},
     tracked::{Form, Tracked},
     wire,
 };
@@ -27,8 +27,6 @@ pub const MAX_BATCH: usize = 256;
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Pause after the first failure, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How recently the peer must have told its age before it is told that an alert is over.
-const FRESH: Duration = Duration::from_secs(1);
 /// Shortest validity of a firing alert.
 const MIN_WINDOW: Duration = Duration::from_mins(5);
 /// Validity of a firing alert in resends: three may be lost.
@@ -84,10 +82,12 @@ pub struct Peer {
     suspects: Vec<Identity>,
     batch_limit: usize,
     failures: u32,
+    /// What the failures were last about.
+    fault: Option<Fault>,
     not_before: Timestamp,
     incarnation: Option<Arc<str>>,
-    /// When the peer last answered the question for its age.
-    asked: Option<Timestamp>,
+    /// The peer has just told its age: the next push may say that an alert is over.
+    asked: bool,
     /// The peer may have been restarted since it was last asked.
     ask_wanted: bool,
     /// When one of the parked alerts is tried again, and how often that was done.
@@ -107,9 +107,10 @@ impl Peer {
             suspects: Vec::new(),
             batch_limit: MAX_BATCH,
             failures: 0,
+            fault: None,
             not_before: Timestamp(i64::MIN),
             incarnation: None,
-            asked: None,
+            asked: false,
             ask_wanted: true,
             second_chance: (Timestamp(i64::MIN), 0),
             skew_ms: 0,
@@ -139,11 +140,14 @@ impl Peer {
         self.give_a_second_chance(now.at);
         let batch = self.batch(now.at);
         if batch.is_empty() {
-            let worth_asking = self.ask_wanted && !self.alerts.is_empty();
-            return if worth_asking { Action::Ask } else { Action::Wait(self.next_due(now.at)) };
+            if self.ask_wanted && !self.alerts.is_empty() {
+                return Action::Ask;
+            }
+            self.asked = false;
+            return Action::Wait(self.next_due(now.at));
         }
         let tells_an_end = batch.iter().any(|sent| sent.form == Form::Resolved);
-        if tells_an_end && self.asked.is_none_or(|asked| FRESH <= now.at.since(asked)) {
+        if tells_an_end && !self.asked {
             return Action::Ask;
         }
         self.push(batch, now.wall)
@@ -152,33 +156,25 @@ impl Peer {
     /// The push of the last [`Action::Push`] ended so. `jitter` is a random number from 0 to 1.
     pub fn pushed(&mut self, now: Now, outcome: Outcome, jitter: f64) -> Vec<Note> {
         let sent = std::mem::take(&mut self.in_flight);
+        self.asked = false;
         match outcome {
             Outcome::Accepted => self.accepted(&sent, now.at),
             Outcome::Refused(why) => self.refused(sent, why, now.at),
             Outcome::TooLarge(why) => self.too_large(sent, why, now.at),
-            Outcome::Unauthorized(why) => {
-                let first = self.back_off(now.at, jitter);
-                vec![Note::Unauthorized { why, first }]
-            }
-            Outcome::Failed(why) => {
-                let first = self.back_off(now.at, jitter);
-                vec![Note::Failed { why, first }]
-            }
+            Outcome::Unauthorized(why) => vec![self.back_off(Fault::Unauthorized, why, now.at, jitter)],
+            Outcome::Failed(why) => vec![self.back_off(Fault::Unanswered, why, now.at, jitter)],
         }
     }
 
     /// The question of the last [`Action::Ask`] was answered so. `jitter` is a random number from 0 to 1.
     pub fn told(&mut self, now: Now, incarnation: Incarnation, jitter: f64) -> Vec<Note> {
         let known = match incarnation {
-            Incarnation::Failed(why) => {
-                let first = self.back_off(now.at, jitter);
-                return vec![Note::Failed { why, first }];
-            }
+            Incarnation::Failed(why) => return vec![self.back_off(Fault::Unanswered, why, now.at, jitter)],
             Incarnation::Known(known) => Some(known),
             Incarnation::Untold => None,
         };
         let mut notes = self.answered();
-        self.asked = Some(now.at);
+        self.asked = true;
         self.ask_wanted = false;
         let is_another = known.is_some() && self.incarnation.is_some() && known != self.incarnation;
         if is_another {
@@ -201,7 +197,7 @@ impl Peer {
     /// The peer closed the connection: it may have gone down.
     pub fn disturbed(&mut self) {
         self.ask_wanted = true;
-        self.asked = None;
+        self.asked = false;
     }
 
     /// The shutdown has begun: no more patience with what failed before.
@@ -374,12 +370,11 @@ impl Peer {
 
     /// The peer is there and deals with us.
     fn answered(&mut self) -> Vec<Note> {
-        let had_failed = std::mem::take(&mut self.failures) != 0;
-        if had_failed { vec![Note::Recovered] } else { Vec::new() }
+        self.failures = 0;
+        if self.fault.take().is_some() { vec![Note::Recovered] } else { Vec::new() }
     }
 
-    /// Returns whether this is the first failure of an outage.
-    fn back_off(&mut self, now: Timestamp, jitter: f64) -> bool {
+    fn back_off(&mut self, fault: Fault, why: String, now: Timestamp, jitter: f64) -> Note {
         let (shortest, longest) = BACKOFF;
         let full = shortest.saturating_mul(1 << self.failures.min(8)).min(longest);
         let pause = full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0).max(shortest);
@@ -387,7 +382,7 @@ impl Peer {
         self.failures = self.failures.saturating_add(1);
         // Whatever made it fail may have been a restart.
         self.disturbed();
-        self.failures == 1
+        Note::Failed { fault, why, is_new: self.fault.replace(fault) != Some(fault) }
     }
 }
 
@@ -584,11 +579,24 @@ mod tests {
             bench.pass(Duration::from_secs(36));
         }
         assert_eq!(bench.deliver(), ["late a"]);
-        bench.pass(HOLD - Duration::from_millis(1));
+        bench.pass(HOLD / 2);
         assert_eq!(bench.deliver(), [""; 0]);
-        bench.pass(Duration::from_millis(1));
+        bench.pass(HOLD / 2);
         assert_eq!(bench.deliver(), ["end a"]);
         assert_eq!(bench.peer.backlog(), Backlog::default());
+    }
+
+    #[test]
+    fn an_ending_that_is_corrected_during_its_hold_does_not_keep_the_peer_busy() {
+        let mut bench = Bench::new();
+        bench.say("a", 0, Some(1));
+        assert_eq!(bench.deliver(), ["late a"]);
+        bench.pass(HOLD / 2);
+        bench.say("a", 0, Some(2));
+        let Action::Wait(until) = bench.peer.next(bench.now()) else { panic!() };
+        assert_eq!(until, Timestamp(0).after(HOLD));
+        bench.ms = until.0;
+        assert_eq!(bench.deliver(), ["end a"]);
     }
 
     #[test]
@@ -668,8 +676,38 @@ mod tests {
     }
 
     #[test]
+    fn an_episode_that_passes_while_the_end_of_the_one_before_is_under_way_is_told_too() {
+        let mut bench = Bench::new();
+        bench.fire("a");
+        bench.deliver();
+        bench.pass(Duration::from_secs(1));
+        bench.end("a");
+        let Action::Ask = bench.peer.next(bench.now()) else { panic!() };
+        bench.peer.told(bench.now(), Incarnation::Untold, 0.0);
+        let Action::Push(..) = bench.peer.next(bench.now()) else { panic!() };
+        bench.fire("a");
+        bench.pass(Duration::from_secs(1));
+        bench.end("a");
+        bench.peer.pushed(bench.now(), Outcome::Accepted, 0.0);
+        assert_eq!(bench.deliver(), ["late a"]);
+        bench.pass(HOLD);
+        assert_eq!(bench.deliver(), ["end a"]);
+    }
+
+    #[test]
+    fn refused_credentials_are_told_even_in_the_middle_of_an_outage() {
+        let mut bench = Bench::new();
+        bench.fire("a");
+        bench.fail();
+        bench.pass(Duration::from_secs(1));
+        let Action::Push(..) = bench.peer.next(bench.now()) else { panic!() };
+        let notes = bench.peer.pushed(bench.now(), Outcome::Unauthorized("401".into()), 0.0);
+        assert_eq!(notes, [Note::Failed { fault: Fault::Unauthorized, why: "401".into(), is_new: true }]);
+    }
+
+    #[test]
     fn one_bad_alert_of_a_batch_is_found_and_costs_none_of_the_others() {
-        for bad in 0..MAX_BATCH {
+        for bad in [0, 1, 2, 3, 127, 128, 170, 254, 255] {
             let mut bench = Bench::new();
             let name = |n: usize| format!("a{n:03}");
             (0..MAX_BATCH).for_each(|n| bench.fire(&name(n)));
@@ -727,23 +765,25 @@ mod tests {
 
     #[test]
     fn no_request_is_larger_than_its_bounds() {
-        let mut bench = Bench::new();
-        for n in 0..600 {
-            let notification = Notification {
-                labels: vec![("alertname".into(), format!("a{n}").into())],
-                annotations: (0..9).map(|_| ("description", "x".repeat(4000))).collect(),
-                starts_at: UnixTime::default(),
-                ends_at: None,
-            };
-            bench.peer.notify(Announcement::new(notification, &Vec::new()), bench.now());
+        for (alerts, texts) in [(60, 9), (600, 0)] {
+            let mut bench = Bench::new();
+            for n in 0..alerts {
+                let notification = Notification {
+                    labels: vec![("alertname".into(), format!("a{n}").into())],
+                    annotations: (0..texts).map(|_| ("description", "x".repeat(4000))).collect(),
+                    starts_at: UnixTime::default(),
+                    ends_at: None,
+                };
+                bench.peer.notify(Announcement::new(notification, &Vec::new()), bench.now());
+            }
+            let mut sent = 0;
+            while let Action::Push(body, count) = bench.peer.next(bench.now()) {
+                assert!(body.len() <= MAX_BODY_BYTES && count <= MAX_BATCH, "{} bytes, {count} alerts", body.len());
+                sent += count;
+                bench.peer.pushed(bench.now(), Outcome::Accepted, 0.0);
+            }
+            assert_eq!(sent, alerts);
         }
-        let mut sent = 0;
-        while let Action::Push(body, count) = bench.peer.next(bench.now()) {
-            assert!(body.len() <= MAX_BODY_BYTES && count <= MAX_BATCH, "{} bytes, {count} alerts", body.len());
-            sent += count;
-            bench.peer.pushed(bench.now(), Outcome::Accepted, 0.0);
-        }
-        assert_eq!(sent, 600);
     }
 
     #[test]
@@ -758,7 +798,7 @@ mod tests {
             bench.ms = until.0;
         }
         assert_eq!(pauses, [1000, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-        let told = bench.notes.iter().filter(|note| matches!(note, Note::Failed { first: true, .. })).count();
+        let told = bench.notes.iter().filter(|note| matches!(note, Note::Failed { is_new: true, .. })).count();
         assert_eq!(told, 1);
         assert_eq!(bench.deliver(), ["fire a"]);
         assert!(bench.notes.contains(&Note::Recovered));

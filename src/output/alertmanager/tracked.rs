@@ -41,13 +41,15 @@ pub struct Tracked {
     announcement: Announcement,
     /// Grows with every change of the wanted state, over all alerts of the peer: identity of the state and its age.
     version: u64,
+    /// The version in which the present, or last, episode began.
+    episode: u64,
     heard: Heard,
     /// When it is to be sent next.
     due: Timestamp,
     /// When the peer accepted the wanted state.
     accepted: Option<Timestamp>,
-    /// When the wanted state changed.
-    changed: Now,
+    /// Since when the peer lags behind what we want it to believe.
+    waiting_since: UnixTime,
     /// The peer refuses it: nothing is sent until the state changes or it gets a second chance.
     parked: bool,
     /// The peer has refused it and not accepted it since.
@@ -61,10 +63,11 @@ impl Tracked {
         Self {
             announcement,
             version,
+            episode: version,
             heard: Heard::Nothing,
             due: now.at,
             accepted: None,
-            changed: now,
+            waiting_since: now.wall,
             parked: false,
             was_refused: false,
         }
@@ -85,7 +88,9 @@ impl Tracked {
         }
         self.announcement = newest;
         self.version = version;
-        self.parked = false;
+        if self.is_firing() {
+            self.episode = version;
+        }
         self.expect_acceptance(now);
     }
 
@@ -93,15 +98,16 @@ impl Tracked {
     pub fn forget(&mut self, now: Now) {
         if !self.is_settled() {
             self.heard = Heard::Nothing;
-            self.parked = false;
             self.expect_acceptance(now);
         }
     }
 
     fn expect_acceptance(&mut self, now: Now) {
-        self.accepted = None;
+        if self.accepted.take().is_some() {
+            self.waiting_since = now.wall;
+        }
+        self.parked = false;
         self.due = now.at;
-        self.changed = now;
     }
 
     /// What to tell now if anything, whether or not it is due.
@@ -122,8 +128,8 @@ impl Tracked {
         match form {
             Form::Firing => self.heard = Heard::Firing,
             Form::LateFiring => self.heard = Heard::LateFiring(now.after(HOLD)),
-            // The alert fires again since: the peer knows the old episode as ended.
-            Form::Resolved if !is_current => self.heard = Heard::Nothing,
+            // Another episode began meanwhile: the peer has heard only of the one before.
+            Form::Resolved if version < self.episode => self.heard = Heard::Nothing,
             Form::Resolved => {}
         }
         match form {
@@ -171,11 +177,10 @@ impl Tracked {
         (starts_at, ends_at)
     }
 
-    /// Nothing is left to be told: the ending was accepted, or refused, long enough ago.
+    /// Nothing is left to be told: the ending was accepted long enough ago.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
-        let since = if self.parked { Some(self.changed.at) } else { self.accepted };
-        !self.is_firing() && since.is_some_and(|since| KEEP_RESOLVED <= now.since(since))
+        !self.is_firing() && self.accepted.is_some_and(|accepted| KEEP_RESOLVED <= now.since(accepted))
     }
 
     /// The peer has accepted the ending.
@@ -187,7 +192,7 @@ impl Tracked {
     /// The wanted state waits for the peer to accept it, since this wall time.
     #[must_use]
     pub fn waiting_since(&self) -> Option<UnixTime> {
-        (!self.parked && self.accepted.is_none()).then_some(self.changed.wall)
+        (!self.parked && self.accepted.is_none()).then_some(self.waiting_since)
     }
 
     /// How gladly it is given up when there are too many, and its age: the smallest goes first.
@@ -214,10 +219,13 @@ impl Tracked {
         self.version
     }
 
-    /// When it is to be sent next.
+    /// When it is to be sent next; an ending not before its hold is over.
     #[must_use]
     pub fn due(&self) -> Timestamp {
-        self.due
+        match self.heard {
+            Heard::LateFiring(until) if !self.is_firing() => self.due.max(until),
+            _ => self.due,
+        }
     }
 
     /// Whether the alert fires.

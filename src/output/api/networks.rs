@@ -7,11 +7,10 @@ use serde::Serialize;
 use super::{Error, LabelMap, Time, success};
 use crate::{
     engine::{
-        settings::NetworkSettings,
-        snapshot::{BlockTime, NetworkView, Snapshot, Tip},
+        settings::{NetworkSettings, NodeSettings, Settings},
+        snapshot::{BlockTime, NetworkView, NodeView, Snapshot, Tip},
     },
     model::Level,
-    output::metrics::family::nodes_of,
 };
 
 /// A network as the API shows it. Times are RFC 3339, durations seconds; what is not known is `null`.
@@ -114,4 +113,12 @@ fn shown(snapshot: &Snapshot, index: usize, settings: &NetworkSettings, view: &N
         nodes_by_state,
         incidents: Level::ALL.into_iter().map(Level::as_str).zip(view.incidents).collect(),
     }
+}
+
+/// Nodes of a network stand together in the settings: the part of `nodes` that belongs to network number `network`.
+fn nodes_of<'a>(settings: &Settings, nodes: &'a [NodeView], network: usize) -> &'a [NodeView] {
+    let belongs = |node: &NodeSettings| node.network.index() == network;
+    let begin = settings.nodes.iter().position(belongs).unwrap_or(settings.nodes.len());
+    let length = settings.nodes[begin..].iter().take_while(|node| belongs(node)).count();
+    nodes.get(begin..begin + length).unwrap_or_default()
 }

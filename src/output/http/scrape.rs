@@ -70,22 +70,22 @@ impl Scrapes {
 impl Desk {
     fn write(&mut self, slot: usize, shared: &Shared, format: Format, gzip: bool) -> Bytes {
         let plain = slot & !1;
-        let mut out = reused(&mut self.bodies[plain].body);
+        let mut out = reused(&mut self.bodies[plain]);
         let snapshot = shared.snapshot.load_full();
         self.exposition.render((*snapshot).as_ref(), &shared.own.registry, format, &mut out);
         if !gzip {
             return Bytes::from(out);
         }
-        let packed = compressed(&out, reused(&mut self.bodies[slot].body));
+        let packed = compressed(&out, reused(&mut self.bodies[slot]));
         // Only its memory is kept, for the next time: it covers no request.
         self.bodies[plain] = Written { covers: 0, body: Bytes::from(out) };
         packed
     }
 }
 
-/// The memory of the last body, if nobody reads that any more.
-fn reused(body: &mut Bytes) -> Vec<u8> {
-    let body = std::mem::take(body);
+/// The memory of the last body, if nobody reads that any more. What was there no longer covers any request.
+fn reused(last: &mut Written) -> Vec<u8> {
+    let body = std::mem::take(last).body;
     let mut memory = if body.is_unique() { Vec::from(body) } else { Vec::with_capacity(body.len()) };
     memory.clear();
     memory

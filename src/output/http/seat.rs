@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -30,6 +30,9 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Size of the pieces in which an answer is handed to the connection.
 const PIECE: usize = 64 * 1024;
 
+/// Numbers the changes of all connections in their order, which the clock is too coarse for.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
 /// The state of one connection, shared by its task, its answers and the accept loop.
 #[derive(Debug)]
 pub struct Seat {
@@ -37,6 +40,8 @@ pub struct Seat {
     busy: AtomicBool,
     /// When it was opened, or its last request began or ended.
     changed: AtomicI64,
+    /// The number of that change.
+    change: AtomicU64,
     asked: Notify,
     leave: Notify,
 }
@@ -45,8 +50,16 @@ impl Seat {
     /// A connection that was opened now.
     #[must_use]
     pub fn new(clock: Clock) -> Arc<Self> {
-        let changed = AtomicI64::new(clock.now().at.0);
-        Arc::new(Self { clock, busy: AtomicBool::new(false), changed, asked: Notify::new(), leave: Notify::new() })
+        let seat = Self {
+            clock,
+            busy: AtomicBool::new(false),
+            changed: AtomicI64::new(0),
+            change: AtomicU64::new(0),
+            asked: Notify::new(),
+            leave: Notify::new(),
+        };
+        seat.change(false);
+        Arc::new(seat)
     }
 
     /// A request arrived; it lasts until the returned value is dropped.
@@ -57,10 +70,10 @@ impl Seat {
         Served(Arc::clone(self))
     }
 
-    /// Since when nothing has been asked of it; `None` while a request is being served.
+    /// A number that is the smaller the longer nothing has been asked of it; `None` while a request is being served.
     #[must_use]
-    pub fn idle_since(&self) -> Option<Timestamp> {
-        (!self.busy.load(Relaxed)).then(|| Timestamp(self.changed.load(Relaxed)))
+    pub fn idle_since(&self) -> Option<u64> {
+        (!self.busy.load(Relaxed)).then(|| self.change.load(Relaxed))
     }
 
     /// Asks the connection to close, because somebody else needs the place.
@@ -92,6 +105,7 @@ impl Seat {
 
     fn change(&self, busy: bool) {
         self.changed.store(self.clock.now().at.0, Relaxed);
+        self.change.store(CHANGES.fetch_add(1, Relaxed), Relaxed);
         self.busy.store(busy, Relaxed);
     }
 }

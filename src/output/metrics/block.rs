@@ -1,6 +1,6 @@
 //! The label block of every network and node, escaped once per configuration instead of once per series.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::write::push_label;
 use crate::{
@@ -15,6 +15,8 @@ pub struct Blocks {
     text: Vec<u8>,
     /// Where each block begins; networks first, then nodes, then the end of the text.
     begins: Vec<usize>,
+    /// Which nodes belong to each network; they stand together.
+    nodes: Vec<Range<usize>>,
 }
 
 impl Blocks {
@@ -35,7 +37,7 @@ impl Blocks {
             push_label(&mut text, "node", &node.name);
         }
         begins.push(text.len());
-        Self { settings: Arc::clone(settings), text, begins }
+        Self { settings: Arc::clone(settings), text, begins, nodes: nodes_by_network(settings) }
     }
 
     /// Whether these blocks were made for exactly these settings.
@@ -56,10 +58,27 @@ impl Blocks {
         self.block(self.settings.networks.len() + node.index())
     }
 
+    /// The positions of the nodes of a network; none if there is no such network.
+    #[must_use]
+    pub fn nodes_of(&self, network: usize) -> Range<usize> {
+        self.nodes.get(network).cloned().unwrap_or_default()
+    }
+
     fn block(&self, position: usize) -> &[u8] {
         match (self.begins.get(position), self.begins.get(position + 1)) {
             (Some(begin), Some(end)) => &self.text[*begin..*end],
             _ => &[],
         }
     }
+}
+
+fn nodes_by_network(settings: &Settings) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = vec![0..0; settings.networks.len()];
+    for (position, node) in settings.nodes.iter().enumerate() {
+        if let Some(range) = ranges.get_mut(node.network.index()) {
+            let begin = if range.start == range.end { position } else { range.start };
+            *range = begin..position + 1;
+        }
+    }
+    ranges
 }

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     engine::{
-        settings::{NetworkSettings, NodeSettings, Settings},
+        settings::{NetworkSettings, NodeSettings},
         snapshot::{Alert, AlertState, BLOCK_BUCKETS, NetworkPhase, NetworkView, NodeView, POLL_BUCKETS, Snapshot},
     },
-    model::{AlertName, Labels, Level, NodeState, Now, UnixTime},
+    model::{Labels, Level, NodeState, Now, UnixTime},
     observation::{ErrorKind, Facts, Finality, Syncing, clean_text},
+    output::label::shown_state,
 };
 
 /// One metric family.
@@ -270,15 +271,6 @@ fn alert(out: &mut Samples<'_>, it: &Alert) {
     out.labelled(labels, 1_u64);
 }
 
-/// `pending`, `firing` or, for an alert that fires unannounced, `muted`.
-#[must_use]
-pub fn shown_state(alert: &Alert) -> &'static str {
-    match alert.state {
-        AlertState::Firing if alert.inhibited_by.is_some() => "muted",
-        state => state.as_str(),
-    }
-}
-
 fn network_info(out: &mut Samples<'_>, it: &NetworkScene<'_>) {
     let known = [
         ("family", &*it.settings.family),
@@ -350,18 +342,23 @@ fn millis_to_seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// The reason for which the network is halted, from the alerts of the snapshot.
-#[must_use]
-pub fn halt_reason(alert: &Alert) -> Option<&'static str> {
-    let firing = alert.key.name == AlertName::NetworkHalted && alert.state == AlertState::Firing;
-    firing.then(|| alert.finding.reason())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Nodes of a network stand together in the settings: the part of `nodes` that belongs to network number `network`.
-#[must_use]
-pub fn nodes_of<'a>(settings: &Settings, nodes: &'a [NodeView], network: usize) -> &'a [NodeView] {
-    let belongs = |node: &NodeSettings| node.network.index() == network;
-    let begin = settings.nodes.iter().position(belongs).unwrap_or(settings.nodes.len());
-    let length = settings.nodes[begin..].iter().take_while(|node| belongs(node)).count();
-    nodes.get(begin..begin + length).unwrap_or_default()
+    #[test]
+    fn what_a_node_says_of_itself_is_split() {
+        for (said, wanted) in [
+            ("Geth/v1.13.5-stable-916d6a44/linux-amd64/go1.21.4", ("Geth", "v1.13.5-stable-916d6a44")),
+            ("Geth/my node/v1.13.5/linux-amd64/go1.21", ("Geth", "v1.13.5")),
+            ("erigon/2.60.0/linux-amd64/go1.22", ("erigon", "2.60.0")),
+            ("anvil/v1.0.0", ("anvil", "v1.0.0")),
+            ("Version dev ()\nCompiled at", ("Version dev ()\nCompiled at", "")),
+            ("client/unnumbered/x", ("client", "unnumbered")),
+            ("", ("", "")),
+            ("///", ("", "")),
+        ] {
+            assert_eq!(client_and_version(said), wanted, "{said}");
+        }
+    }
 }

@@ -331,3 +331,58 @@ fn push_float(out: &mut Vec<u8>, format: Format, value: f64) {
     }
     out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(format: Format, value: Value) -> String {
+        let mut out = Vec::new();
+        push_value(&mut out, format, value);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_written_as_each_format_wants_them() {
+        for (value, text, open) in [
+            (Value::Unsigned(u64::MAX), "18446744073709551615", "18446744073709551615"),
+            (Value::Signed(-3), "-3", "-3"),
+            (Value::Float(0.0), "0", "0.0"),
+            (Value::Float(30.0), "30", "30.0"),
+            (Value::Float(-1.5), "-1.5", "-1.5"),
+            (Value::Float(1_795_289_659.25), "1795289659.25", "1795289659.25"),
+            (Value::Float(1e300), "1e300", "1e300"),
+            (Value::Float(f64::NAN), "NaN", "NaN"),
+            (Value::Float(f64::INFINITY), "+Inf", "+Inf"),
+            (Value::Float(f64::NEG_INFINITY), "-Inf", "-Inf"),
+        ] {
+            assert_eq!((&*number(Format::Text, value), &*number(Format::OpenMetrics, value)), (text, open));
+        }
+    }
+
+    #[test]
+    fn help_texts_are_escaped() {
+        let mut out = Vec::new();
+        Samples::new(&mut out, Format::OpenMetrics, "a_seconds_total", Kind::Counter, "Say \"a\\b\"\nand")
+            .value(Some(1_u64));
+        let wanted = "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds Say \\\"a\\\\b\\\"\\nand\na_seconds_total 1\n";
+        assert_eq!(String::from_utf8(out).unwrap(), wanted);
+    }
+
+    #[test]
+    fn a_family_without_samples_leaves_no_trace() {
+        let mut out = b"before\n".to_vec();
+        let mut samples = Samples::new(&mut out, Format::Text, "a", Kind::Gauge, "A.");
+        samples.value(None::<u64>);
+        samples.end();
+        assert_eq!(out, b"before\n");
+    }
+
+    #[test]
+    fn a_unit_is_the_last_word_of_the_name() {
+        assert_eq!(unit("process_cpu_seconds_total", Kind::Counter), Some("seconds"));
+        assert_eq!(unit("haltwatch_network_halt_ratio", Kind::Gauge), Some("ratio"));
+        assert_eq!(unit("seconds", Kind::Gauge), None);
+        assert_eq!(unit("haltwatch_node_height", Kind::Gauge), None);
+    }
+}
