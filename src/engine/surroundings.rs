@@ -71,7 +71,7 @@ impl Surroundings {
     }
 
     /// Takes over what was known of the canaries that are still there.
-    pub fn inherit(&mut self, old: Self, before: &[CanarySettings], now: &[CanarySettings]) {
+    pub fn inherit(&mut self, old: &Self, before: &[CanarySettings], now: &[CanarySettings]) {
         self.answered = old.answered;
         self.outlook = old.outlook;
         for (canary, settings) in self.canaries.iter_mut().zip(now) {

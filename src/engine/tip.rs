@@ -138,3 +138,54 @@ fn plausible_blocks(elapsed: Duration, block_time: Option<Duration>) -> u64 {
     let blocks = elapsed.as_millis().saturating_mul(u128::from(PLAUSIBLE_RATE)) / block_ms;
     u64::try_from(blocks).unwrap_or(u64::MAX).saturating_add(PLAUSIBLE_JUMP)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Now;
+
+    const SECOND: Option<Duration> = Some(Duration::from_secs(1));
+
+    /// Heights per second, one line a second; the tip after each.
+    fn check(lines: &[(&[u64], u64)]) {
+        let mut tip = TipClock::default();
+        let mut risen = Timestamp(0);
+        for ((heights, wanted), second) in lines.iter().zip(0..) {
+            let timer = Timer::new(Now { at: Timestamp(second * 1000), ..Now::default() });
+            let mut votes = Votes::default();
+            heights.iter().for_each(|height| votes.add(Height(*height)));
+            if let Change::Rose(_) = tip.update(votes, &timer, SECOND, risen) {
+                risen = timer.now().at;
+            }
+            assert_eq!(tip.height(), Some(Height(*wanted)), "second {second}");
+        }
+    }
+
+    #[test]
+    fn of_three_voters_two_must_have_reached_it() {
+        check(&[(&[10, 11, 12], 11), (&[12, 12, 12], 12), (&[13, 12, 12], 12), (&[10_000_012, 13, 13], 13)]);
+    }
+
+    #[test]
+    fn of_two_voters_the_higher_counts_if_it_is_plausible() {
+        check(&[(&[10, 12], 12), (&[10, 14], 14), (&[15, 10_000_000], 15), (&[15, u64::MAX], 15)]);
+        check(&[(&[10, 10_000_000], 10)]);
+    }
+
+    #[test]
+    fn a_single_voter_is_believed_and_a_jump_only_after_a_while() {
+        let mut lines: Vec<(&[u64], u64)> = vec![(&[10], 10), (&[11], 11)];
+        lines.extend([(&[5_000_000][..], 11); 30]);
+        lines.push((&[5_000_000], 5_000_000));
+        check(&lines);
+    }
+
+    #[test]
+    fn the_tip_goes_back_only_when_all_voters_have_been_below_it_for_long() {
+        let mut lines: Vec<(&[u64], u64)> = vec![(&[100, 100, 100], 100)];
+        lines.extend([(&[60, 61, 60][..], 100); 30]);
+        lines.extend([(&[62, 62, 61][..], 62), (&[62, 63, 63], 63)]);
+        check(&lines);
+        check(&[(&[100, 100, 100], 100), (&[90, 90, 90], 100), (&[100, 100, 90], 100)]);
+    }
+}
