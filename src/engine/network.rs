@@ -266,7 +266,7 @@ fn newest_head<'a>(members: impl Iterator<Item = &'a Node>, votes: Votes) -> Opt
     heads.filter_map(|node| node.good.as_ref()?.facts.head.time).max()
 }
 
-/// The height the network provably reached and that can be shown: see [`TipClock`].
+/// How many of the nodes that vote have reached `tip`.
 #[must_use]
 pub fn confirmed_by<'a>(tip: Height, members: impl Iterator<Item = &'a Node>) -> usize {
     members.filter(|node| node.vote.is_some_and(|vote| tip <= vote)).count()

@@ -45,10 +45,19 @@ impl Votes {
 #[derive(Debug, Default)]
 pub struct TipClock {
     height: Option<Height>,
-    /// Since when every voter has been below the tip, and the highest corroborated height since.
-    below: Option<(Timestamp, Height, Timestamp)>,
+    below: Option<Below>,
     /// Since when the only voter has been implausibly far above.
     above: Option<Timestamp>,
+}
+
+/// Every voter is below the tip.
+#[derive(Debug, Clone, Copy)]
+struct Below {
+    since: Timestamp,
+    /// The highest corroborated height since.
+    best: Height,
+    /// When that last rose.
+    risen: Timestamp,
 }
 
 /// What a vote did to the tip.
@@ -83,6 +92,9 @@ impl TipClock {
         };
         let now = timer.now().at;
         let plausible = Height(tip.0.saturating_add(plausible_blocks(now.since(risen), block_time)));
+        if votes.count != 1 {
+            self.above = None;
+        }
         let candidate = match (votes.count, votes.second) {
             (1, _) | (_, None) => self.alone(highest, plausible, timer),
             (2, Some(_)) if highest <= plausible => highest,
@@ -111,9 +123,11 @@ impl TipClock {
             return if tip < candidate { Change::Rose(candidate.above(tip)) } else { Change::None };
         }
         let now = timer.now().at;
-        let (since, best, risen) = self.below.unwrap_or((now, candidate, now));
-        let risen = if best < candidate { now } else { risen };
-        self.below = Some((since, best.max(candidate), risen));
+        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now });
+        if below.best < candidate {
+            (below.best, below.risen) = (candidate, now);
+        }
+        let Below { since, risen, .. } = *below;
         if !timer.passed(since.after(ROLLBACK_AFTER)) {
             return Change::None;
         }
