@@ -17,6 +17,7 @@ impl Engine {
     /// before. Announce them before the settings are swapped. The next `step` returns effects under the new settings;
     /// `wake_at` is now, so that it is taken at once.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the engine keeps these settings")]
     pub fn reconfigured(mut self, settings: Arc<Settings>, now: Now) -> (Self, Outcome) {
         let now = self.not_before_last_step(now);
         let effects = self.farewells(&settings, now);
@@ -38,7 +39,7 @@ impl Engine {
             }
         }
         new.lives = self.lives;
-        new.surroundings.inherit(self.surroundings, &old.canaries, &settings.canaries);
+        new.surroundings.inherit(&self.surroundings, &old.canaries, &settings.canaries);
         new.recount_silent();
         new.agenda = (0..).map(|i| (now.at, NetworkIndex(i))).take(settings.networks.len()).collect();
         for network in &mut new.networks {

@@ -42,6 +42,7 @@ impl Moment {
         self.at(self.height)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an answer like any other")]
     /// What an honest node says that has got as far as `height`.
     pub fn at(&self, height: u64) -> Answer {
         let mut facts = Facts::at_height(Height(height));
