@@ -280,14 +280,14 @@ async fn requests_to_one_host_keep_its_limit_together() {
     let mut watch = Watch::start(&nodes((0..4).map(limited).collect()));
     let started = Instant::now();
     let mut heard = [0; 4];
-    for _ in 0..16 {
+    for _ in 0..32 {
         let observation = watch.node().await;
         observation.outcome.unwrap();
         assert!(observation.elapsed < TIMEOUT, "waiting for leave is no latency");
         heard[observation.node.index()] += 1;
     }
-    assert!(Duration::from_millis(700) < started.elapsed(), "16 requests at 20 a second took {:?}", started.elapsed());
-    assert!(heard.iter().all(|heard| *heard >= 2), "nobody starves: {heard:?}");
+    assert!(Duration::from_millis(1500) < started.elapsed(), "32 requests at 20 a second took {:?}", started.elapsed());
+    assert!(heard.iter().all(|heard| *heard >= 4), "nobody starves: {heard:?}");
 }
 
 #[tokio::test]
