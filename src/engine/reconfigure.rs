@@ -29,6 +29,7 @@ impl Engine {
             if let Some(from) = networks.get(&settings.networks[i].name) {
                 let members = std::mem::take(&mut network.members);
                 *network = std::mem::take(&mut self.networks[*from]);
+                network.expected = network.expected.min(members.len());
                 network.members = members;
                 network.due = None;
             }

@@ -256,6 +256,12 @@ impl World {
         self.next_poll[index] = i64::MAX;
     }
 
+    /// The last node of the world is no longer in the configuration.
+    pub fn forget_last_node(&mut self) {
+        self.says.pop();
+        self.next_poll.pop();
+    }
+
     pub fn now(&self) -> Now {
         Now { at: Timestamp(self.ms), wall: UnixTime::from_millis(WALL + self.ms + self.wall_off) }
     }
