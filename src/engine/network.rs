@@ -8,7 +8,7 @@ use super::{
     branch::{Branches, Comparison},
     finding::Finding,
     identity::Identity,
-    node::{HashDispute, Node, Word},
+    node::{HashDispute, Node, Word, fresh_for},
     progress::Progress,
     rule,
     settings::{NetworkSettings, NodeSettings},
@@ -20,6 +20,9 @@ use crate::{
     model::{Height, Timestamp, UnixTime},
     observation::{Facts, Syncing},
 };
+
+/// From so many voters on, a second one must have reached the tip.
+const ENOUGH_FOR_A_SECOND: usize = 3;
 
 /// So long must fewer voters than before be all there are, until they are what is expected.
 const EXPECTATION_LASTS: Duration = Duration::from_secs(600);
@@ -97,6 +100,7 @@ impl Network {
         self.settle_branches(all, nodes, timer);
         let votes = self.collect_votes(all, nodes, timer);
         let head_time = newest_head(self.members.iter().map(|i| &nodes[*i]), votes);
+        self.settle_pace(all, nodes);
         self.move_tip(settings, votes, head_time, timer);
         self.settle_sight(votes, timer);
         self.work = self.work(all, nodes, timer);
@@ -175,6 +179,17 @@ impl Network {
             }
         }
         votes
+    }
+
+    /// The tip rises when its second witness is polled, or the only one. Those who are polled less often show it no sooner.
+    fn settle_pace(&mut self, all: &[NodeSettings], nodes: &[Node]) {
+        let voters = self.members.iter().filter(|i| nodes[**i].vote.is_some());
+        let mut count_for: Vec<Duration> = voters.map(|i| fresh_for(&all[*i])).collect();
+        count_for.sort_unstable();
+        let witness = usize::from(ENOUGH_FOR_A_SECOND <= count_for.len());
+        if let Some(answer_counts) = count_for.get(witness) {
+            self.progress.answer_counts = *answer_counts;
+        }
     }
 
     fn move_tip(&mut self, settings: &NetworkSettings, votes: Votes, head: Option<UnixTime>, timer: &Timer) {

@@ -38,6 +38,33 @@ fn a_halt_is_told_within_a_millisecond_of_its_threshold_without_any_new_block() 
 }
 
 #[test]
+fn a_network_that_is_polled_seldom_is_not_accused_between_two_polls() {
+    for nodes in ["A", "A B", "A B C D"] {
+        let mut settings = settings(&[(network("main"), nodes)]);
+        for node in &mut settings.nodes {
+            node.interval = Duration::from_secs(60);
+        }
+        let mut world = World::new(settings);
+        world.run(3600);
+        assert_eq!(world.told(), Vec::<String>::new(), "{nodes}");
+        world.stop("main");
+        world.run(300);
+        assert!(world.fired(AlertName::NetworkHalted).is_some(), "{nodes}");
+    }
+}
+
+#[test]
+fn those_who_are_polled_often_find_a_halt_at_once_beside_one_who_is_not() {
+    let mut settings = settings(&[(network("main"), "A B C archive")]);
+    settings.nodes[3].interval = Duration::from_secs(600);
+    let mut world = World::new(settings);
+    world.run(1000);
+    world.stop("main");
+    world.run(33);
+    assert!(world.fired(AlertName::NetworkHalted).is_some());
+}
+
+#[test]
 fn timers_run_without_samples() {
     let mut world = World::of("A B C D");
     world.run(100);
