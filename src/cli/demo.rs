@@ -71,11 +71,19 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let devnet = Devnet::start(stage.world(), Pace::REAL).context("cannot start the simulated networks")?;
     let watcher = Watcher::start(stage.config(&devnet.urls()), listen_address())?;
     let mut show = Show { story: Story::begin(Clock.now()), urls: urls(&watcher), devnet, watcher };
-    let outcome = show.play(&mut terminal, arguments.exit_after_story).await;
+    let outcome = match show.play(&mut terminal, arguments.exit_after_story).await {
+        // Whoever read has seen enough, as `head` has after ten lines.
+        Err(error) if is_broken_pipe(&error) => Ok(show.verdict(arguments.exit_after_story)),
+        outcome => outcome,
+    };
     drop(terminal);
     show.watcher.stop().await;
     show.devnet.stop().await;
     outcome
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The usual port if it is free, else any.
@@ -137,9 +145,13 @@ impl Show {
                 break;
             }
         }
+        Ok(self.verdict(exit_after_story))
+    }
+
+    fn verdict(&self, exit_after_story: bool) -> ExitCode {
         let came_true = self.story.act() == Act::Over && self.story.surprises().is_empty();
         let refuted = exit_after_story && !came_true;
-        Ok(if refuted { ExitCode::from(super::exit::FAILURE) } else { ExitCode::SUCCESS })
+        if refuted { ExitCode::from(super::exit::FAILURE) } else { ExitCode::SUCCESS }
     }
 
     fn open(&self, terminal: &mut Terminal) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    node::{Node, Streak, Word},
+    node::{Node, Streak, Word, fresh_for},
     settings::NodeSettings,
     timer::Timer,
 };
@@ -52,7 +52,9 @@ impl Distance {
             None => still.min(ASSUMED_BLOCK_TIME.saturating_mul(counted)),
         };
         let block_times = block_time.unwrap_or_default().saturating_mul(settings.limits.lag_block_times);
-        Self { blocks, lag, limit: settings.limits.lag_seconds.max(block_times), still }
+        // What it has done since we last asked cannot be held against it.
+        let limit = settings.limits.lag_seconds.max(block_times).max(fresh_for(settings));
+        Self { blocks, lag, limit, still }
     }
 
     /// Whether it is too far behind; once it is, it must come back to a third of the limit.

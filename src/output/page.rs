@@ -135,7 +135,7 @@ fn alert_row(html: &mut Html, snapshot: &Snapshot, alert: &Alert) {
     html.leaf("td", &[], &state);
     let lasting = whole_seconds(snapshot.taken.wall.since(alert.active_at));
     html.leaf("td", &[("title", &alert.active_at.to_string())], &lasting);
-    html.leaf("td", &[], &alert.finding.to_string());
+    html.leaf("td", &[("class", "said")], &alert.finding.to_string());
 }
 
 fn level_class(level: Level) -> &'static str {
@@ -177,7 +177,7 @@ fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
             let threshold = view.halt_threshold.map(whole_seconds);
             fact("Halted after", threshold.unwrap_or("unknown".to_owned()));
             fact("Voters", format!("{} of {}", view.voters, view.voters_expected));
-            fact("Quorum margin", view.quorum_margin.map_or("unknown".to_owned(), |margin| margin.to_string()));
+            fact("Quorum margin", view.quorum_margin.map_or("no core nodes".to_owned(), |margin| margin.to_string()));
         });
         let why = format!("/api/v1/explain?network={}", percent_encoded(&settings.name));
         html.leaf("a", &[("href", &why)], "why");

@@ -1,10 +1,17 @@
 //! The JSON API: shapes that tools of the Prometheus world read, errors in the same shape, explanations.
 
 use expect_test::expect_file;
-use haltwatch::{model::AlertName, output::build};
+use haltwatch::{
+    engine::snapshot::{NetworkPhase, Snapshot},
+    model::AlertName,
+    output::build,
+};
 use serde_json::Value;
 
-use crate::web::{Answer, get, started};
+use crate::{
+    sample,
+    web::{Answer, get, settings, start, started},
+};
 
 fn json(answer: &Answer) -> Value {
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -36,7 +43,7 @@ fn hide_sentences(value: &mut Value) {
 #[tokio::test]
 async fn an_alert_carries_the_sentence_of_its_finding() {
     let web = started();
-    let snapshot = crate::sample::snapshot();
+    let snapshot = sample::snapshot();
     let body = json(&get(&web, "/api/v1/explain").await);
     for (shown, alert) in body["data"]["alerts"].as_array().unwrap().iter().zip(&snapshot.alerts) {
         let sentence = alert.finding.to_string();
@@ -131,6 +138,40 @@ async fn a_single_endpoint_lowers_the_confidence() {
     let network = &body["data"]["networks"][0];
     assert_eq!((&network["phase"], &network["confidence"]), (&Value::from("idle"), &Value::from("low")));
     assert_eq!(body["data"]["networks"].as_array().unwrap().len(), 1);
+}
+
+/// The only network asked about, explained from the sample with something changed.
+async fn explained(change: impl FnOnce(&mut Snapshot)) -> Value {
+    let mut snapshot = sample::snapshot();
+    change(&mut snapshot);
+    let web = start(&settings(), Some(snapshot));
+    json(&get(&web, "/api/v1/explain?network=main").await)["data"]["networks"][0].clone()
+}
+
+#[tokio::test]
+async fn one_voter_whom_nobody_confirms_lowers_the_confidence() {
+    for (voters, expected, wanted) in [(0, 2, "none"), (1, 3, "none"), (1, 2, "low"), (2, 2, "normal")] {
+        let network = explained(|it| {
+            (it.networks[0].voters, it.networks[0].voters_expected) = (voters, expected);
+        })
+        .await;
+        assert_eq!(network["confidence"], wanted, "{voters} of {expected}");
+    }
+}
+
+#[tokio::test]
+async fn what_would_halt_a_living_network_is_said_for_every_margin() {
+    for (margin, wanted) in [
+        (1, "core nodes of weight 2 more go offline for 5m"),
+        (0, "core nodes of weight 1 more go offline for 5m"),
+        (-1, "the core nodes that are missing stay offline for 5m and no block arrives"),
+    ] {
+        let network = explained(|it| {
+            (it.networks[0].phase, it.networks[0].quorum_margin) = (NetworkPhase::Live, Some(margin));
+        })
+        .await;
+        assert_eq!(network["next"][1]["condition"], wanted);
+    }
 }
 
 #[tokio::test]

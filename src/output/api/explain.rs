@@ -235,8 +235,8 @@ pub(in crate::output) fn whole_seconds(duration: Duration) -> String {
 fn confidence(view: &NetworkView) -> (&'static str, &'static str) {
     if view.voters < voters_needed(view) {
         ("none", "fewer than half of the voters of the last good view answer")
-    } else if view.voters.max(view.voters_expected) < 2 {
-        ("low", "one endpoint only: nobody confirms what it says")
+    } else if view.voters < 2 {
+        ("low", "one voter only: nobody confirms what it says")
     } else {
         ("normal", "several voters answer")
     }
@@ -286,8 +286,11 @@ fn next(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> 
             }
             if let Some(margin) = view.quorum_margin {
                 let after = whole_seconds(settings.limits.nodes_offline);
-                let lost = margin.saturating_add(1).max(0);
-                add("halted", format!("core nodes of weight {lost} more go offline for {after}"), None);
+                let condition = match u64::try_from(margin) {
+                    Ok(margin) => format!("core nodes of weight {} more go offline for {after}", margin.saturating_add(1)),
+                    Err(_) => format!("the core nodes that are missing stay offline for {after} and no block arrives"),
+                };
+                add("halted", condition, None);
             }
         }
         NetworkPhase::Halted => {

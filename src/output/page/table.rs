@@ -17,6 +17,9 @@ const MAX_NODES: usize = 500;
 /// Longest node-supplied text in bytes.
 const NODE_TEXT: usize = 128;
 
+/// Columns of numbers.
+const NUMBERS: [&str; 3] = ["Height", "Behind", "Peers"];
+
 /// A table that scrolls on its own where it is wider than the screen.
 pub fn table(html: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
     html.element("div", &[("class", "scroll"), ("tabindex", "0")], |html| {
@@ -29,7 +32,8 @@ pub fn table(html: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
 
 fn headings(html: &mut Html, columns: &[&str]) {
     for column in columns {
-        html.leaf("th", &[("scope", "col")], column);
+        let attributes = [("scope", "col"), ("class", "number")];
+        html.leaf("th", &attributes[..1 + usize::from(NUMBERS.contains(column))], column);
     }
 }
 
@@ -70,9 +74,9 @@ fn node(html: &mut Html, snapshot: &Snapshot, settings: &NodeSettings, view: &No
     let heard = view.last_success.map(|at| format!("{} ago", whole_seconds(snapshot.taken.at.since(at))));
     html.leaf("td", &[], &heard.unwrap_or_else(|| "never".to_owned()));
     let version = facts.and_then(|facts| facts.version.as_deref()).unwrap_or_default();
-    html.leaf("td", &[], &clean_text(version, NODE_TEXT));
+    html.leaf("td", &[("class", "said")], &clean_text(version, NODE_TEXT));
     let error = view.error.as_ref().map(|(kind, detail)| format!("{}: {detail}", kind.as_str()));
-    html.leaf("td", &[], &error.unwrap_or_default());
+    html.leaf("td", &[("class", "said")], &error.unwrap_or_default());
 }
 
 fn number(html: &mut Html, value: Option<u64>) {

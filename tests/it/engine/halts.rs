@@ -58,7 +58,8 @@ fn those_who_are_polled_often_find_a_halt_at_once_beside_one_who_is_not() {
     let mut settings = settings(&[(network("main"), "A B C archive")]);
     settings.nodes[3].interval = Duration::from_secs(600);
     let mut world = World::new(settings);
-    world.run(1000);
+    world.run(2000);
+    assert_eq!(world.told(), Vec::<String>::new());
     world.stop("main");
     world.run(33);
     assert!(world.fired(AlertName::NetworkHalted).is_some());
