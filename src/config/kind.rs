@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr, sync::Arc, time::Dura
 
 use toml::de::DeValue;
 
-use super::{section::Item, suggest::nearest};
+use super::{secret::lacks_braces, section::Item, suggest::nearest};
 use crate::model::{BlockHash, Endpoint};
 
 /// Longest name of a monitor, network or node, in characters.
@@ -112,6 +112,12 @@ pub(super) fn name(item: &Item<'_>) -> Option<Arc<str>> {
 /// A URL of the given schemes. It may hold a key anywhere, so it is never quoted.
 pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoint> {
     move |item| {
+        if let DeValue::String(text) = item.value.get_ref()
+            && lacks_braces(text)
+        {
+            return item
+                .wrong(format!("`{}`: a variable needs braces", item.key), "write ${NAME}; $ itself is %24 here");
+        }
         let text = item.text("a URL", "write it in quotes")?;
         Endpoint::parse(&text, schemes)
             .map_err(|error| item.note(format!("`{}`: {error}", item.key), "write scheme://host:port/path"))

@@ -17,7 +17,10 @@ const MAX_VALUE: usize = 128;
 const RESERVED: &[&str] = &[
     "alertname",
     "alertstate",
+    "cadence",
+    "chain_id",
     "client",
+    "core",
     "direction",
     "family",
     "kind",
@@ -35,6 +38,7 @@ const RESERVED: &[&str] = &[
     "role",
     "severity",
     "state",
+    "tolerance",
     "version",
 ];
 

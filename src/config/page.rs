@@ -6,6 +6,7 @@ use std::{cell::RefCell, collections::BTreeSet, ops::Range};
 use super::{
     problem::{Excerpt, Problem},
     secret::Vault,
+    syntax,
 };
 
 /// More problems than this are not told in one run.
@@ -36,7 +37,8 @@ impl<'a> Page<'a> {
         };
         for error in errors {
             let span = error.span().unwrap_or_default();
-            page.note(span.start, error.message().to_owned(), None, None);
+            let (message, help) = syntax::told(error.message());
+            page.note(span.start, message.to_owned(), help.map(Into::into), None);
             page.broken_lines.extend([page.line(span.start), page.line(span.end)]);
         }
         page

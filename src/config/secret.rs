@@ -30,6 +30,9 @@ const HELP: &str = "write ${NAME}, ${file:/path} or, for the characters themselv
 impl Vault<'_> {
     /// `text` with every reference replaced. What a reference stands for is taken as it is.
     pub(super) fn expand(&self, text: &str) -> Result<String, Refusal> {
+        if text.strip_prefix('$').is_some_and(looks_like_a_variable) {
+            return Err(("a variable needs braces".to_owned(), "write ${NAME}"));
+        }
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find(OPEN) {
@@ -106,6 +109,18 @@ fn is_variable_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
+/// Whether this is how people write variables. What is meant literally can come from a variable or a file itself.
+fn looks_like_a_variable(name: &str) -> bool {
+    is_variable_name(name) && !name.contains(|c: char| c.is_ascii_lowercase())
+}
+
+/// Whether somewhere in `text` a variable is named without its braces.
+pub(super) fn lacks_braces(text: &str) -> bool {
+    let after_dollar = text.split('$').skip(1);
+    let names = after_dollar.map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next());
+    names.flatten().any(looks_like_a_variable)
+}
+
 fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -151,6 +166,7 @@ mod tests {
             ("a${TOKEN}b${TOKEN}", "aS3CR3TbS3CR3T"),
             ("${REFERENCE}", "${TOKEN}"),
             ("$${TOKEN} costs $5", "${TOKEN} costs $5"),
+            ("$5 is$RIGHT", "$5 is$RIGHT"),
             ("$$${TOKEN}", "$${TOKEN}"),
             ("${file:tests/data/config/token}", "S3CR3T"),
             ("${file:${DIRECTORY}/tests/data/config/token}!", "S3CR3T!"),
@@ -168,6 +184,7 @@ mod tests {
             ("${}", "what stands between `${` and `}` is not the name of a variable"),
             ("${5}", "what stands between `${` and `}` is not the name of a variable"),
             ("${TOKEN", "`${` is not closed"),
+            ("$TOKEN", "a variable needs braces"),
             ("${file:${file:x}}", "a path cannot come from a file"),
             ("${file:${TOKEN}/x}", "the secret file ${TOKEN}/x cannot be read: No such file or directory (os error 2)"),
         ] {

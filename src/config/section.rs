@@ -112,7 +112,7 @@ impl<'a> Section<'a> {
         let help = format!("write [[{path}]]");
         let elements = self
             .item(key)
-            .map_or(Some(Vec::new()), |item| item.elements().or_else(|| item.is_not("an array of tables", &help)));
+            .map_or(Some(Vec::new()), |item| item.elements().or_else(|| item.is_no_array_of_tables(path, &help)));
         if elements.as_ref().is_some_and(Vec::is_empty) {
             self.lacks(lack.0.to_owned(), lack.1);
         }
@@ -203,6 +203,25 @@ impl<'a> Item<'a> {
     pub(super) fn is_not<T>(&self, wanted: &str, help: &str) -> Option<T> {
         let key = if self.entry { "the value".to_owned() } else { format!("`{}`", self.key) };
         self.wrong(format!("{key} must be {wanted}, not {}", kind_of(self.value)), help)
+    }
+
+    /// Notes that a table stands where tables are listed: `[network]` for `[[network]]`, or a part of one above it.
+    fn is_no_array_of_tables<T>(&self, path: &str, help: &str) -> Option<T> {
+        let span = self.value.span();
+        let is_table = matches!(self.value.get_ref(), DeValue::Table(_));
+        match self.page.raw(&span).chars().next() {
+            Some('[') if is_table => {
+                let line = format!("[{path}]");
+                let excerpt = Excerpt { length: line.chars().count(), line, before: 0 };
+                self.page.note(span.start, format!("[{path}] must be [[{path}]]"), some(help), Some(excerpt));
+            }
+            Some(first) if is_table && first != '{' => {
+                let message = format!("what belongs to [[{path}]] stands above it");
+                self.page.note(span.start, message, Some(format!("write [[{path}]] first")), None);
+            }
+            _ => return self.is_not("an array of tables", help),
+        }
+        None
     }
 
     /// Notes a problem with the value.

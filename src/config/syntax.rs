@@ -9,6 +9,23 @@ const MAX_ROUNDS: usize = 16;
 /// What the parser says of a key without a value.
 const STRAY: &str = "key with no value";
 
+/// What the parser says, in words for people who have never read the grammar, and what would be right.
+pub(super) fn told(message: &str) -> (&str, Option<&'static str>) {
+    let known = [
+        ("string values must be quoted", "a text must stand in quotes", "write it in straight quotes, like \"text\""),
+        ("invalid literal string", "the quote ' is not closed", "write it in straight quotes, like \"text\""),
+        ("invalid basic string", "the text in quotes is not right", "close the quote, and write \\ as \\\\"),
+        (STRAY, "this is no key with a value", "write key = value, or # before a comment"),
+        (
+            "duplicate key",
+            "this stands here for the second time",
+            "remove one; tables of which there are many are written [[network]], above what belongs to them",
+        ),
+    ];
+    let found = known.into_iter().find(|(begins, ..)| message.starts_with(begins));
+    found.map_or((message, None), |(_, plain, help)| (plain, Some(help)))
+}
+
 /// `text` without lines that stop the parser, every byte in its place, and the errors of all rounds.
 pub(super) fn without_stray_words(text: &str) -> (String, Vec<Error>) {
     let mut text = text.to_owned();

@@ -9,7 +9,10 @@ use std::{
 
 use expect_test::{Expect, expect, expect_file};
 
-use haltwatch::config::{self, Config, Source};
+use haltwatch::{
+    config::{self, Config, Source},
+    output::metrics::{FAMILIES, write::Kind},
+};
 
 fn load(text: &str) -> Result<Config, String> {
     config::load(&Source::Text(text.to_owned())).map_err(|problems| problems.to_string())
@@ -1003,18 +1006,106 @@ famly = \"evm\"
 ";
     expect![[r#"
         <text>:1:9: error: unclosed table, expected `]`
-        <text>:4:12: error: string values must be quoted, expected literal string
+        <text>:4:12: error: a text must stand in quotes
+          = help: write it in straight quotes, like "text"
         <text>:5:11: error: "61s" is out of range
         5 | timeout = "61s"
           |           ^^^^^
           = help: `timeout` is 1ms to 1m
-        <text>:6:7: error: key with no value, expected `=`
-        <text>:9:14: error: invalid basic string, expected `"`
+        <text>:6:7: error: this is no key with a value
+          = help: write key = value, or # before a comment
+        <text>:9:14: error: the text in quotes is not right
+          = help: close the quote, and write \ as \\
         <text>:10:1: error: unknown key `famly`
         10 | famly = "<redacted>"
            | ^^^^^
            = help: did you mean `family`?"#]]
     .assert_eq(&load(text).unwrap_err());
+}
+
+#[test]
+fn the_usual_mistakes_are_told_in_plain_words() {
+    for (text, expect) in [
+        (
+            "[monitor]\nname = “watch”",
+            expect![[r#"
+            <text>:2:8: error: a text must stand in quotes
+              = help: write it in straight quotes, like "text""#]],
+        ),
+        (
+            "[monitor]\nname = 'watch\"",
+            expect![[r#"
+            <text>:2:15: error: the quote ' is not closed
+              = help: write it in straight quotes, like "text""#]],
+        ),
+        (
+            "[web]\n[monitor]\n[web]",
+            expect![[r#"
+            <text>:3:2: error: this stands here for the second time
+              = help: remove one; tables of which there are many are written [[network]], above what belongs to them"#]],
+        ),
+        (
+            "network:\n  - name: S3CR3T\n",
+            expect![[r#"
+            <text>:1:9: error: this is no key with a value
+              = help: write key = value, or # before a comment
+            <text>:2:5: error: this is no key with a value
+              = help: write key = value, or # before a comment"#]],
+        ),
+        (
+            "[[network.node]]\nname = \"a\"\nurl = \"http://S3CR3T\"\n[[network]]\nname = \"n\"\nfamily = \"evm\"",
+            expect![[r#"
+                <text>:1:3: error: what belongs to [[network]] stands above it
+                  = help: write [[network]] first
+                <text>:4:3: error: this stands here for the second time
+                  = help: remove one; tables of which there are many are written [[network]], above what belongs to them"#]],
+        ),
+        (
+            "[[network]]\nname = \"n\"\nfamily = \"evm\"\n[network.node]\nname = \"a\"\nurl = \"http://S3CR3T\"",
+            expect![[r#"
+                <text>:4:1: error: [network.node] must be [[network.node]]
+                4 | [network.node]
+                  | ^^^^^^^^^^^^^^
+                  = help: write [[network.node]]"#]],
+        ),
+        (
+            "network = { name = \"S3CR3T\" }",
+            expect![[r#"
+            <text>:1:11: error: `network` must be an array of tables, not a table
+            1 | network = { … }
+              |           ^^^^^
+              = help: write [[network]]"#]],
+        ),
+    ] {
+        let told = load(text).unwrap_err();
+        assert!(!told.contains("S3CR3T"), "{told}");
+        expect.assert_eq(&told);
+    }
+}
+
+#[test]
+fn a_variable_without_braces_is_not_sent_to_a_node() {
+    node_refused(
+        "ws = \"ws://S3CR3T/v3/$RPC_KEY\"\nbearer_token = \"$RPC_KEY\"",
+        &expect![[r#"
+        <text>:8:6: error: `ws`: a variable needs braces
+        8 | ws = "<redacted>"
+          |      ^^^^^^^^^^^^
+          = help: write ${NAME}; $ itself is %24 here
+        <text>:9:16: error: a variable needs braces
+        9 | bearer_token = "<redacted>"
+          |                ^^^^^^^^^^^^
+          = help: write ${NAME}"#]],
+    );
+}
+
+#[test]
+fn labels_cannot_be_named_like_those_that_haltwatch_writes_beside_them() {
+    let infos = FAMILIES.iter().filter(|family| family.kind == Kind::Info && !family.source.labels().is_empty());
+    for name in infos.flat_map(|family| family.labels.iter().chain(family.source.labels())) {
+        let told = load(&format!("{RIGHT}labels = {{ {name} = \"x\" }}\n")).unwrap_err();
+        assert!(told.contains("haltwatch gives this label its own meaning"), "{name}: {told}");
+    }
 }
 
 #[test]
@@ -1034,9 +1125,9 @@ fn a_network_needs_a_node_and_a_monitor_a_network() {
           = help: add [[network]] with at least one [[network.node]]"#]]
     .assert_eq(&load("network = []").unwrap_err());
     expect![[r#"
-        <text>:1:1: error: `network` must be an array of tables, not a table
-        1 | network = { … }
-          |           ^^^^^
+        <text>:1:1: error: [network] must be [[network]]
+        1 | [network]
+          | ^^^^^^^^^
           = help: write [[network]]"#]]
     .assert_eq(&load("[network]\nname = \"n\"").unwrap_err());
 }

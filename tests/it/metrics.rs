@@ -3,7 +3,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     io::Write,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -91,14 +93,14 @@ fn prometheus_reads_openmetrics() {
     let text = render(Some(&sample::snapshot()), Format::OpenMetrics);
     let timed = |line: &str| if line.starts_with('#') { format!("{line}\n") } else { format!("{line} 1795289659\n") };
     let directory = std::env::temp_dir().join(format!("haltwatch-openmetrics-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
+    fs::create_dir_all(&directory).unwrap();
     let input = directory.join("input");
-    std::fs::write(&input, text.lines().map(timed).collect::<String>()).unwrap();
+    fs::write(&input, text.lines().map(timed).collect::<String>()).unwrap();
     let reader = Command::new("promtool")
         .args(["tsdb", "create-blocks-from", "openmetrics"])
         .args([&input, &directory.join("blocks")])
         .output();
-    std::fs::remove_dir_all(&directory).unwrap();
+    fs::remove_dir_all(&directory).unwrap();
     if let Ok(output) = reader {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -212,6 +214,52 @@ fn every_family_is_declared_once_and_well_named() {
         assert_eq!(row.name.ends_with("_info"), row.kind == "info", "{}", row.name);
         assert!(row.help.ends_with('.') && !row.help.contains('\n'), "{}: {}", row.name, row.help);
     }
+}
+
+/// Files that name metrics for people and tools to use.
+fn files_that_name_metrics() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shipped = ["alerts", "dashboards"].map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let shipped = shipped.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let told = ["README.md", "docs/alertmanager.md", "docs/http-api.md", "docs/logging.md"].map(|file| root.join(file));
+    let read = |path: PathBuf| (path.display().to_string(), fs::read_to_string(&path).unwrap());
+    shipped.chain(told).map(read).collect()
+}
+
+/// Every metric named in `text`, with the names of the labels it is selected by.
+fn metrics_named_in(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let is_part_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut named = Vec::new();
+    for (at, _) in text.match_indices("haltwatch_") {
+        let (name, rest) = text[at..].split_at(text[at..].find(|c| !is_part_of_a_name(c)).unwrap());
+        let selector =
+            rest.strip_prefix('{').and_then(|rest| rest.split_once('}')).map_or("", |(selector, _)| selector);
+        let labels = selector.split(',').filter_map(|matcher| matcher.split(['=', '!']).next());
+        named.push((name, labels.filter(|label| !label.is_empty()).collect()));
+    }
+    named.into_iter().filter(|(name, _)| !name.ends_with('_')).collect()
+}
+
+#[test]
+fn every_metric_and_label_that_rules_dashboards_and_texts_name_is_there() {
+    let rows: Vec<_> = declared().into_iter().chain(registered()).collect();
+    let mut seen = 0;
+    for (file, text) in files_that_name_metrics() {
+        for (name, labels) in metrics_named_in(&text) {
+            let parts = ["_bucket", "_sum", "_count"].iter().filter_map(|part| name.strip_suffix(part));
+            let is_part = |row: &&Row| row.kind == "histogram" && parts.clone().any(|family| family == row.name);
+            // A text may speak of a histogram; a query needs one of its parts.
+            let is_it = |row: &&Row| row.name == name && (row.kind != "histogram" || file.ends_with(".md"));
+            let row = rows.iter().find(|row| is_it(row) || is_part(row));
+            let row = row.unwrap_or_else(|| panic!("{file} names {name}, which is not there"));
+            for label in labels {
+                let known = ["job", "instance"].contains(&label) || row.labels.iter().any(|known| known == label);
+                assert!(known, "{file}: {name} has no label {label}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(40 < seen, "the files are read: {seen}");
 }
 
 // ---- the `prometheus` crate as the oracle

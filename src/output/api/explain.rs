@@ -287,7 +287,9 @@ fn next(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> 
             if let Some(margin) = view.quorum_margin {
                 let after = whole_seconds(settings.limits.nodes_offline);
                 let condition = match u64::try_from(margin) {
-                    Ok(margin) => format!("core nodes of weight {} more go offline for {after}", margin.saturating_add(1)),
+                    Ok(margin) => {
+                        format!("core nodes of weight {} more go offline for {after}", margin.saturating_add(1))
+                    }
                     Err(_) => format!("the core nodes that are missing stay offline for {after} and no block arrives"),
                 };
                 add("halted", condition, None);
