@@ -134,7 +134,7 @@ fn alert_row(html: &mut Html, snapshot: &Snapshot, alert: &Alert) {
     };
     html.leaf("td", &[], &state);
     let lasting = whole_seconds(snapshot.taken.wall.since(alert.active_at));
-    html.leaf("td", &[("title", &alert.active_at.to_string())], &lasting);
+    html.leaf("td", &[("class", "when"), ("title", &alert.active_at.to_string())], &lasting);
     html.leaf("td", &[("class", "said")], &alert.finding.to_string());
 }
 

@@ -142,3 +142,19 @@ fn rooms_stay_small() {
     }
     assert_none(&faults);
 }
+
+/// Every dependency is paid for by everybody who builds this, so every one says in ARCHITECTURE.md what it is for.
+#[test]
+fn every_dependency_is_justified() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let architecture = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let (_, section) = architecture.split_once("\n## Dependencies\n").unwrap();
+    let is_part_of_a_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let justified: Vec<&str> = section.split(|c| !is_part_of_a_name(c)).collect();
+    for table in ["dependencies", "dev-dependencies"] {
+        for name in manifest[table].as_table().unwrap().keys() {
+            assert!(justified.contains(&name.as_str()), "{name} is missing among the dependencies of ARCHITECTURE.md");
+        }
+    }
+}

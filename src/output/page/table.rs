@@ -72,7 +72,7 @@ fn node(html: &mut Html, snapshot: &Snapshot, settings: &NodeSettings, view: &No
     number(html, view.lag_blocks);
     number(html, facts.and_then(|facts| facts.peers));
     let heard = view.last_success.map(|at| format!("{} ago", whole_seconds(snapshot.taken.at.since(at))));
-    html.leaf("td", &[], &heard.unwrap_or_else(|| "never".to_owned()));
+    html.leaf("td", &[("class", "when")], &heard.unwrap_or_else(|| "never".to_owned()));
     let version = facts.and_then(|facts| facts.version.as_deref()).unwrap_or_default();
     html.leaf("td", &[("class", "said")], &clean_text(version, NODE_TEXT));
     let error = view.error.as_ref().map(|(kind, detail)| format!("{}: {detail}", kind.as_str()));
