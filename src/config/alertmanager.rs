@@ -42,6 +42,9 @@ fn peers(item: &Item<'_>) -> Option<Vec<Endpoint>> {
     let mut unique = Unique::new("this Alertmanager", "remove one of them");
     for (peer, item) in &peers {
         unique.check(item, &identity(peer));
+        if peer.path_and_query().contains("/api/v") {
+            item.note("`urls`: haltwatch adds the path of the API itself".to_owned(), "leave out /api/v2/alerts");
+        }
     }
     Some(peers.into_iter().map(|(peer, _)| peer).collect())
 }

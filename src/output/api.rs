@@ -18,7 +18,7 @@ use crate::{
     model::{Labels, UnixTime},
 };
 
-pub(in crate::output) use self::explain::{verdict, whole_seconds};
+pub(in crate::output) use self::explain::{counted, verdict, whole_seconds};
 pub use self::{alerts::alerts, explain::explain, networks::networks, nodes::nodes, rules::rules};
 
 /// Why a request cannot be answered.

@@ -6,7 +6,7 @@ mod table;
 
 use self::html::Html;
 use super::{
-    api::{verdict, whole_seconds},
+    api::{counted, verdict, whole_seconds},
     build,
     label::{shown_state, subject_name},
 };
@@ -97,10 +97,6 @@ fn banner(html: &mut Html, snapshot: &Snapshot) {
     html.leaf("p", &[("class", &format!("banner {class}")), ("role", "status")], &text);
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// The alerts a person wants to see: the dead man's switch is not one of them.
 fn shown(snapshot: &Snapshot) -> impl Iterator<Item = &Alert> {
     let live = snapshot.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
@@ -177,11 +173,20 @@ fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
             let threshold = view.halt_threshold.map(whole_seconds);
             fact("Halted after", threshold.unwrap_or("unknown".to_owned()));
             fact("Voters", format!("{} of {}", view.voters, view.voters_expected));
-            fact("Quorum margin", view.quorum_margin.map_or("no core nodes".to_owned(), |margin| margin.to_string()));
+            fact("Quorum margin", quorum_margin(snapshot, index));
         });
         let why = format!("/api/v1/explain?network={}", percent_encoded(&settings.name));
         html.leaf("a", &[("href", &why)], "why");
     });
+}
+
+fn quorum_margin(snapshot: &Snapshot, network: usize) -> String {
+    let core = || snapshot.settings.nodes.iter().any(|node| node.core && node.network.index() == network);
+    match snapshot.networks[network].quorum_margin {
+        Some(margin) => margin.to_string(),
+        None if core() => "unknown".to_owned(),
+        None => "no core nodes".to_owned(),
+    }
 }
 
 /// A name as a part of a query: everything but letters, digits, `-`, `.`, `_` and `~` is written as its bytes.

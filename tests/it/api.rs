@@ -1,8 +1,10 @@
 //! The JSON API: shapes that tools of the Prometheus world read, errors in the same shape, explanations.
 
+use std::time::Duration;
+
 use expect_test::expect_file;
 use haltwatch::{
-    engine::snapshot::{NetworkPhase, Snapshot},
+    engine::snapshot::{NetworkPhase, NetworkView, Snapshot},
     model::AlertName,
     output::build,
 };
@@ -172,6 +174,31 @@ async fn what_would_halt_a_living_network_is_said_for_every_margin() {
         .await;
         assert_eq!(network["next"][1]["condition"], wanted);
     }
+}
+
+#[tokio::test]
+async fn the_time_of_a_possible_halt_leaves_out_what_nobody_could_see() {
+    let next = |ratio| async move {
+        let network = explained(|it| {
+            (it.networks[0].phase, it.networks[0].halt_ratio) = (NetworkPhase::Live, Some(ratio));
+        });
+        network.await["next"][0].clone()
+    };
+    let soon = next(0.5).await;
+    let wanted = sample::now().wall.after(Duration::from_secs(15)).to_string();
+    assert_eq!((&soon["change"], &soon["at"]), (&"halted".into(), &wanted.into()), "half of 30 s are left");
+    assert_eq!(next(1.5).await["at"], Value::Null, "it is past, so something else must be missing");
+}
+
+#[tokio::test]
+async fn silence_is_explained_with_what_it_may_become() {
+    let network = explained(|it| {
+        it.networks[0] = NetworkView::default();
+    });
+    let network = network.await;
+    assert_eq!(network["verdict"], "not enough evidence: answers from 0 voters, 1 needed");
+    assert_eq!(network["next"][0]["condition"], "answers come from 1 voter, one of them at the tip");
+    assert_eq!(network["next"][1]["condition"], "every node goes on failing for 1m");
 }
 
 #[tokio::test]

@@ -1100,6 +1100,18 @@ fn a_variable_without_braces_is_not_sent_to_a_node() {
 }
 
 #[test]
+fn the_path_of_the_api_is_not_asked_for_twice() {
+    refused(
+        "[alertmanager]\nurls = [\"http://S3CR3T/am/api/v2/alerts\"]",
+        &expect![[r#"
+        <text>:2:9: error: `urls`: haltwatch adds the path of the API itself
+        2 | urls = [… "<redacted>" …]
+          |           ^^^^^^^^^^^^
+          = help: leave out /api/v2/alerts"#]],
+    );
+}
+
+#[test]
 fn labels_cannot_be_named_like_those_that_haltwatch_writes_beside_them() {
     let infos = FAMILIES.iter().filter(|family| family.kind == Kind::Info && !family.source.labels().is_empty());
     for name in infos.flat_map(|family| family.labels.iter().chain(family.source.labels())) {

@@ -214,7 +214,8 @@ pub(in crate::output) fn verdict(snapshot: &Snapshot, network: usize) -> String 
     let since = gap(snapshot, view).map_or_else(|| "an unknown time".to_owned(), whole_seconds);
     match view.phase {
         NetworkPhase::Unknown => {
-            format!("not enough evidence: {} of {} voters needed answer", view.voters, voters_needed(view))
+            let answering = counted(view.voters, "voter");
+            format!("not enough evidence: answers from {answering}, {} needed", voters_needed(view))
         }
         NetworkPhase::Live => format!("makes blocks; the last one {since} ago"),
         NetworkPhase::Idle => format!("idle: nothing to do; the last block {since} ago"),
@@ -225,6 +226,11 @@ pub(in crate::output) fn verdict(snapshot: &Snapshot, network: usize) -> String 
         }
         NetworkPhase::Unreachable => "no voter answers; whether it makes blocks cannot be seen".to_owned(),
     }
+}
+
+/// `1 node`, `2 nodes`.
+pub(in crate::output) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `1h 2m 3s`, without fractions.
@@ -277,12 +283,11 @@ fn next(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> 
         |change, condition: String, at: Option<UnixTime>| next.push(Next { change, condition, at: at.map(Time) });
     match view.phase {
         NetworkPhase::Live | NetworkPhase::Idle => {
-            let due = view.progress_at.zip(view.halt_threshold).map(|(at, by)| snapshot.taken.wall_at(at.after(by)));
-            match settings.cadence {
-                Cadence::Interval => add("halted", "no block arrives until then".to_owned(), due),
-                Cadence::OnDemand => {
-                    add("halted", "work waits longer than the threshold and no block arrives".to_owned(), None);
-                }
+            let waiting = settings.cadence == Cadence::Interval || view.halt_ratio.is_some_and(|ratio| 0.0 < ratio);
+            if waiting {
+                add("halted", "no block arrives until then".to_owned(), due(snapshot, view));
+            } else {
+                add("halted", "work waits longer than the threshold and no block arrives".to_owned(), None);
             }
             if let Some(margin) = view.quorum_margin {
                 let after = whole_seconds(settings.limits.nodes_offline);
@@ -305,10 +310,22 @@ fn next(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> 
         }
         NetworkPhase::Unreachable => add("unknown", "a voter gives a good answer".to_owned(), None),
         NetworkPhase::Unknown => {
-            add("live", format!("{} voters answer and a block arrives", voters_needed(view)), None);
+            let needed = counted(voters_needed(view), "voter");
+            add("live", format!("answers come from {needed}, one of them at the tip"), None);
+            if view.voters == 0 {
+                let after = whole_seconds(settings.limits.unreachable_after);
+                add("unreachable", format!("every node goes on failing for {after}"), None);
+            }
         }
     }
     next
+}
+
+/// When blocks will be missing if none arrives; time in which nobody could see does not count. `None` once that is past.
+fn due(snapshot: &Snapshot, view: &NetworkView) -> Option<UnixTime> {
+    let (threshold, ratio) = view.halt_threshold.zip(view.halt_ratio)?;
+    let left = Duration::try_from_secs_f64(threshold.as_secs_f64() * (1.0 - ratio)).ok()?;
+    Some(snapshot.taken.wall.after(left))
 }
 
 fn explained_alert(snapshot: &Snapshot, alert: &Alert) -> ExplainedAlert {
