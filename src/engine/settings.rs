@@ -1,7 +1,7 @@
 //! What the engine needs to know before the first observation: networks, nodes, canaries and their thresholds, all
 //! validated by `config`. Times are durations, positions are indices; names are unique within their scope.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use crate::model::{BlockHash, Labels, NetworkIndex, Role};
 
@@ -18,6 +18,21 @@ pub struct Settings {
     pub canaries: Vec<CanarySettings>,
     /// How long canaries and nodes must be gone before the monitor calls itself isolated (default 60 s).
     pub isolated_after: Duration,
+}
+
+impl Settings {
+    /// The positions of the nodes of each network, which stand together. Parallel to `networks`.
+    #[must_use]
+    pub fn nodes_by_network(&self) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = vec![0..0; self.networks.len()];
+        for (position, node) in self.nodes.iter().enumerate() {
+            if let Some(range) = ranges.get_mut(node.network.index()) {
+                let begin = if range.start == range.end { position } else { range.start };
+                *range = begin..position + 1;
+            }
+        }
+        ranges
+    }
 }
 
 /// One network: the unit of a verdict.

@@ -21,6 +21,9 @@ pub const STYLE: &str = include_str!("page/style.css");
 /// Alerts shown at the most; the rest is behind a link.
 const MAX_ALERTS: usize = 200;
 
+/// Networks shown at the most, those in trouble first; the rest is behind a link.
+const MAX_NETWORKS: usize = 200;
+
 /// The page.
 #[must_use]
 pub fn render(snapshot: Option<&Snapshot>) -> String {
@@ -62,13 +65,7 @@ fn body(html: &mut Html, snapshot: Option<&Snapshot>) {
 fn sections(html: &mut Html, snapshot: &Snapshot) {
     banner(html, snapshot);
     section(html, "alerts", "Alerts", |html| alerts(html, snapshot));
-    section(html, "networks", "Networks", |html| {
-        html.element("div", &[("class", "cards")], |html| {
-            for index in 0..snapshot.networks.len().min(snapshot.settings.networks.len()) {
-                network(html, snapshot, index);
-            }
-        });
-    });
+    section(html, "networks", "Networks", |html| networks(html, snapshot));
     section(html, "nodes", "Nodes", |html| table::nodes(html, snapshot));
 }
 
@@ -149,6 +146,31 @@ fn phase_class(phase: NetworkPhase) -> &'static str {
         NetworkPhase::Halted => "critical",
         NetworkPhase::Unreachable => "error",
         NetworkPhase::Unknown => "unknown",
+    }
+}
+
+/// Every network, as far as they fit, those in trouble first.
+fn networks(html: &mut Html, snapshot: &Snapshot) {
+    let mut shown: Vec<usize> = (0..snapshot.networks.len().min(snapshot.settings.networks.len())).collect();
+    // A stable sort: what is equally urgent stays in the order of the configuration.
+    shown.sort_by_key(|index| urgency(snapshot.networks[*index].phase));
+    html.element("div", &[("class", "cards")], |html| {
+        for index in shown.iter().take(MAX_NETWORKS) {
+            network(html, snapshot, *index);
+        }
+    });
+    if MAX_NETWORKS < shown.len() {
+        html.leaf("p", &[], &format!("{} more: see the API.", shown.len() - MAX_NETWORKS));
+    }
+}
+
+/// The smaller, the sooner a person must look.
+fn urgency(phase: NetworkPhase) -> u8 {
+    match phase {
+        NetworkPhase::Halted => 0,
+        NetworkPhase::Unreachable => 1,
+        NetworkPhase::Unknown => 2,
+        NetworkPhase::Live | NetworkPhase::Idle => 3,
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use haltwatch::{
-    engine::snapshot::{NodeView, Snapshot},
+    engine::{
+        settings::Cadence,
+        snapshot::{NodeView, Snapshot},
+    },
     output::{
         http::{ReloadRequest, Settings, Shared, bind},
         own::OwnMetrics,
@@ -408,6 +411,26 @@ async fn the_page_shows_everything_and_loads_nothing_from_elsewhere() {
     assert!(!page.text().contains("<script") && !page.text().contains("style=") && !page.text().contains("//"));
     let style = get(&web, "/style.css").await;
     assert_eq!((style.status, &*style.headers["content-type"]), (200, "text/css; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn the_page_of_very_many_networks_stays_short_and_begins_with_those_in_trouble() {
+    let mut snapshot = sample::snapshot();
+    let mut names = sample::settings();
+    for number in 0..1000 {
+        names.networks.insert(0, sample::network(&format!("well-{number}"), Cadence::OnDemand));
+        snapshot.networks.insert(0, snapshot.networks[snapshot.networks.len() - 1].clone());
+    }
+    for node in &mut names.nodes {
+        node.network.0 += 1000;
+    }
+    snapshot.alerts.clear();
+    snapshot.settings = Arc::new(names);
+    let page = get(&start(&settings(), Some(snapshot)), "/").await;
+    let cards: Vec<&str> = page.text().split("<h3>").skip(1).collect();
+    assert_eq!(cards.len(), 200);
+    assert!(cards[0].starts_with("main "), "{}", cards[0]);
+    assert!(page.text().contains("802 more: see the API."));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Error, LabelMap, Time, success};
 use crate::{
     engine::{
-        settings::{NetworkSettings, NodeSettings, Settings},
+        settings::NetworkSettings,
         snapshot::{BlockTime, NetworkView, NodeView, Snapshot, Tip},
     },
     model::Level,
@@ -79,14 +79,13 @@ pub fn networks(snapshot: &Snapshot) -> Result<Vec<u8>, Error> {
     struct Data {
         networks: Vec<ShownNetwork>,
     }
-    let all = snapshot.settings.networks.iter().zip(&snapshot.networks).enumerate();
-    Ok(success(Data {
-        networks: all.map(|(index, (settings, view))| shown(snapshot, index, settings, view)).collect(),
-    }))
+    let all = snapshot.settings.networks.iter().zip(&snapshot.networks).zip(snapshot.settings.nodes_by_network());
+    let shown =
+        |((settings, view), nodes)| shown(snapshot, settings, view, snapshot.nodes.get(nodes).unwrap_or_default());
+    Ok(success(Data { networks: all.map(shown).collect() }))
 }
 
-fn shown(snapshot: &Snapshot, index: usize, settings: &NetworkSettings, view: &NetworkView) -> ShownNetwork {
-    let nodes = nodes_of(&snapshot.settings, &snapshot.nodes, index);
+fn shown(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView, nodes: &[NodeView]) -> ShownNetwork {
     let mut nodes_by_state = BTreeMap::new();
     for node in nodes {
         *nodes_by_state.entry(node.state.as_str()).or_default() += 1;
@@ -113,12 +112,4 @@ fn shown(snapshot: &Snapshot, index: usize, settings: &NetworkSettings, view: &N
         nodes_by_state,
         incidents: Level::ALL.into_iter().map(Level::as_str).zip(view.incidents).collect(),
     }
-}
-
-/// Nodes of a network stand together in the settings: the part of `nodes` that belongs to network number `network`.
-fn nodes_of<'a>(settings: &Settings, nodes: &'a [NodeView], network: usize) -> &'a [NodeView] {
-    let belongs = |node: &NodeSettings| node.network.index() == network;
-    let begin = settings.nodes.iter().position(belongs).unwrap_or(settings.nodes.len());
-    let length = settings.nodes[begin..].iter().take_while(|node| belongs(node)).count();
-    nodes.get(begin..begin + length).unwrap_or_default()
 }

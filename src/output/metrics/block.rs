@@ -37,7 +37,7 @@ impl Blocks {
             push_label(&mut text, "node", &node.name);
         }
         begins.push(text.len());
-        Self { settings: Arc::clone(settings), text, begins, nodes: nodes_by_network(settings) }
+        Self { settings: Arc::clone(settings), text, begins, nodes: settings.nodes_by_network() }
     }
 
     /// Whether these blocks were made for exactly these settings.
@@ -70,15 +70,4 @@ impl Blocks {
             _ => &[],
         }
     }
-}
-
-fn nodes_by_network(settings: &Settings) -> Vec<Range<usize>> {
-    let mut ranges: Vec<Range<usize>> = vec![0..0; settings.networks.len()];
-    for (position, node) in settings.nodes.iter().enumerate() {
-        if let Some(range) = ranges.get_mut(node.network.index()) {
-            let begin = if range.start == range.end { position } else { range.start };
-            *range = begin..position + 1;
-        }
-    }
-    ranges
 }

@@ -33,7 +33,7 @@ pub fn table(html: &mut Html, columns: &[&str], rows: impl FnOnce(&mut Html)) {
 fn headings(html: &mut Html, columns: &[&str]) {
     for column in columns {
         let attributes = [("scope", "col"), ("class", "number")];
-        html.leaf("th", &attributes[..1 + usize::from(NUMBERS.contains(column))], column);
+        html.leaf("th", &attributes[..=usize::from(NUMBERS.contains(column))], column);
     }
 }
 
