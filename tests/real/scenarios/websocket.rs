@@ -25,7 +25,9 @@ pub fn a_lost_subscription_is_noticed_and_made_again(bench: &Bench) -> Result<St
     let more = format!("ws = \"ws://{}\"\ninterval = \"{}s\"", relay.address(), SLOW_POLL.as_secs());
     let nodes = [Node::rpc("subscribed", anvil.address).with(&more)];
     let daemon = bench.haltwatch(&Config::default().network(DEVNET, Some(DEVNET_CHAIN_ID), "", &nodes))?;
-    wait::eventually("notifications come", REMADE, || Ok((3 <= relay.notifications()).then_some(())))?;
+    wait::eventually("notifications come, and a first poll", REMADE, || {
+        Ok((3 <= relay.notifications() && daemon.scrape()?.value("haltwatch_node_height", &[]).is_some()).then_some(()))
+    })?;
     let watcher = Watcher::start(anvil.address);
     let fast = slowest_rise(&daemon, &watcher, Duration::from_secs(6))?;
     ensure!(
