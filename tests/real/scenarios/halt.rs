@@ -132,6 +132,8 @@ impl Scene {
             let muted = scrape.all("haltwatch_alert", &[("alertname", "NodeOffline"), ("state", "muted")]).count();
             Ok((muted == 2).then_some(()))
         })?;
+        let margin = self.daemon.scrape()?.must("haltwatch_network_quorum_margin", &[])?;
+        ensure!(margin < 0.0, "two of four are offline, and the quorum margin is {margin}");
         wait::pass(NODES_GONE.saturating_sub(begin.elapsed()));
         for alert in self.alertmanager.alerts()? {
             let name = alert.label("alertname");
