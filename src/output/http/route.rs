@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::ORIGIN, request::Parts};
 use hyper::body::Body;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
 use super::{Shared, negotiate, query::Query, reply::Reply, scrape::Scrapes};
 use crate::{
@@ -15,6 +18,9 @@ use crate::{
 
 /// Longest path and query in bytes.
 const URL_BYTES: usize = 8 * 1024;
+
+/// Pages and answers of the API that are written at a time: a storm of them must not take the processors from polls.
+const WRITERS: usize = 2;
 
 /// Time a reload may take.
 const RELOAD: Duration = Duration::from_secs(60);
@@ -68,6 +74,7 @@ impl Handler {
 pub struct Site {
     shared: Shared,
     scrapes: Scrapes,
+    writers: Semaphore,
     lifecycle: bool,
 }
 
@@ -75,7 +82,7 @@ impl Site {
     /// The site over what is in `shared`; `lifecycle` allows reloads.
     #[must_use]
     pub fn new(shared: Shared, lifecycle: bool) -> Self {
-        Self { scrapes: Scrapes::new(shared.clone()), shared, lifecycle }
+        Self { scrapes: Scrapes::new(shared.clone()), writers: Semaphore::new(WRITERS), shared, lifecycle }
     }
 
     /// Answers a request and counts it.
@@ -97,13 +104,13 @@ impl Site {
             Handler::Healthy => Reply::text(StatusCode::OK, "haltwatch is healthy."),
             Handler::Ready => self.ready(),
             Handler::Reload => self.reload(head).await,
-            Handler::Alerts => self.api(api::alerts),
-            Handler::Rules => self.api(|snapshot| api::rules(snapshot, &query)),
+            Handler::Alerts => self.api(api::alerts).await,
+            Handler::Rules => self.api(move |snapshot| api::rules(snapshot, &query)).await,
             Handler::BuildInfo => json(api::build_info()),
-            Handler::Networks => self.api(api::networks),
-            Handler::Nodes => self.api(|snapshot| api::nodes(snapshot, &query)),
-            Handler::Explain => self.api(|snapshot| api::explain(snapshot, &query)),
-            Handler::Page => Reply::html(page::render((*self.snapshot()).as_ref())),
+            Handler::Networks => self.api(api::networks).await,
+            Handler::Nodes => self.api(move |snapshot| api::nodes(snapshot, &query)).await,
+            Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &query)).await,
+            Handler::Page => self.written(|snapshot| Reply::html(page::render(snapshot))).await,
             Handler::Style => Reply::new(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
             Handler::Unknown if head.uri.path().starts_with("/api/") => {
                 json(Err(api::Error::not_found("no such path")))
@@ -131,11 +138,18 @@ impl Site {
         }
     }
 
-    fn api(&self, answer: impl FnOnce(&Snapshot) -> Result<Vec<u8>, api::Error>) -> Reply {
-        match &*self.snapshot() {
-            Some(snapshot) => json(answer(snapshot)),
-            None => json(Err(api::Error::not_ready())),
-        }
+    async fn api(&self, answer: impl FnOnce(&Snapshot) -> Result<Vec<u8>, api::Error> + Send + 'static) -> Reply {
+        self.written(|snapshot| json(snapshot.ok_or_else(api::Error::not_ready).and_then(answer))).await
+    }
+
+    /// What `write` makes of the latest snapshot. To write about many nodes takes long enough to keep polls waiting that
+    /// run on this thread.
+    async fn written(&self, write: impl FnOnce(Option<&Snapshot>) -> Reply + Send + 'static) -> Reply {
+        // Held until the end of this function; the semaphore is never closed.
+        let _turn = self.writers.acquire().await;
+        let snapshot = self.snapshot();
+        let written = tokio::task::spawn_blocking(move || write((*snapshot).as_ref())).await;
+        written.unwrap_or_else(|_| Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "writing the answer failed"))
     }
 
     async fn reload(&self, head: &Parts) -> Reply {
