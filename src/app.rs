@@ -186,6 +186,13 @@ impl Daemon {
         outcome.await.map_err(|_| stopping())?
     }
 
+    /// Asks for the same and does not wait for the outcome, which is logged and counted. Requests that cannot be noted
+    /// are covered by those that wait already.
+    pub fn ask_reload(&self) {
+        let (done, _) = oneshot::channel();
+        let _ = self.reload.try_send(done);
+    }
+
     /// Completes when an essential part has died: the process is useless then.
     pub fn failure(&self) -> impl Future<Output = ()> + Send + use<> {
         self.supervisor.failure()

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit;
 use crate::{
@@ -64,6 +64,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let context = log::Context::of_process(&config.engine.monitor);
     log::init(arguments.log_format, &arguments.log_level, &own.log_messages, context)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting haltwatch");
+    // Before anybody is told that we are ready: whoever is may send a signal at once, and one that is not listened for
+    // kills.
+    let mut signals = Signals::listen()?;
 
     let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
     let limits = ProgressLimits { step: STEP_LIMIT, poll: poll_limit(&config) };
@@ -76,10 +79,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     tracing::info!(networks, nodes, "Watching {nodes} nodes of {networks} networks");
     tell_systemd(&mut daemon, limits, panics);
 
-    let code = wait(&daemon).await?;
+    let code = wait(&daemon, &mut signals).await;
     tracing::info!("Stopping");
-    if !daemon.stop().await {
-        tracing::warn!("Not every part stopped in time; cut off");
+    tokio::select! {
+        stopped = daemon.stop() => if !stopped {
+            tracing::warn!("Not every part stopped in time; cut off");
+        },
+        () = signals.stop() => tracing::warn!("Told to stop again; what is still under way is cut off"),
     }
     Ok(code)
 }
@@ -117,21 +123,57 @@ fn poll_limit(config: &config::Config) -> Duration {
 }
 
 /// Serves signals until one of them, or the death of an essential part, ends the daemon.
-async fn wait(daemon: &Daemon) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+async fn wait(daemon: &Daemon, signals: &mut Signals) -> ExitCode {
     let failure = daemon.failure();
     tokio::pin!(failure);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-            // The outcome is logged and counted where it is known.
-            _ = hangup.recv() => drop(daemon.reload().await),
-            () = &mut failure => return Ok(ExitCode::from(exit::SOFTWARE)),
+            wish = signals.next() => match wish {
+                Wish::Stop => return ExitCode::SUCCESS,
+                // Not waited for: a file that is slow to read must not keep us from hearing the next signal.
+                Wish::Reload => daemon.ask_reload(),
+            },
+            () = &mut failure => return ExitCode::from(exit::SOFTWARE),
         }
     }
+}
+
+/// The signals that the daemon serves; from the first listening on they do not kill any more.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+        })
+    }
+
+    /// What the next signal asks for.
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
+    /// Completes when one asks to stop.
+    async fn stop(&mut self) {
+        while self.next().await != Wish::Stop {}
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
 }
 
 /// The log is not open yet when the configuration is wrong.
