@@ -677,6 +677,7 @@ mod tests {
         bench.peer.disturbed();
         let Action::Wait(until) = bench.peer.next(bench.now()) else { panic!("it was asked just now") };
         assert_eq!(until, Timestamp(0).after(ASK_PAUSE));
+        bench.pass(Duration::from_secs(1));
         bench.end("a");
         assert_eq!(bench.deliver(), ["end a"], "what is to be told does not wait");
         bench.peer.disturbed();
