@@ -15,16 +15,13 @@ use crate::{
     output::{
         log,
         own::OwnMetrics,
-        systemd::{self, Environment, ProgressLimits, Systemd},
+        systemd::{self, Environment, Systemd},
     },
     supervisor::PanicCounter,
 };
 
 /// The decision loop turns every second; this long without a step it hangs.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
-
-/// Beyond two intervals and deadlines of the slowest node, back-off included, the pollers hang.
-const POLL_SLACK: Duration = Duration::from_secs(60);
 
 /// Watch the nodes of a configuration until told to stop.
 #[derive(Debug, clap::Args)]
@@ -69,7 +66,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen()?;
 
     let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
-    let limits = ProgressLimits { step: STEP_LIMIT, poll: poll_limit(&config) };
     let panics = PanicCounter::from(own.task_panics.clone());
     let options = Options { source, listen: arguments.listen, enable_lifecycle: arguments.enable_lifecycle, own };
     let mut daemon = Daemon::start_with(options, config)?;
@@ -77,7 +73,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tracing::info!(address = %address, "Listening on http://{address}");
     }
     tracing::info!(networks, nodes, "Watching {nodes} nodes of {networks} networks");
-    tell_systemd(&mut daemon, limits, panics);
+    tell_systemd(&mut daemon, panics);
 
     let code = wait(&daemon, &mut signals).await;
     tracing::info!("Stopping");
@@ -91,7 +87,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Tells the service manager that the start is complete, and from then on how things stand and that we are alive.
-fn tell_systemd(daemon: &mut Daemon, limits: ProgressLimits, panics: PanicCounter) {
+fn tell_systemd(daemon: &mut Daemon, panics: PanicCounter) {
     let systemd = Systemd::connect(&Environment::of_process());
     let (heartbeat, snapshots) = (daemon.heartbeat(), daemon.snapshots());
     systemd.ready("started");
@@ -100,7 +96,7 @@ fn tell_systemd(daemon: &mut Daemon, limits: ProgressLimits, panics: PanicCounte
         let (heartbeat, snapshots) = (heartbeat.clone(), snapshots.clone());
         let progress = move || heartbeat.progress();
         let status = move || snapshots.load().as_ref().as_ref().map_or_else(|| "starting".to_owned(), status_line);
-        systemd::run(systemd.clone(), Clock, shutdown.clone(), limits, progress, status)
+        systemd::run(systemd.clone(), Clock, shutdown.clone(), STEP_LIMIT, progress, status)
     });
 }
 
@@ -114,12 +110,6 @@ fn status_line(snapshot: &Snapshot) -> String {
         .count();
     let alerts = if firing == 1 { "alert" } else { "alerts" };
     format!("{live} of {} nodes live, {firing} {alerts} firing", snapshot.nodes.len())
-}
-
-/// How long the daemon may be without the end of any poll.
-fn poll_limit(config: &config::Config) -> Duration {
-    let slowest = config.engine.nodes.iter().map(|node| node.interval + node.timeout).max().unwrap_or_default();
-    slowest * 2 + POLL_SLACK
 }
 
 /// Serves signals until one of them, or the death of an essential part, ends the daemon.
