@@ -204,8 +204,8 @@ mod tests {
         let held = Arc::new(());
         let hold = Arc::clone(&held);
         supervisor.spawn_essential("deaf", PanicCounter::default(), async move {
-            let _hold = hold;
-            std::future::pending().await
+            std::future::pending::<()>().await;
+            drop(hold);
         });
         assert!(!supervisor.stop(Duration::from_secs(1)).await);
         assert_eq!(Arc::strong_count(&held), 1);

@@ -70,11 +70,8 @@ fn start(file: &File) -> Daemon {
 }
 
 async fn alertmanager() -> ScriptedNode {
-    ScriptedNode::start(|asked| match asked.head.starts_with("GET ") {
-        true => Reply::json(r#"{"uptime":"today"}"#),
-        false => Reply::json(""),
-    })
-    .await
+    ScriptedNode::start(|asked| Reply::json(if asked.head.starts_with("GET ") { r#"{"uptime":"today"}"# } else { "" }))
+        .await
 }
 
 /// `monitor fires` or `monitor ends` for every Watchdog told to `peer`, in the order of arrival.
