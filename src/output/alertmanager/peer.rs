@@ -856,6 +856,15 @@ mod tests {
     }
 
     #[test]
+    fn a_full_peer_does_not_give_up_the_dead_mans_switch() {
+        let mut bench = Bench::new();
+        bench.peer.policy.capacity = 2;
+        bench.fire("Watchdog");
+        ["a", "b", "c"].into_iter().for_each(|name| bench.fire(name));
+        assert_eq!(bench.deliver(), ["fire Watchdog", "fire c"]);
+    }
+
+    #[test]
     fn a_peer_whose_clock_is_ahead_does_not_take_a_firing_alert_for_over() {
         let mut bench = Bench::new();
         assert_eq!(bench.peer.clock_seen(600_000), Some(Note::Skewed(600_000)));
