@@ -860,7 +860,9 @@ mod tests {
         let mut bench = Bench::new();
         bench.peer.policy.capacity = 2;
         bench.fire("Watchdog");
-        ["a", "b", "c"].into_iter().for_each(|name| bench.fire(name));
+        for name in ["a", "b", "c"] {
+            bench.fire(name);
+        }
         assert_eq!(bench.deliver(), ["fire Watchdog", "fire c"]);
     }
 
