@@ -208,7 +208,7 @@ mod tests {
         let mut progress = Progress::default();
         progress.begin(Now { at: at(0), ..Now::default() }, None, &settings);
         let mut now = 0;
-        for gap in [3, 1, 5, 3, 3, 4, 1800, 3, 2, 4, 900, 3] {
+        for gap in [3, 1, 5, 3, 3, 3, 1800, 3, 2, 4, 900, 3] {
             now += gap;
             progress.rise(at(now), 1, &settings);
         }

@@ -117,7 +117,12 @@ impl Bench {
 
     /// A new Anvil at `address`.
     pub fn anvil_on(&self, name: &str, address: SocketAddr, chain_id: u64) -> Result<Anvil> {
-        Anvil::start(&self.tools, address, chain_id, &self.log(name))
+        Anvil::start(&self.tools, address, chain_id, 0, &self.log(name))
+    }
+
+    /// A new Anvil whose first block has the number `genesis`.
+    pub fn anvil_from(&self, name: &str, chain_id: u64, genesis: u64) -> Result<Anvil> {
+        Anvil::start(&self.tools, port::free(), chain_id, genesis, &self.log(name))
     }
 
     /// A new haltwatch with this configuration.

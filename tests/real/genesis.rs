@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use crate::{
     harness::process,
-    injective::{self, Ports, VALIDATORS},
+    injective::{Ports, VALIDATORS},
     install::Tools,
 };
 
@@ -40,9 +40,11 @@ pub fn prepare(tools: &Tools, root: &Path, folder: &Path, ports: &[Ports]) -> Re
     Ok((0..VALIDATORS).map(|i| home(folder, i)).collect())
 }
 
-/// A command of the validator's program.
+/// A command of the validator's program, which finds its own libraries beside it.
 pub fn injectived(tools: &Tools) -> Result<Command> {
-    injective::program(&tools.injectived)
+    let mut command = Command::new(&tools.injectived);
+    command.env("LD_LIBRARY_PATH", tools.injectived.parent().context("the program has no folder")?);
+    Ok(command)
 }
 
 fn home(folder: &Path, i: usize) -> PathBuf {

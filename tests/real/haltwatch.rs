@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    env,
     fmt::Write,
     fs,
     net::SocketAddr,
@@ -242,8 +243,14 @@ pub fn said(log: &Path) -> String {
     process::tail(log)
 }
 
+/// The binary under test: `HALTWATCH_BIN`, counted from the root of the project, or the one built with this suite.
+fn binary() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    env::var_os("HALTWATCH_BIN").map_or_else(|| env!("CARGO_BIN_EXE_haltwatch").into(), |given| root.join(given))
+}
+
 fn command(config: &Path) -> Command {
-    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_haltwatch")));
+    let mut command = Command::new(binary());
     command.arg("run").arg(format!("--config.file={}", config.display()));
     command
 }

@@ -4,7 +4,6 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     genesis::{self, CHAIN},
-    harness::{port, process::Process, wait, watcher},
+    harness::{http, port, process::Process, wait, watcher},
     install::Tools,
 };
 
@@ -129,7 +128,7 @@ impl Injective {
 
     /// What validator `i` answers to one call.
     pub fn call(&self, i: usize, method: &str, params: &Value) -> Result<Value> {
-        crate::harness::http::rpc(self.evm(i), method, params)
+        http::rpc(self.evm(i), method, params)
     }
 
     fn bring_back(&mut self, i: usize) -> Result<()> {
@@ -183,17 +182,10 @@ impl Injective {
 
 /// The block at `height`, which must exist.
 pub fn block(address: SocketAddr, height: u64) -> Result<Value> {
-    let block = crate::harness::http::rpc(address, "eth_getBlockByNumber", &json!([format!("{height:#x}"), false]))?;
+    let block = http::rpc(address, "eth_getBlockByNumber", &json!([format!("{height:#x}"), false]))?;
     ensure!(block.is_object(), "no block {height}");
     if block["hash"].as_str().is_none() {
         bail!("block {height} has no hash");
     }
     Ok(block)
-}
-
-/// A command that runs the validator's program in `folder` with its own libraries.
-pub fn program(binary: &Path) -> Result<Command> {
-    let mut command = Command::new(binary);
-    command.env("LD_LIBRARY_PATH", binary.parent().context("the binary has no folder")?);
-    Ok(command)
 }

@@ -4,7 +4,6 @@
 //! `-- --list` prints the names. What is needed is installed into `target/real`, or `HALTWATCH_REAL_DIR`, once.
 #![allow(clippy::disallowed_methods, reason = "this suite measures other processes: it reads clocks and sleeps")]
 #![allow(clippy::print_stdout, reason = "a test suite prints what it found")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod alertmanager;
 mod anvil;

@@ -1,7 +1,7 @@
 //! The shapes of the API, looked at while a network is halted: those of the Prometheus API as its clients read them, the
 //! others as the documentation describes them.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::CHAIN;
@@ -14,10 +14,9 @@ use crate::{
 pub fn every_shape_makes_sense_while_halted(daemon: &Haltwatch) -> Result<String> {
     alerts(&daemon.json("/api/v1/alerts")?).context("/api/v1/alerts")?;
     rules(&daemon.json("/api/v1/rules")?).context("/api/v1/rules")?;
-    named(&daemon.json("/api/v1/networks")?, "networks", CHAIN).context("/api/v1/networks")?;
-    named(&daemon.json("/api/v1/nodes")?, "nodes", "v0").context("/api/v1/nodes")?;
-    let explained = daemon.json(&format!("/api/v1/explain?network={CHAIN}"))?.to_string();
-    ensure!(explained.contains("blocks_missing"), "/api/v1/explain does not say why: {explained}");
+    networks(&daemon.json("/api/v1/networks")?).context("/api/v1/networks")?;
+    nodes(&daemon.json(&format!("/api/v1/nodes?network={CHAIN}"))?).context("/api/v1/nodes")?;
+    explain(&daemon.json(&format!("/api/v1/explain?network={CHAIN}"))?).context("/api/v1/explain")?;
     let build = daemon.json("/api/v1/status/buildinfo")?;
     ensure!(build["data"]["version"] == env!("CARGO_PKG_VERSION"), "/api/v1/status/buildinfo: {build}");
     for path in ["/-/healthy", "/-/ready"] {
@@ -75,10 +74,33 @@ fn rule_shape(rule: &Value) -> Result<()> {
     rule["alerts"].as_array().context("no alerts")?.iter().try_for_each(alert_shape)
 }
 
-/// The list `data` or `data.<list>` has an entry called `name`.
-fn named(answer: &Value, list: &str, name: &str) -> Result<()> {
-    let data = &answer["data"];
-    let entries = data.as_array().or_else(|| data[list].as_array()).context("no list")?;
-    let entry = entries.iter().find(|entry| entry["name"] == name || entry["node"] == name || entry["network"] == name);
-    entry.map(drop).with_context(|| format!("no {name} in {data}"))
+/// The network is halted, and two nodes confirm its tip.
+fn networks(answer: &Value) -> Result<()> {
+    let list = answer["data"]["networks"].as_array().context("no list")?;
+    let [network] = list.as_slice() else { bail!("{} networks", list.len()) };
+    ensure!(network["name"] == CHAIN && network["phase"] == "halted", "{network}");
+    ensure!(network["tip"]["confirmed_by"] == 2 && network["tip"]["height"].is_u64(), "{}", network["tip"]);
+    ensure!(network["halt_ratio"].as_f64().is_some_and(|ratio| 1.0 < ratio), "halt_ratio {}", network["halt_ratio"]);
+    ensure!(network["quorum_margin"].is_i64(), "quorum_margin {}", network["quorum_margin"]);
+    Ok(())
+}
+
+/// Two nodes tell facts, the two that are gone tell none.
+fn nodes(answer: &Value) -> Result<()> {
+    let list = answer["data"]["nodes"].as_array().context("no list")?;
+    let told: Vec<bool> = list.iter().map(|node| node["facts"].is_object()).collect();
+    ensure!(told == [true, true, false, false], "facts of {told:?}");
+    ensure!(list.iter().skip(2).all(|node| node["error"]["kind"] == "refused"), "{answer}");
+    Ok(())
+}
+
+/// Why the network counts as halted, and whose word that is.
+fn explain(answer: &Value) -> Result<()> {
+    let network = &answer["data"]["networks"][0];
+    ensure!(network["phase"] == "halted" && network["verdict"].is_string(), "{network}");
+    let votes = network["votes"].as_array().context("no votes")?;
+    ensure!(votes.len() == 4 && votes.iter().filter(|vote| vote["counts"] == true).count() == 2, "{votes:?}");
+    let alerts = answer["data"]["alerts"].as_array().context("no alerts")?;
+    ensure!(alerts.iter().any(|alert| alert["reason"] == "blocks_missing"), "no reason: {alerts:?}");
+    Ok(())
 }

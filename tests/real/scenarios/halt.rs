@@ -74,7 +74,7 @@ pub fn a_halt_older_than_the_monitor_is_found_at_once(bench: &Bench, network: &m
     let begin = Instant::now();
     let daemon = bench.haltwatch(&config(network, &alertmanager))?;
     let found = daemon.fires("NetworkHalted", THRESHOLD)?.duration_since(begin);
-    ensure!(found <= 3 * INTERVAL, "found only {found:.2?} after the start");
+    ensure!(found <= 4 * INTERVAL, "found only {found:.2?} after the start");
     let shapes = api::every_shape_makes_sense_while_halted(&daemon)?;
     let scene = Scene { alertmanager, watcher, daemon };
     let back = scene.resolves(network)?;
@@ -132,6 +132,8 @@ impl Scene {
             let muted = scrape.all("haltwatch_alert", &[("alertname", "NodeOffline"), ("state", "muted")]).count();
             Ok((muted == 2).then_some(()))
         })?;
+        let margin = self.daemon.scrape()?.must("haltwatch_network_quorum_margin", &[])?;
+        ensure!(margin < 0.0, "two of four are offline, and the quorum margin is {margin}");
         wait::pass(NODES_GONE.saturating_sub(begin.elapsed()));
         for alert in self.alertmanager.alerts()? {
             let name = alert.label("alertname");

@@ -1,6 +1,6 @@
 //! A healthy network: what haltwatch tells is what the nodes say, and nobody is alarmed.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -36,7 +36,7 @@ pub fn every_exported_value_equals_what_the_node_answers(bench: &Bench, network:
     let mut compared = 0;
     for _ in 0..SCRAPES {
         wait::pass(INTERVAL / 2);
-        compared += comparison.round(&daemon)?;
+        compared += comparison.round(&daemon)? + comparison.api(&daemon)?;
         let alerts = daemon.alerts()?;
         ensure!(alerts.is_empty(), "a healthy network has alerts: {}", haltwatch::describe(&alerts));
     }
@@ -95,6 +95,32 @@ impl Comparison<'_> {
         ensure!(info.labels.values().any(|value| version.contains(value.as_str())), "{info:?} is not {version}");
         ensure!(info.has(&[("role", "validator"), ("family", "evm")]), "{info:?}");
         Ok(9)
+    }
+
+    /// What the API tells of each node's head and identity; these values do not age.
+    fn api(&self, daemon: &Haltwatch) -> Result<usize> {
+        let answer = daemon.json("/api/v1/nodes")?;
+        let nodes = answer["data"]["nodes"].as_array().context("no nodes")?;
+        ensure!(nodes.len() == VALIDATORS, "{} nodes listed", nodes.len());
+        for (i, node) in nodes.iter().enumerate() {
+            ensure!(node["node"] == format!("v{i}") && node["state"] == "live", "{node}");
+            let facts = &node["facts"];
+            let block = injective::block(self.network.evm(i), facts["height"].as_u64().context("no height")?)?;
+            let time = humantime::parse_rfc3339_weak(facts["time"].as_str().context("no time")?)?;
+            let asked = |method: &str| self.network.call(i, method, &json!([]));
+            ensure!(
+                facts["hash"] == block["hash"],
+                "hash: {} is shown, the node says {}",
+                facts["hash"],
+                block["hash"]
+            );
+            ensure!(time.duration_since(UNIX_EPOCH)?.as_secs() == quantity(&block["timestamp"])?, "time: {node}");
+            let chain_id = quantity(&asked("eth_chainId")?)?.to_string();
+            ensure!(facts["chain_id"].as_str() == Some(&chain_id), "chain id: {node}");
+            ensure!(facts["version"] == asked("web3_clientVersion")?, "version: {node}");
+            ensure!(facts["peers"] == quantity(&asked("net_peerCount")?)?, "peers: {node}");
+        }
+        Ok(5 * nodes.len())
     }
 
     fn tip(&self, scrape: &Scrape, window: (Instant, Instant)) -> Result<usize> {

@@ -24,7 +24,7 @@ const ISOLATED_AFTER: Duration = Duration::from_secs(5);
 
 /// The cut lasts longer than any threshold of the configuration: by then a monitor that does not know better calls
 /// the network halted and its nodes offline.
-const CUT: Duration = Duration::from_secs(25);
+const CUT: Duration = Duration::from_secs(20);
 
 /// Nodes and canaries go silent together: that is the monitor's trouble and nobody else's.
 pub fn a_cut_off_monitor_accuses_nobody_but_itself(bench: &Bench) -> Result<String> {
