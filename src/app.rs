@@ -3,6 +3,7 @@
 
 mod conductor;
 mod decision;
+mod herald;
 mod journal;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -11,7 +12,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use self::{conductor::Conductor, decision::Decision};
+use self::{conductor::Conductor, decision::Decision, herald::Herald};
 use crate::{
     clock::Clock,
     config::{self, Config, Problems},
@@ -116,14 +117,15 @@ impl Daemon {
         own.config_loaded(true, clock.now().wall);
 
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
-        let heartbeat = Heartbeat::starting(clock.now().at, !config.chain.nodes.is_empty());
+        let heartbeat = Heartbeat::starting(clock.now().at);
+        heartbeat.expect_polls_within(conductor::poll_limit(&config.chain));
         let decision = Decision {
             engine: Engine::new(Arc::new(config.engine.clone()), clock.now()),
             clock,
             own: own.clone(),
             snapshot: Arc::clone(&snapshot),
             heartbeat: heartbeat.clone(),
-            notifications: config.alertmanager.is_some().then_some(notifications),
+            herald: Herald::new(config.alertmanager.is_some().then_some(notifications)),
             follow,
         };
         supervisor.spawn_essential(
@@ -136,8 +138,16 @@ impl Daemon {
         }
         let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
         supervisor.spawn_essential("http", panics.clone(), server.run(shared, supervisor.shutdown()));
-        let conductor =
-            Conductor { source, running: config, clock, own, panics: panics.clone(), observations, reconfigure };
+        let conductor = Conductor {
+            source,
+            running: config,
+            clock,
+            own,
+            heartbeat: heartbeat.clone(),
+            panics: panics.clone(),
+            observations,
+            reconfigure,
+        };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));
 
         Ok(Self { supervisor, addresses, snapshot, heartbeat, reload, effects: Some(effects) })
@@ -184,6 +194,13 @@ impl Daemon {
         let stopping = || "the daemon is stopping".to_owned();
         self.reload.send(done).await.map_err(|_| stopping())?;
         outcome.await.map_err(|_| stopping())?
+    }
+
+    /// Asks for the same and does not wait for the outcome, which is logged and counted. Requests that cannot be noted
+    /// are covered by those that wait already.
+    pub fn ask_reload(&self) {
+        let (done, _) = oneshot::channel();
+        let _ = self.reload.try_send(done);
     }
 
     /// Completes when an essential part has died: the process is useless then.

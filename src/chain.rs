@@ -59,7 +59,7 @@ impl Family {
 }
 
 /// What the pollers need to know; validated by `config`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// The nodes, parallel to `engine::Settings::nodes`.
     pub nodes: Vec<NodeTarget>,
@@ -68,7 +68,7 @@ pub struct Settings {
 }
 
 /// One node to poll.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeTarget {
     /// Its position.
     pub node: NodeIndex,
@@ -93,7 +93,7 @@ pub struct NodeTarget {
 }
 
 /// One canary to probe: a TCP connection that opens is an answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CanaryTarget {
     /// Its position.
     pub canary: CanaryIndex,
@@ -106,6 +106,9 @@ pub struct CanaryTarget {
     /// Deadline of a probe.
     pub timeout: Duration,
 }
+
+/// A node that limits or refuses us may be left alone for this long.
+pub const LONGEST_REST: Duration = Duration::from_secs(11 * 60);
 
 /// Starts one poller per node, one subscription per node that has a WebSocket, and one prober per canary. They stop with
 /// the supervisor.

@@ -8,6 +8,9 @@ use tokio::{sync::watch, task::JoinSet};
 /// How long a task that panicked rests before it is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a task that was cut off may take to end. One that does not even reach an await is given up.
+const CUT_OFF: Duration = Duration::from_millis(500);
+
 /// Tells tasks to stop. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<bool>);
@@ -57,7 +60,8 @@ impl Supervisor {
         let mut shutdown = self.shutdown();
         self.tasks.spawn(async move {
             loop {
-                let panicked = CatchPanic(Box::pin(make())).await;
+                // Making it is part of the work: what panics there must not end the task unseen.
+                let panicked = CatchPanic(Box::pin(async { make().await })).await;
                 if !panicked || shutdown.has_begun() {
                     return;
                 }
@@ -104,9 +108,18 @@ impl Supervisor {
     /// Returns whether all of them stopped by themselves.
     pub async fn stop(mut self, limit: Duration) -> bool {
         self.stop.send_replace(true);
-        let all_stopped = async { while self.tasks.join_next().await.is_some() {} };
-        tokio::time::timeout(limit, all_stopped).await.is_ok()
+        if tokio::time::timeout(limit, all_ended(&mut self.tasks)).await.is_ok() {
+            return true;
+        }
+        // A task that is cut off goes on to its next await: whoever stops it relies on its being gone.
+        self.tasks.abort_all();
+        let _ = tokio::time::timeout(CUT_OFF, all_ended(&mut self.tasks)).await;
+        false
     }
+}
+
+async fn all_ended(tasks: &mut JoinSet<()>) {
+    while tasks.join_next().await.is_some() {}
 }
 
 /// Counts panics of tasks: the counter behind `haltwatch_task_panics_total`.
@@ -169,6 +182,33 @@ mod tests {
         });
         tokio::time::sleep(RESTART_PAUSE * 2).await;
         assert_eq!((runs.load(Ordering::Relaxed), panics.get()), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_while_it_is_made_is_made_again_too() {
+        let mut supervisor = Supervisor::default();
+        let panics = PanicCounter::default();
+        let runs = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&runs);
+        supervisor.spawn("test", panics.clone(), move || {
+            assert!(seen.fetch_add(1, Ordering::Relaxed) != 0, "the first making panics");
+            std::future::ready(())
+        });
+        tokio::time::sleep(RESTART_PAUSE * 2).await;
+        assert_eq!((runs.load(Ordering::Relaxed), panics.get()), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_cut_off_is_gone_when_the_stop_returns() {
+        let mut supervisor = Supervisor::default();
+        let held = Arc::new(());
+        let hold = Arc::clone(&held);
+        supervisor.spawn_essential("deaf", PanicCounter::default(), async move {
+            std::future::pending::<()>().await;
+            drop(hold);
+        });
+        assert!(!supervisor.stop(Duration::from_secs(1)).await);
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[tokio::test(start_paused = true)]

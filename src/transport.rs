@@ -7,6 +7,7 @@
 mod dial;
 mod fault;
 mod link;
+mod name;
 
 use std::time::Duration;
 

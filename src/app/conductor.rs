@@ -10,12 +10,15 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     observation::Observation,
-    output::{http::ReloadRequest, own::OwnMetrics},
+    output::{http::ReloadRequest, own::OwnMetrics, systemd::Heartbeat},
     supervisor::{PanicCounter, Shutdown, Supervisor},
 };
 
 /// Pollers that are replaced get this long to end their polls.
 const POLLER_STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Beyond two intervals and deadlines of the busiest node, waits for leave included, the pollers hang.
+const POLL_SLACK: Duration = Duration::from_secs(60);
 
 /// Starts the pollers and reloads the configuration on request.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub(super) struct Conductor {
     pub(super) running: Config,
     pub(super) clock: Clock,
     pub(super) own: OwnMetrics,
+    pub(super) heartbeat: Heartbeat,
     pub(super) panics: PanicCounter,
     pub(super) observations: mpsc::Sender<Observation>,
     pub(super) reconfigure: mpsc::Sender<Reconfiguration>,
@@ -68,11 +72,19 @@ impl Conductor {
         }
     }
 
-    /// Swaps pollers and engine settings. The old pollers are gone before the engine changes, so that no observation
-    /// made under old indices reaches it under new ones.
+    /// Swaps engine settings and, where nodes changed, pollers. The old pollers are gone before the engine changes, so
+    /// that no observation made under old indices reaches it under new ones.
     async fn replace(&mut self, pollers: Supervisor, config: Config) -> Supervisor {
         self.warn_about_fixed_parts(&config);
-        pollers.stop(POLLER_STOP_LIMIT).await;
+        // The same nodes at the same places: their pollers go on, with their connections and what they have learned,
+        // however often somebody asks for a reload.
+        let same = config.chain == self.running.chain;
+        let pollers = if same {
+            Some(pollers)
+        } else {
+            pollers.stop(POLLER_STOP_LIMIT).await;
+            None
+        };
         let (done, applied) = oneshot::channel();
         let request = Reconfiguration { settings: Arc::new(config.engine.clone()), done };
         if self.reconfigure.send(request).await.is_ok() {
@@ -80,7 +92,8 @@ impl Conductor {
             let _ = applied.await;
         }
         self.running = config;
-        self.spawn_pollers()
+        self.heartbeat.expect_polls_within(poll_limit(&self.running.chain));
+        pollers.unwrap_or_else(|| self.spawn_pollers())
     }
 
     fn spawn_pollers(&self) -> Supervisor {
@@ -109,4 +122,13 @@ impl Conductor {
             Some(problems) => tracing::error!(problems, "configuration not reloaded, the old one stays in force"),
         }
     }
+}
+
+/// How long all pollers together may be without the end of any poll.
+pub(super) fn poll_limit(settings: &chain::Settings) -> Duration {
+    let rates = settings.nodes.iter().filter_map(|node| node.requests_per_second);
+    let leaves = rates.filter_map(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
+    let leave = leaves.max().unwrap_or_default();
+    let busiest = settings.nodes.iter().map(|node| node.interval.saturating_add(node.timeout)).min();
+    busiest.unwrap_or_default().saturating_add(leave).saturating_mul(2).saturating_add(POLL_SLACK)
 }

@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::journal;
+use super::{herald::Herald, journal};
 use crate::{
+    chain::LONGEST_REST,
     clock::Clock,
     engine::{
         Engine,
@@ -15,9 +16,8 @@ use crate::{
         snapshot::{Effect, Outcome, Snapshot},
     },
     model::{Now, Timestamp},
-    observation::Observation,
+    observation::{Meaning, Observation},
     output::{
-        alertmanager::Notification,
         own::{OwnMetrics, Queue},
         systemd::Heartbeat,
     },
@@ -48,7 +48,7 @@ pub(super) struct Decision {
     pub(super) own: OwnMetrics,
     pub(super) snapshot: Arc<ArcSwap<Option<Snapshot>>>,
     pub(super) heartbeat: Heartbeat,
-    pub(super) notifications: Option<mpsc::Sender<Notification>>,
+    pub(super) herald: Herald,
     pub(super) follow: mpsc::Sender<Effect>,
 }
 
@@ -110,10 +110,7 @@ impl Decision {
         let stopwatch = self.clock.stopwatch();
         let outcome = self.engine.step(now, batch);
         self.own.step_duration.observe(stopwatch.elapsed().as_secs_f64());
-        let polled = batch.iter().any(|observation| matches!(observation, Observation::Node(_)));
-        if polled {
-            self.heartbeat.polled(now.at);
-        }
+        self.note_polls(batch, now.at);
         self.heartbeat.stepped(now.at);
         let told = outcome.effects.iter().filter(|effect| matches!(effect, Effect::Fired(_))).count();
         for _ in 0..told {
@@ -123,6 +120,17 @@ impl Decision {
         batch.clear();
         let settings = Arc::clone(self.engine.settings());
         self.finish(outcome, &settings, now, beat).await;
+    }
+
+    fn note_polls(&self, batch: &[Observation], now: Timestamp) {
+        for observation in batch {
+            let Observation::Node(poll) = observation else { continue };
+            let meaning = poll.outcome.as_ref().err().map(|error| error.kind.meaning());
+            if matches!(meaning, Some(Meaning::Limited | Meaning::Refused)) {
+                self.heartbeat.resting(now.after(LONGEST_REST));
+            }
+            self.heartbeat.polled(now);
+        }
     }
 
     /// Announces the effects, told under `settings`, and publishes the picture when it is time.
@@ -138,17 +146,11 @@ impl Decision {
         }
         for effect in outcome.effects {
             journal::log(settings, &effect);
-            if let (Some(queue), Some(notification)) = (&self.notifications, journal::notification(settings, &effect))
-                && queue.send(notification).await.is_err()
-            {
-                tracing::error!("the notifier is gone, an announcement is lost");
-            }
+            self.herald.announce(settings, &effect).await;
             // Nobody need follow, and a slow follower loses what it does not take.
             let _ = self.follow.try_send(effect);
         }
-        if let Some(queue) = &self.notifications {
-            self.own.queue_holds(Queue::Notifications, queue.max_capacity() - queue.capacity());
-        }
+        self.herald.show(&self.own);
     }
 
     async fn take_in_the_rest(&mut self, observed: &mut mpsc::Receiver<Observation>, beat: &mut Beat) {
@@ -167,6 +169,7 @@ impl Decision {
         beat.unpublished = true;
         beat.published = None;
         self.finish(outcome, &old, now, beat).await;
+        self.herald.relabel(&self.engine.snapshot(now), now).await;
         // The conductor stopped waiting only if the daemon is stopping.
         let _ = request.done.send(());
         self

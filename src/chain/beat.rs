@@ -23,6 +23,10 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(15);
 /// Nodes that limit or refuse us are polled at least this often, or at their interval if that is longer.
 const MAX_LIMITED_BACK_OFF: Duration = Duration::from_secs(60);
 
+/// The first polls of all nodes are spread over this, or over the interval if that is shorter: who starts wants to know
+/// soon how things stand, however rarely it asks later.
+const FIRST_SPREAD: Duration = Duration::from_secs(5);
+
 /// An early poll comes at least this long after the one before.
 const MIN_EARLY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,6 +35,8 @@ const MIN_EARLY_PAUSE: Duration = Duration::from_millis(100);
 pub struct Beat {
     interval: Duration,
     next: Timestamp,
+    /// A point of the beat: the others are whole intervals away.
+    anchor: Timestamp,
     last: Option<Timestamp>,
     failures: u32,
     /// The node limits or refuses us: nothing justifies an early poll.
@@ -52,13 +58,17 @@ pub enum Ending {
 }
 
 impl Beat {
-    /// A beat whose first poll comes at `start` plus `share` (0 to 1) of the interval: nodes with different shares do
-    /// not poll at the same instant.
+    /// A beat that strikes at `start` plus `share` (0 to 1) of the interval: nodes with different shares do not poll at
+    /// the same instant. The first poll comes sooner where the interval is long.
     #[must_use]
     pub fn new(interval: Duration, start: Timestamp, share: f64) -> Self {
         let interval = interval.max(GRID);
-        let offset = interval.mul_f64(share.clamp(0.0, 1.0));
-        Self { interval, next: on_grid(start.after(offset)), last: None, failures: 0, unwelcome: false }
+        let share = share.clamp(0.0, 1.0);
+        let next = on_grid(start.after(interval.min(FIRST_SPREAD).mul_f64(share)));
+        let anchor = on_grid(start.after(interval.mul_f64(share)));
+        let is_close = next != anchor && anchor.since(next) < interval / 2;
+        let anchor = if is_close { anchor.after(interval) } else { anchor };
+        Self { interval, next, anchor, last: None, failures: 0, unwelcome: false }
     }
 
     /// When the next poll is due.
@@ -88,10 +98,11 @@ impl Beat {
             Ending::Good => {
                 self.failures = 0;
                 self.next = on_grid(started.after(self.interval).max(now));
+                self.anchor = self.next;
             }
             Ending::Failed { kind, retry_after } => {
                 self.failures = self.failures.saturating_add(1);
-                let pause = self.back_off(kind).max(retry_after.unwrap_or_default());
+                let pause = self.pause(kind, retry_after);
                 self.next = on_grid(now.after(pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 10.0)));
             }
         }
@@ -108,9 +119,18 @@ impl Beat {
             return;
         }
         let interval = self.interval.as_millis().max(1);
-        let beats = now.since(self.next).as_millis() / interval + 1;
+        let beats = if now < self.anchor { 0 } else { now.since(self.anchor).as_millis() / interval + 1 };
         let ahead = u64::try_from(beats.saturating_mul(interval)).unwrap_or(u64::MAX);
-        self.next = on_grid(self.next.after(Duration::from_millis(ahead)));
+        self.next = on_grid(self.anchor.after(Duration::from_millis(ahead)));
+        self.anchor = self.next;
+    }
+
+    /// How long the node is left alone. Only one that is there and has had enough of us may ask for long: one that is
+    /// not there is a fault, whose lasting and whose end must be seen.
+    fn pause(&self, kind: ErrorKind, retry_after: Option<Duration>) -> Duration {
+        let wish = retry_after.unwrap_or_default();
+        let wish = if self.unwelcome { wish } else { wish.min(MAX_BACK_OFF) };
+        self.back_off(kind).max(wish)
     }
 
     fn back_off(&self, kind: ErrorKind) -> Duration {
@@ -201,6 +221,28 @@ mod tests {
         assert_eq!((beat.next(), beat.early()), (Timestamp(300_000), Timestamp(300_000)), "whatever calls for a poll");
         let last = times(SECOND, 12, failed(ErrorKind::RateLimited));
         assert_eq!(last[11] - last[10], 60_030, "without a wish of its own at least once a minute");
+    }
+
+    #[test]
+    fn a_node_that_is_down_is_not_left_alone_for_as_long_as_something_before_it_says() {
+        let mut beat = Beat::new(SECOND, Timestamp(0), 0.0);
+        let down = Ending::Failed { kind: ErrorKind::Http5xx, retry_after: Some(Duration::from_secs(600)) };
+        beat.polled(Timestamp(0), Timestamp(0), down, 0.0);
+        assert_eq!(beat.next(), Timestamp(15_000));
+    }
+
+    #[test]
+    fn a_node_that_is_polled_rarely_is_polled_soon_after_the_start_all_the_same() {
+        let hour = 3600 * SECOND;
+        for (share, wanted) in [(0.0, [0, 3_600_000]), (0.1, [500, 3_960_000]), (0.8, [4000, 2_880_000])] {
+            let mut beat = Beat::new(hour, Timestamp(0), share);
+            let first = beat.next();
+            beat.polled(first, first.after(SECOND), Ending::Good, 0.0);
+            assert_eq!([first.0, beat.next().0], wanted, "{share}");
+            let second = beat.next();
+            beat.polled(second, second, Ending::Good, 0.0);
+            assert_eq!(beat.next(), second.after(hour), "{share}");
+        }
     }
 
     #[test]

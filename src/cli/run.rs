@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit;
 use crate::{
@@ -15,16 +15,13 @@ use crate::{
     output::{
         log,
         own::OwnMetrics,
-        systemd::{self, Environment, ProgressLimits, Systemd},
+        systemd::{self, Environment, Systemd},
     },
     supervisor::PanicCounter,
 };
 
 /// The decision loop turns every second; this long without a step it hangs.
 const STEP_LIMIT: Duration = Duration::from_secs(10);
-
-/// Beyond two intervals and deadlines of the slowest node, back-off included, the pollers hang.
-const POLL_SLACK: Duration = Duration::from_secs(60);
 
 /// Watch the nodes of a configuration until told to stop.
 #[derive(Debug, clap::Args)]
@@ -64,9 +61,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let context = log::Context::of_process(&config.engine.monitor);
     log::init(arguments.log_format, &arguments.log_level, &own.log_messages, context)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting haltwatch");
+    // Before anybody is told that we are ready: whoever is may send a signal at once, and one that is not listened for
+    // kills.
+    let mut signals = Signals::listen()?;
 
     let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
-    let limits = ProgressLimits { step: STEP_LIMIT, poll: poll_limit(&config) };
     let panics = PanicCounter::from(own.task_panics.clone());
     let options = Options { source, listen: arguments.listen, enable_lifecycle: arguments.enable_lifecycle, own };
     let mut daemon = Daemon::start_with(options, config)?;
@@ -74,18 +73,21 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tracing::info!(address = %address, "Listening on http://{address}");
     }
     tracing::info!(networks, nodes, "Watching {nodes} nodes of {networks} networks");
-    tell_systemd(&mut daemon, limits, panics);
+    tell_systemd(&mut daemon, panics);
 
-    let code = wait(&daemon).await?;
+    let code = wait(&daemon, &mut signals).await;
     tracing::info!("Stopping");
-    if !daemon.stop().await {
-        tracing::warn!("Not every part stopped in time; cut off");
+    tokio::select! {
+        stopped = daemon.stop() => if !stopped {
+            tracing::warn!("Not every part stopped in time; cut off");
+        },
+        () = signals.stop() => tracing::warn!("Told to stop again; what is still under way is cut off"),
     }
     Ok(code)
 }
 
 /// Tells the service manager that the start is complete, and from then on how things stand and that we are alive.
-fn tell_systemd(daemon: &mut Daemon, limits: ProgressLimits, panics: PanicCounter) {
+fn tell_systemd(daemon: &mut Daemon, panics: PanicCounter) {
     let systemd = Systemd::connect(&Environment::of_process());
     let (heartbeat, snapshots) = (daemon.heartbeat(), daemon.snapshots());
     systemd.ready("started");
@@ -94,7 +96,7 @@ fn tell_systemd(daemon: &mut Daemon, limits: ProgressLimits, panics: PanicCounte
         let (heartbeat, snapshots) = (heartbeat.clone(), snapshots.clone());
         let progress = move || heartbeat.progress();
         let status = move || snapshots.load().as_ref().as_ref().map_or_else(|| "starting".to_owned(), status_line);
-        systemd::run(systemd.clone(), Clock, shutdown.clone(), limits, progress, status)
+        systemd::run(systemd.clone(), Clock, shutdown.clone(), STEP_LIMIT, progress, status)
     });
 }
 
@@ -110,28 +112,58 @@ fn status_line(snapshot: &Snapshot) -> String {
     format!("{live} of {} nodes live, {firing} {alerts} firing", snapshot.nodes.len())
 }
 
-/// How long the daemon may be without the end of any poll.
-fn poll_limit(config: &config::Config) -> Duration {
-    let slowest = config.engine.nodes.iter().map(|node| node.interval + node.timeout).max().unwrap_or_default();
-    slowest * 2 + POLL_SLACK
-}
-
 /// Serves signals until one of them, or the death of an essential part, ends the daemon.
-async fn wait(daemon: &Daemon) -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+async fn wait(daemon: &Daemon, signals: &mut Signals) -> ExitCode {
     let failure = daemon.failure();
     tokio::pin!(failure);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-            _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-            // The outcome is logged and counted where it is known.
-            _ = hangup.recv() => drop(daemon.reload().await),
-            () = &mut failure => return Ok(ExitCode::from(exit::SOFTWARE)),
+            wish = signals.next() => match wish {
+                Wish::Stop => return ExitCode::SUCCESS,
+                // Not waited for: a file that is slow to read must not keep us from hearing the next signal.
+                Wish::Reload => daemon.ask_reload(),
+            },
+            () = &mut failure => return ExitCode::from(exit::SOFTWARE),
         }
     }
+}
+
+/// The signals that the daemon serves; from the first listening on they do not kill any more.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+        })
+    }
+
+    /// What the next signal asks for.
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hangup.recv() => Wish::Reload,
+        }
+    }
+
+    /// Completes when one asks to stop.
+    async fn stop(&mut self) {
+        while self.next().await != Wish::Stop {}
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
 }
 
 /// The log is not open yet when the configuration is wrong.

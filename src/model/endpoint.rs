@@ -26,6 +26,12 @@ pub enum EndpointError {
     UserInfo,
 }
 
+/// Shorter parts of a URL or a header are words, not keys.
+const SHORTEST_SECRET: usize = 8;
+
+/// So much of a key may be left at the end of a text that was cut off there.
+const SHORTEST_STUMP: usize = 4;
+
 /// A parsed URL with the headers that authenticate us there. `Debug` and `Display` show `https://host:port/…` only.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -113,6 +119,23 @@ impl Endpoint {
         &self.headers
     }
 
+    /// `text`, which came from the other side, with our own keys cut out of it: some servers quote the key they refuse,
+    /// or the whole address. A key in the middle of which `text` was cut off goes as well.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
+        let url = self.path_and_query().split(['/', '?', '&', '=']);
+        let headers = self.headers.values().filter_map(|value| value.to_str().ok()).flat_map(str::split_whitespace);
+        let mut text = text.to_owned();
+        for secret in url.chain(headers).filter(|part| SHORTEST_SECRET <= part.len()) {
+            text = text.replace(secret, "…");
+            let mut stumps = (SHORTEST_STUMP..secret.len()).rev().filter_map(|length| secret.get(..length));
+            if let Some(rest) = stumps.find_map(|stump| text.strip_suffix(stump)) {
+                text = format!("{rest}…");
+            }
+        }
+        text
+    }
+
     /// `https://host:port/…`: what may be shown.
     #[must_use]
     pub fn shown(&self) -> &str {
@@ -154,6 +177,24 @@ mod tests {
         let endpoint = Endpoint::parse("https://rpc.example.org/v3/SECRET?key=SECRET", "http, https").unwrap();
         assert_eq!(format!("{endpoint} {endpoint:?}"), "https://rpc.example.org:443/… https://rpc.example.org:443/…");
         assert_eq!(endpoint.path_and_query(), "/v3/SECRET?key=SECRET");
+    }
+
+    #[test]
+    fn keys_that_the_other_side_quotes_are_cut_out_whole_or_not() {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::AUTHORIZATION, http::HeaderValue::from_static("Bearer fedcba9876543210"));
+        let endpoint = Endpoint::parse("https://host/v3/0123456789abcdef?k=QUERYKEY", "https").unwrap();
+        let endpoint = endpoint.with_headers(headers);
+        for (text, wanted) in [
+            ("invalid key 0123456789abcdef given", "invalid key … given"),
+            ("no /v3/0123456789abcdef?k=QUERYKEY here", "no /v3/…?k=… here"),
+            ("token fedcba9876543210", "token …"),
+            ("cut off in 0123456789abcde", "cut off in …"),
+            ("cut off in fedc", "cut off in …"),
+            ("nothing of ours", "nothing of ours"),
+        ] {
+            assert_eq!(endpoint.without_secrets(text), wanted);
+        }
     }
 
     #[test]

@@ -17,6 +17,10 @@ use crate::clock::Clock;
 /// begins with its name: `hyper` covers `hyper_util`, `jsonrpsee` covers `jsonrpsee-client`.
 const QUIET: &str = "hyper=warn,jsonrpsee=warn,soketto=warn,rustls=warn,tokio=warn";
 
+/// What these say below a warning is never written, whatever `--log.level` names: addresses with their keys, headers, and
+/// whole messages.
+const INDISCREET: &str = "jsonrpsee";
+
 /// How lines are written: `--log.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
@@ -135,6 +139,9 @@ where
 {
     fn on_event(&self, event: &Event<'_>, _context: LayerContext<'_, S>) {
         let level = *event.metadata().level();
+        if Level::WARN < level && event.metadata().target().starts_with(INDISCREET) {
+            return;
+        }
         self.count(level);
         let mut fields = Fields::default();
         event.record(&mut fields);

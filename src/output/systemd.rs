@@ -10,7 +10,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -127,25 +127,15 @@ impl Systemd {
 pub struct Progress {
     /// The engine's last step.
     pub last_step: Timestamp,
-    /// The end of the last poll, good or failed; `None` if there is nothing to poll.
-    pub last_poll: Option<Timestamp>,
-}
-
-/// How long each part may rest before it counts as hanging.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProgressLimits {
-    /// Between two steps of the engine.
-    pub step: Duration,
-    /// Between the ends of two polls: above interval, back-off and deadline together.
-    pub poll: Duration,
+    /// When the next poll must have ended, good or failed; `None` if none is expected.
+    pub poll_due: Option<Timestamp>,
 }
 
 impl Progress {
-    /// Whether every part was seen working within its limit.
+    /// Whether a poll ended in time and the engine was seen working within `step_limit`.
     #[must_use]
-    pub fn is_alive(self, now: Timestamp, limits: ProgressLimits) -> bool {
-        let polls = self.last_poll.is_none_or(|last| now.since(last) <= limits.poll);
-        polls && now.since(self.last_step) <= limits.step
+    pub fn is_alive(self, now: Timestamp, step_limit: Duration) -> bool {
+        self.poll_due.is_none_or(|due| now <= due) && now.since(self.last_step) <= step_limit
     }
 }
 
@@ -157,17 +147,22 @@ pub struct Heartbeat(Arc<Marks>);
 struct Marks {
     step: AtomicI64,
     poll: AtomicI64,
+    /// In milliseconds; 0 = no polls are expected.
+    poll_limit: AtomicU64,
 }
 
-/// The mark of "nothing to poll".
-const NO_POLLS: i64 = i64::MIN;
-
 impl Heartbeat {
-    /// Counts from `now`; `polls` says whether there is anything to poll.
+    /// Counts from `now`; no polls are expected yet.
     #[must_use]
-    pub fn starting(now: Timestamp, polls: bool) -> Self {
-        let poll = if polls { now.0 } else { NO_POLLS };
-        Self(Arc::new(Marks { step: AtomicI64::new(now.0), poll: AtomicI64::new(poll) }))
+    pub fn starting(now: Timestamp) -> Self {
+        let (step, poll) = (AtomicI64::new(now.0), AtomicI64::new(now.0));
+        Self(Arc::new(Marks { step, poll, poll_limit: AtomicU64::new(0) }))
+    }
+
+    /// From now on at most `limit` may pass between the ends of two polls: above interval, back-off and deadline
+    /// together. It changes with the configuration.
+    pub fn expect_polls_within(&self, limit: Duration) {
+        self.0.poll_limit.store(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// The engine made a step.
@@ -177,27 +172,33 @@ impl Heartbeat {
 
     /// A poll ended, good or failed.
     pub fn polled(&self, now: Timestamp) {
-        self.0.poll.store(now.0, Ordering::Relaxed);
+        self.0.poll.fetch_max(now.0, Ordering::Relaxed);
+    }
+
+    /// A node wants to be left alone: no poll need end before `until`.
+    pub fn resting(&self, until: Timestamp) {
+        self.polled(until);
     }
 
     /// The latest marks.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        let poll = self.0.poll.load(Ordering::Relaxed);
+        let limit = self.0.poll_limit.load(Ordering::Relaxed);
+        let last = Timestamp(self.0.poll.load(Ordering::Relaxed));
         Progress {
             last_step: Timestamp(self.0.step.load(Ordering::Relaxed)),
-            last_poll: (poll != NO_POLLS).then_some(Timestamp(poll)),
+            poll_due: (limit != 0).then(|| last.after(Duration::from_millis(limit))),
         }
     }
 }
 
-/// Pings the watchdog twice in its limit while `progress` is within `limits`, shows the line of `status` whenever it has
+/// Pings the watchdog twice in its limit while `progress` is made, steps within `step_limit`, shows the line of `status` whenever it has
 /// changed, and says that we are stopping when the shutdown begins. `status` must hold no secret and nothing a node said.
 pub async fn run(
     systemd: Systemd,
     clock: Clock,
     mut shutdown: Shutdown,
-    limits: ProgressLimits,
+    step_limit: Duration,
     progress: impl Fn() -> Progress + Send,
     status: impl Fn() -> String + Send,
 ) {
@@ -208,7 +209,7 @@ pub async fn run(
     loop {
         tokio::select! {
             _ = pings.tick(), if systemd.watchdog().is_some() => {
-                let is_alive = progress().is_alive(clock.now().at, limits);
+                let is_alive = progress().is_alive(clock.now().at, step_limit);
                 if is_alive {
                     systemd.ping();
                 } else if was_alive {
@@ -263,34 +264,46 @@ fn connect_abstract(_: &UnixDatagram, _: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    const LIMITS: ProgressLimits = ProgressLimits { step: Duration::from_secs(10), poll: Duration::from_secs(30) };
+    const STEP: Duration = Duration::from_secs(10);
 
-    fn progress(step: i64, poll: Option<i64>) -> Progress {
-        Progress { last_step: Timestamp(step), last_poll: poll.map(Timestamp) }
+    fn progress(step: i64, poll_due: Option<i64>) -> Progress {
+        Progress { last_step: Timestamp(step), poll_due: poll_due.map(Timestamp) }
     }
 
     #[test]
     fn only_progress_on_every_side_counts_as_alive() {
         let now = Timestamp(100_000);
-        for (step, poll, wanted) in [
-            (90_000, Some(70_000), true),
+        for (step, poll_due, wanted) in [
+            (90_000, Some(100_000), true),
             (89_999, Some(100_000), false),
-            (100_000, Some(69_999), false),
+            (100_000, Some(99_999), false),
             (100_000, None, true),
             (89_999, None, false),
         ] {
-            assert_eq!(progress(step, poll).is_alive(now, LIMITS), wanted, "step {step}, poll {poll:?}");
+            assert_eq!(progress(step, poll_due).is_alive(now, STEP), wanted, "step {step}, poll due {poll_due:?}");
         }
     }
 
     #[test]
     fn a_heartbeat_shows_the_latest_marks() {
-        let heartbeat = Heartbeat::starting(Timestamp(5), true);
-        assert_eq!(heartbeat.progress(), progress(5, Some(5)));
+        let heartbeat = Heartbeat::starting(Timestamp(5));
+        assert_eq!(heartbeat.progress(), progress(5, None));
+        heartbeat.expect_polls_within(Duration::from_secs(1));
+        assert_eq!(heartbeat.progress(), progress(5, Some(1005)));
         heartbeat.clone().stepped(Timestamp(7));
         heartbeat.polled(Timestamp(9));
-        assert_eq!(heartbeat.progress(), progress(7, Some(9)));
-        assert_eq!(Heartbeat::starting(Timestamp(5), false).progress(), progress(5, None));
+        assert_eq!(heartbeat.progress(), progress(7, Some(1009)));
+        heartbeat.expect_polls_within(Duration::from_secs(2));
+        assert_eq!(heartbeat.progress(), progress(7, Some(2009)), "a reload may bring longer intervals");
+    }
+
+    #[test]
+    fn a_node_that_wants_to_be_left_alone_is_no_reason_to_restart_the_monitor() {
+        let heartbeat = Heartbeat::starting(Timestamp(0));
+        heartbeat.expect_polls_within(Duration::from_secs(1));
+        heartbeat.resting(Timestamp(600_000));
+        heartbeat.polled(Timestamp(10));
+        assert_eq!(heartbeat.progress(), progress(0, Some(601_000)));
     }
 
     #[test]

@@ -1,24 +1,20 @@
 //! Opens a stream to an endpoint: name, address, connection, TLS.
 
 use std::{
-    net::{IpAddr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{fault, link::Stream};
+use super::{fault, link::Stream, name};
 use crate::{
     model::Endpoint,
     observation::{ErrorKind, PollError},
 };
-
-/// A name with more addresses than this is tried at the first ones only.
-const MAX_ADDRESSES: usize = 8;
 
 /// Opens a connection, wrapped in TLS if the scheme says so. `deadline` is that of all the caller is up to, and the
 /// caller enforces it; here it only decides how long an address that does not answer may keep us from the next one.
@@ -39,25 +35,17 @@ pub async fn dial(endpoint: &Endpoint, deadline: Duration) -> Result<Stream, Pol
 }
 
 async fn connect(host: &str, port: u16, deadline: Duration) -> Result<TcpStream, PollError> {
-    let addresses = addresses(host, port).await?;
+    let addresses = name::addresses(host).await?;
     let slice = deadline / u32::try_from(addresses.len()).unwrap_or(1).max(1);
     let mut last = PollError::new(ErrorKind::Dns, "the name has no address");
     for address in addresses {
-        match tokio::time::timeout(slice, TcpStream::connect(address)).await {
+        match tokio::time::timeout(slice, TcpStream::connect((address, port))).await {
             Ok(Ok(tcp)) => return Ok(tcp),
             Ok(Err(error)) => last = fault::io(&error),
             Err(_) => last = PollError::new(ErrorKind::Timeout, "no connection"),
         }
     }
     Err(last)
-}
-
-async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, PollError> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let found = lookup_host((host, port)).await.map_err(|error| fault::lookup(&error))?;
-    Ok(found.take(MAX_ADDRESSES).collect())
 }
 
 /// One configuration for the process: sessions are resumed and the certificates of the machine, which cost

@@ -75,7 +75,8 @@ fn io_kind(error: &io::Error) -> ErrorKind {
     }
 }
 
-fn is_local(error: &io::Error) -> bool {
+/// Whether the operating system says that the fault is on our side of the wire.
+pub(super) fn is_local(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::OutOfMemory
         || Errno::from_io_error(error).is_some_and(|errno| LOCAL.contains(&errno))
 }

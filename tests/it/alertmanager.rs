@@ -247,6 +247,20 @@ async fn a_peer_restarted_between_fire_and_end_is_told_of_the_fire_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_closes_every_connection_is_not_stormed_with_questions() {
+    let peer = alertmanager().await;
+    let notifier = Notifier::start(settings(&[peer.url()]));
+    notifier.fire("NetworkHalted").await;
+    alert_number(&peer, 1).await;
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        peer.drop_connections();
+    }
+    let questions = peer.asked().iter().filter(|asked| asked.head.starts_with("GET ")).count();
+    assert!(questions <= 3, "{questions} questions within a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_refused_alert_costs_none_of_the_others() {
     let peer = ScriptedNode::start(|asked| {
         if String::from_utf8_lossy(&asked.body).contains("Bad") {

@@ -158,3 +158,13 @@ fn dependencies_speak_only_when_something_is_wrong() {
     assert_eq!(heard.len(), 2, "{heard:?}");
     assert!(heard[0].contains("trouble") && heard[1].contains("ours"), "{heard:?}");
 }
+
+#[test]
+fn what_a_library_says_of_addresses_and_headers_is_never_written() {
+    let lines = lines(Format::Text, "trace,jsonrpsee=trace", false, || {
+        tracing::debug!(target: "jsonrpsee-client", "Connection established to target: path_and_query: /v3/SECRET");
+        tracing::trace!(target: "jsonrpsee_core::client", "rx: SECRET");
+        tracing::warn!(target: "jsonrpsee-client", "audible");
+    });
+    assert!(lines.len() == 1 && lines[0].contains("audible"), "{lines:?}");
+}

@@ -5,6 +5,7 @@
 mod alertmanager;
 mod api;
 mod config;
+mod daemon;
 mod demo;
 mod engine;
 mod evm;

@@ -4,11 +4,11 @@ use std::{os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
 
 use haltwatch::{
     clock::Clock,
-    output::systemd::{Environment, Heartbeat, ProgressLimits, Systemd, run},
+    output::systemd::{Environment, Heartbeat, Systemd, run},
     supervisor::{PanicCounter, Supervisor},
 };
 
-const LIMITS: ProgressLimits = ProgressLimits { step: Duration::from_millis(300), poll: Duration::from_secs(60) };
+const STEP_LIMIT: Duration = Duration::from_millis(300);
 
 /// A service manager's end of the socket.
 struct Manager {
@@ -100,14 +100,15 @@ fn without_a_service_manager_nothing_happens() {
 async fn the_watchdog_is_pinged_only_while_the_monitor_makes_progress() {
     let manager = Manager::listen("watchdog");
     let systemd = Systemd::connect(&manager.environment(Some(Duration::from_millis(100))));
-    let heartbeat = Heartbeat::starting(Clock.now().at, true);
+    let heartbeat = Heartbeat::starting(Clock.now().at);
+    heartbeat.expect_polls_within(Duration::from_secs(60));
     let mut supervisor = Supervisor::default();
     let shutdown = supervisor.shutdown();
     let watched = heartbeat.clone();
     supervisor.spawn("systemd", PanicCounter::default(), move || {
         let heartbeat = watched.clone();
         let status = || "12 nodes ok of 13".to_owned();
-        run(systemd.clone(), Clock, shutdown.clone(), LIMITS, move || heartbeat.progress(), status)
+        run(systemd.clone(), Clock, shutdown.clone(), STEP_LIMIT, move || heartbeat.progress(), status)
     });
     let mut heard = [manager.hear(), manager.hear()];
     heard.sort();
@@ -117,7 +118,7 @@ async fn the_watchdog_is_pinged_only_while_the_monitor_makes_progress() {
         assert_eq!(manager.hear(), "WATCHDOG=1");
     }
     // The engine hangs: polls alone do not keep us alive.
-    tokio::time::sleep(LIMITS.step + Duration::from_millis(100)).await;
+    tokio::time::sleep(STEP_LIMIT + Duration::from_millis(100)).await;
     heartbeat.polled(Clock.now().at);
     while !manager.hears_nothing_for(Duration::from_millis(20)) {}
     assert!(manager.hears_nothing_for(Duration::from_millis(200)), "a hanging engine must not be kept alive");

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode, header::DATE};
 use serde::Deserialize;
 
 use crate::{
-    model::UnixTime,
+    model::{Endpoint, UnixTime},
     observation::{PollError, clean_text},
     transport::Response,
 };
@@ -50,6 +50,19 @@ impl Outcome {
             _ => Self::Failed(text),
         }
     }
+
+    /// The same with the keys to `endpoint` cut out of its text.
+    #[must_use]
+    pub fn without_secrets(self, endpoint: &Endpoint) -> Self {
+        let clean = |text: String| endpoint.without_secrets(&text);
+        match self {
+            Self::Accepted => Self::Accepted,
+            Self::Refused(text) => Self::Refused(clean(text)),
+            Self::TooLarge(text) => Self::TooLarge(clean(text)),
+            Self::Unauthorized(text) => Self::Unauthorized(clean(text)),
+            Self::Failed(text) => Self::Failed(clean(text)),
+        }
+    }
 }
 
 /// What became of the question since when the peer runs.
@@ -80,6 +93,15 @@ impl Incarnation {
         match serde_json::from_slice::<Status>(&response.body) {
             Ok(status) if status.uptime.len() <= MAX_INCARNATION_BYTES => Self::Known(status.uptime.into()),
             _ => Self::Untold,
+        }
+    }
+
+    /// The same with the keys to `endpoint` cut out of its text.
+    #[must_use]
+    pub fn without_secrets(self, endpoint: &Endpoint) -> Self {
+        match self {
+            Self::Failed(text) => Self::Failed(endpoint.without_secrets(&text)),
+            other => other,
         }
     }
 }

@@ -128,13 +128,15 @@ impl Courier {
         let watch = self.clock.stopwatch();
         let answer = self.exchange(client, Method::POST, wire::ALERTS_PATH, body).await;
         self.numbers.latency.observe(watch.elapsed().as_secs_f64());
-        let notes = self.peer().pushed(self.clock.now(), Outcome::of(&answer), fastrand::f64());
+        let outcome = Outcome::of(&answer).without_secrets(client.endpoint());
+        let notes = self.peer().pushed(self.clock.now(), outcome, fastrand::f64());
         self.tell_all(&notes);
     }
 
     async fn ask(&self, client: &mut Client) {
         let answer = self.exchange(client, Method::GET, wire::STATUS_PATH, Bytes::new()).await;
-        let notes = self.peer().told(self.clock.now(), Incarnation::of(&answer), fastrand::f64());
+        let incarnation = Incarnation::of(&answer).without_secrets(client.endpoint());
+        let notes = self.peer().told(self.clock.now(), incarnation, fastrand::f64());
         self.tell_all(&notes);
     }
 

@@ -35,6 +35,8 @@ const WINDOW_RESENDS: u32 = 4;
 const EARLY_PART: u32 = 10;
 /// Time between two tries with an alert that is refused.
 const SECOND_CHANCE: Duration = Duration::from_mins(5);
+/// Shortest time between two questions that nothing but a closed connection calls for: some peers close every one.
+const ASK_PAUSE: Duration = Duration::from_secs(10);
 /// How far ahead a peer's clock is followed.
 const MAX_SKEW: Duration = Duration::from_hours(1);
 /// The skew that is worth a warning.
@@ -90,6 +92,8 @@ pub struct Peer {
     asked: bool,
     /// The peer may have been restarted since it was last asked.
     ask_wanted: bool,
+    /// When it last answered the question.
+    told_at: Timestamp,
     /// When one of the parked alerts is tried again, and how often that was done.
     second_chance: (Timestamp, usize),
     skew_ms: i64,
@@ -112,6 +116,7 @@ impl Peer {
             incarnation: None,
             asked: false,
             ask_wanted: true,
+            told_at: Timestamp(i64::MIN),
             second_chance: (Timestamp(i64::MIN), 0),
             skew_ms: 0,
         }
@@ -140,17 +145,23 @@ impl Peer {
         self.give_a_second_chance(now.at);
         let batch = self.batch(now.at);
         if batch.is_empty() {
-            if self.ask_wanted && !self.alerts.is_empty() {
-                return Action::Ask;
-            }
-            self.asked = false;
-            return Action::Wait(self.next_due(now.at));
+            let may_ask = self.told_at.after(ASK_PAUSE);
+            return match self.ask_wanted && !self.alerts.is_empty() {
+                true if may_ask <= now.at => Action::Ask,
+                true => self.wait(now.at, may_ask),
+                false => self.wait(now.at, Timestamp(i64::MAX)),
+            };
         }
         let tells_an_end = batch.iter().any(|sent| sent.form == Form::Resolved);
         if tells_an_end && !self.asked {
             return Action::Ask;
         }
         self.push(batch, now.wall)
+    }
+
+    fn wait(&mut self, now: Timestamp, at_most: Timestamp) -> Action {
+        self.asked = false;
+        Action::Wait(self.next_due(now).min(at_most))
     }
 
     /// The push of the last [`Action::Push`] ended so. `jitter` is a random number from 0 to 1.
@@ -176,6 +187,7 @@ impl Peer {
         let mut notes = self.answered();
         self.asked = true;
         self.ask_wanted = false;
+        self.told_at = now.at;
         let is_another = known.is_some() && self.incarnation.is_some() && known != self.incarnation;
         if is_another {
             self.alerts.values_mut().for_each(|tracked| tracked.forget(now));
@@ -658,6 +670,22 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_closes_every_connection_is_not_asked_without_end() {
+        let mut bench = Bench::new();
+        bench.fire("a");
+        bench.deliver();
+        bench.peer.disturbed();
+        let Action::Wait(until) = bench.peer.next(bench.now()) else { panic!("it was asked just now") };
+        assert_eq!(until, Timestamp(0).after(ASK_PAUSE));
+        bench.pass(Duration::from_secs(1));
+        bench.end("a");
+        assert_eq!(bench.deliver(), ["end a"], "what is to be told does not wait");
+        bench.peer.disturbed();
+        bench.pass(ASK_PAUSE);
+        assert_eq!(bench.peer.next(bench.now()), Action::Ask);
+    }
+
+    #[test]
     fn a_word_that_comes_while_the_one_before_is_under_way_is_not_lost() {
         let mut bench = Bench::new();
         bench.fire("a");
@@ -825,6 +853,17 @@ mod tests {
         });
         assert_eq!(evicted.collect::<Vec<_>>(), ["b", "a"]);
         assert_eq!(bench.peer.backlog().waiting, 3);
+    }
+
+    #[test]
+    fn a_full_peer_does_not_give_up_the_dead_mans_switch() {
+        let mut bench = Bench::new();
+        bench.peer.policy.capacity = 2;
+        bench.fire("Watchdog");
+        for name in ["a", "b", "c"] {
+            bench.fire(name);
+        }
+        assert_eq!(bench.deliver(), ["fire Watchdog", "fire c"]);
     }
 
     #[test]

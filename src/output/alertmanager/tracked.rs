@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::announcement::Announcement;
-use crate::model::{Now, Timestamp, UnixTime};
+use crate::model::{AlertName, Now, Timestamp, UnixTime};
 
 /// How long a peer must believe that an alert fires before it hears that it is over, if it missed the firing itself.
 /// Alertmanager announces nothing that was over when its `group_wait` (30 s by default) ended.
@@ -202,6 +202,8 @@ impl Tracked {
             (true, _, _) => 0,
             (_, true, _) => 1,
             (_, _, false) => 2,
+            // Always the oldest of all, and its silence is a page.
+            (_, _, true) if self.is_dead_mans_switch() => 4,
             (_, _, true) => 3,
         };
         (class, self.version)
@@ -232,6 +234,11 @@ impl Tracked {
     #[must_use]
     pub fn is_firing(&self) -> bool {
         self.announcement.ends_at.is_none()
+    }
+
+    fn is_dead_mans_switch(&self) -> bool {
+        let name = AlertName::Watchdog.as_str();
+        self.announcement.identity.iter().any(|(label, value)| &**label == "alertname" && &**value == name)
     }
 
     fn starts_at(&self) -> UnixTime {

@@ -1,0 +1,86 @@
+//! Announces what the engine decided, and remembers under which labels: an alert must end under the very labels it was
+//! announced with, or the one announced would go on for ever. A reload can change labels in the middle of an alert's life.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+
+use super::journal;
+use crate::{
+    engine::{
+        settings::Settings,
+        snapshot::{Alert, Effect, Snapshot, Subject},
+    },
+    model::{AlertName, Now},
+    output::{
+        alertmanager::Notification,
+        label::subject_name,
+        own::{OwnMetrics, Queue},
+    },
+};
+
+/// What makes an alert the same before and after a reload: its subject by name, `None` for the monitor itself.
+type Identity = (AlertName, Option<String>);
+
+/// The way to the notifier.
+#[derive(Debug)]
+pub(super) struct Herald {
+    /// `None` without any Alertmanager.
+    queue: Option<mpsc::Sender<Notification>>,
+    /// Everything announced that is not over.
+    told: BTreeMap<Identity, Notification>,
+}
+
+impl Herald {
+    pub(super) fn new(queue: Option<mpsc::Sender<Notification>>) -> Self {
+        Self { queue, told: BTreeMap::new() }
+    }
+
+    /// Announces an effect, told under `settings`, if it is to be announced.
+    pub(super) async fn announce(&mut self, settings: &Settings, effect: &Effect) {
+        let (Some(mut notification), Effect::Fired(alert) | Effect::Resolved(alert)) =
+            (journal::notification(settings, effect), effect)
+        else {
+            return;
+        };
+        let identity = identity(settings, alert);
+        if notification.ends_at.is_none() {
+            self.told.insert(identity, notification.clone());
+        } else if let Some(told) = self.told.remove(&identity) {
+            notification.labels = told.labels;
+        }
+        self.send(notification).await;
+    }
+
+    /// Ends the alerts that go on under other labels than they were announced with, and announces them under these.
+    pub(super) async fn relabel(&mut self, snapshot: &Snapshot, now: Now) {
+        for alert in &snapshot.alerts {
+            let Some(told) = self.told.get_mut(&identity(&snapshot.settings, alert)) else { continue };
+            let announced = journal::notification(&snapshot.settings, &Effect::Fired(alert.clone()));
+            let Some(announced) = announced.filter(|announced| announced.labels != told.labels) else { continue };
+            let before = std::mem::replace(told, announced.clone());
+            self.send(Notification { ends_at: Some(now.wall), ..before }).await;
+            self.send(announced).await;
+        }
+    }
+
+    /// Shows how full the queue is.
+    pub(super) fn show(&self, own: &OwnMetrics) {
+        if let Some(queue) = &self.queue {
+            own.queue_holds(Queue::Notifications, queue.max_capacity() - queue.capacity());
+        }
+    }
+
+    async fn send(&self, notification: Notification) {
+        if let Some(queue) = &self.queue
+            && queue.send(notification).await.is_err()
+        {
+            tracing::error!("the notifier is gone, an announcement is lost");
+        }
+    }
+}
+
+fn identity(settings: &Settings, alert: &Alert) -> Identity {
+    let subject = alert.key.subject;
+    (alert.key.name, (subject != Subject::Monitor).then(|| subject_name(settings, subject)))
+}
