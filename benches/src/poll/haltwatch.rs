@@ -1,0 +1,104 @@
+//! haltwatch itself: its pollers with everything switched on, and the engine with its snapshots behind them, driven as
+//! the daemon's decision loop drives it.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use haltwatch::{
+    chain,
+    clock::Clock,
+    engine::{Engine, snapshot::Snapshot},
+    model::Timestamp,
+    observation::Observation,
+    supervisor::{PanicCounter, Supervisor},
+};
+use tokio::sync::mpsc;
+
+use super::{client::Beat, meter::Meter};
+use crate::fleet::Fleet;
+
+/// Observations waiting for the engine.
+const QUEUE: usize = 16_384;
+
+/// Observations taken into one step at the most.
+const STEP_LIMIT: usize = 4096;
+
+/// A picture is published at most this often.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// The loop turns at least this often.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How much of haltwatch runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Polls only.
+    Polls,
+    /// Polls, decisions and published snapshots.
+    Decisions,
+}
+
+/// Starts the pollers of a fleet, and the loop that takes what they observe.
+pub fn spawn(beat: &Beat, meter: &Rc<Meter>, depth: Depth) -> anyhow::Result<()> {
+    let fleet = Fleet::in_hundreds(beat.nodes);
+    let settings = fleet.chain_settings(beat.server.port())?;
+    let (observations, observed) = mpsc::channel(QUEUE);
+    let meter = Rc::clone(meter);
+    tokio::task::spawn_local(async move {
+        // The supervisor lives as long as the process.
+        let mut supervisor = Supervisor::default();
+        chain::spawn(&mut supervisor, &settings, Clock, &observations, &PanicCounter::default());
+        match depth {
+            Depth::Polls => drop_all(observed, &meter).await,
+            Depth::Decisions => decide(fleet, observed, &meter).await,
+        }
+        drop(supervisor);
+    });
+    Ok(())
+}
+
+async fn drop_all(mut observed: mpsc::Receiver<Observation>, meter: &Meter) {
+    let mut batch = Vec::with_capacity(STEP_LIMIT);
+    while observed.recv_many(&mut batch, STEP_LIMIT).await != 0 {
+        count(&batch, meter);
+        batch.clear();
+    }
+}
+
+async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Observation>, meter: &Meter) {
+    let now = Clock.now();
+    let mut engine = Engine::new(fleet.engine_settings(), now);
+    let picture: ArcSwap<Option<Snapshot>> = ArcSwap::from_pointee(None);
+    let mut batch = Vec::with_capacity(STEP_LIMIT);
+    let (mut wake_at, mut published) = (now.at, now.at);
+    loop {
+        tokio::select! {
+            taken = observed.recv_many(&mut batch, STEP_LIMIT) => if taken == 0 { return },
+            () = Clock.sleep_until(wake_at) => {}
+        }
+        let now = Clock.now();
+        let outcome = engine.step(now, &batch);
+        count(&batch, meter);
+        let stale = PUBLISH_EVERY <= now.at.since(published);
+        if !outcome.effects.is_empty() || (stale && !batch.is_empty()) {
+            picture.store(Arc::new(Some(engine.snapshot(now))));
+            published = now.at;
+        }
+        batch.clear();
+        wake_at = earlier(outcome.wake_at, now.at.after(HEARTBEAT));
+    }
+}
+
+fn earlier(wake_at: Option<Timestamp>, heartbeat: Timestamp) -> Timestamp {
+    wake_at.map_or(heartbeat, |wake_at| wake_at.min(heartbeat))
+}
+
+fn count(batch: &[Observation], meter: &Meter) {
+    for observation in batch {
+        match observation {
+            Observation::Node(poll) if poll.outcome.is_ok() => meter.good(poll.elapsed),
+            Observation::Node(_) => meter.failed(),
+            Observation::Canary(_) => {}
+        }
+    }
+}
