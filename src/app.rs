@@ -12,7 +12,6 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 use self::{conductor::Conductor, decision::Decision};
-pub use self::decision::Progress;
 use crate::{
     clock::Clock,
     config::{self, Config, Problems},
@@ -23,6 +22,7 @@ use crate::{
     output::{
         alertmanager, http,
         own::{OwnMetrics, Queue},
+        systemd::Heartbeat,
     },
     supervisor::{PanicCounter, Supervisor},
 };
@@ -73,7 +73,7 @@ pub struct Daemon {
     supervisor: Supervisor,
     addresses: Vec<SocketAddr>,
     snapshot: Arc<ArcSwap<Option<Snapshot>>>,
-    progress: Arc<Progress>,
+    heartbeat: Heartbeat,
     reload: mpsc::Sender<http::ReloadRequest>,
     effects: Option<mpsc::Receiver<Effect>>,
 }
@@ -83,16 +83,16 @@ impl Daemon {
     ///
     /// # Errors
     /// A wrong configuration, or an address that cannot be listened on.
-    pub async fn start(options: Options) -> Result<Self, StartError> {
+    pub fn start(options: Options) -> Result<Self, StartError> {
         let config = config::load(&options.source)?;
-        Self::start_with(options, config).await.map_err(StartError::Other)
+        Self::start_with(options, config).map_err(StartError::Other)
     }
 
     /// Starts the daemon with a configuration that has been read already; reloads read `options.source`.
     ///
     /// # Errors
     /// An address that cannot be listened on.
-    pub async fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
+    pub fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
         let Options { source, listen, enable_lifecycle, own } = options;
         let clock = Clock;
         let panics = PanicCounter::from(own.task_panics.clone());
@@ -103,7 +103,7 @@ impl Daemon {
             web.listen = listen;
         }
         web.lifecycle |= enable_lifecycle;
-        let server = http::bind(web).await.context("cannot start the HTTP server")?;
+        let server = http::bind(&web).context("cannot start the HTTP server")?;
         let addresses = server.addresses().to_vec();
 
         let (observations, observed) = mpsc::channel(OBSERVATION_QUEUE);
@@ -116,13 +116,13 @@ impl Daemon {
         own.config_loaded(true, clock.now().wall);
 
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
-        let progress = Arc::new(Progress::starting(clock.now()));
+        let heartbeat = Heartbeat::starting(clock.now().at, !config.chain.nodes.is_empty());
         let decision = Decision {
             engine: Engine::new(Arc::new(config.engine.clone()), clock.now()),
             clock,
             own: own.clone(),
             snapshot: Arc::clone(&snapshot),
-            progress: Arc::clone(&progress),
+            heartbeat: heartbeat.clone(),
             notifications: config.alertmanager.is_some().then_some(notifications),
             follow,
         };
@@ -136,10 +136,11 @@ impl Daemon {
         }
         let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
         supervisor.spawn_essential("http", panics.clone(), server.run(shared, supervisor.shutdown()));
-        let conductor = Conductor { source, running: config, clock, own, panics: panics.clone(), observations, reconfigure };
+        let conductor =
+            Conductor { source, running: config, clock, own, panics: panics.clone(), observations, reconfigure };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));
 
-        Ok(Self { supervisor, addresses, snapshot, progress, reload, effects: Some(effects) })
+        Ok(Self { supervisor, addresses, snapshot, heartbeat, reload, effects: Some(effects) })
     }
 
     /// Where the HTTP server listens; port 0 is resolved.
@@ -160,10 +161,10 @@ impl Daemon {
         Arc::clone(&self.snapshot)
     }
 
-    /// How far decisions and polls have come: what the watchdog asks.
+    /// The marks that decisions and polls leave: what the watchdog asks.
     #[must_use]
-    pub fn progress(&self) -> Arc<Progress> {
-        Arc::clone(&self.progress)
+    pub fn heartbeat(&self) -> Heartbeat {
+        self.heartbeat.clone()
     }
 
     /// A copy of every effect from now on, for one follower; what a slow follower does not take is lost to it.

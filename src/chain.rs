@@ -1,10 +1,29 @@
 //! Talks to nodes: one poller per node asks on its own beat and hands an observation to the queue. Adapters (one file
 //! per family) only say what to ask and what the answers mean; they never do I/O and never judge.
 
-use std::{sync::Arc, time::Duration};
+mod adapter;
+mod beat;
+mod canary;
+mod evm;
+mod gate;
+mod poller;
+mod pulse;
+mod quantity;
+mod reply;
+mod rpc;
+mod subscription;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
+use self::{
+    adapter::Adapter,
+    gate::Gate,
+    poller::{Poller, Wiring},
+    pulse::Pulse,
+    subscription::Subscription,
+};
 use crate::{
     clock::Clock,
     model::{CanaryIndex, Endpoint, NodeIndex},
@@ -28,6 +47,13 @@ impl Family {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Evm => "evm",
+        }
+    }
+
+    /// An adapter that knows nothing of its node yet.
+    fn adapter(self) -> Box<dyn Adapter> {
+        match self {
+            Self::Evm => Box::<evm::Evm>::default(),
         }
     }
 }
@@ -81,12 +107,59 @@ pub struct CanaryTarget {
     pub timeout: Duration,
 }
 
-/// Starts one poller per node and one prober per canary. They stop with the supervisor.
+/// Starts one poller per node, one subscription per node that has a WebSocket, and one prober per canary. They stop with
+/// the supervisor.
 pub fn spawn(
-    _supervisor: &mut Supervisor,
-    _settings: &Settings,
-    _clock: Clock,
-    _observations: &mpsc::Sender<Observation>,
-    _panics: &PanicCounter,
+    supervisor: &mut Supervisor,
+    settings: &Settings,
+    clock: Clock,
+    observations: &mpsc::Sender<Observation>,
+    panics: &PanicCounter,
 ) {
+    let gates = gates(&settings.nodes);
+    for (position, target) in settings.nodes.iter().enumerate() {
+        let wiring = Wiring {
+            clock,
+            observations: observations.clone(),
+            shutdown: supervisor.shutdown(),
+            gate: gates.get(&host(target)).cloned(),
+            pulse: Pulse::default(),
+            share: share(position, settings.nodes.len()),
+        };
+        if let Some(ws) = &target.ws {
+            let subscription = Subscription::new(ws.clone(), target, wiring.pulse.clone());
+            let shutdown = supervisor.shutdown();
+            supervisor.spawn("subscription", panics.clone(), move || subscription.clone().run(shutdown.clone()));
+        }
+        let target = target.clone();
+        supervisor.spawn("poller", panics.clone(), move || Poller::new(&target, wiring.clone()).run());
+    }
+    for target in &settings.canaries {
+        let (target, observations, shutdown) = (target.clone(), observations.clone(), supervisor.shutdown());
+        supervisor.spawn("canary", panics.clone(), move || {
+            canary::run(target.clone(), clock, observations.clone(), shutdown.clone())
+        });
+    }
+}
+
+/// One gate a host, as strict as the strictest of the nodes behind it wants.
+fn gates(nodes: &[NodeTarget]) -> HashMap<String, Arc<Gate>> {
+    let mut rates: HashMap<String, f64> = HashMap::new();
+    for node in nodes {
+        if let Some(rate) = node.requests_per_second {
+            rates.entry(host(node)).and_modify(|strictest| *strictest = strictest.min(rate)).or_insert(rate);
+        }
+    }
+    rates.into_iter().filter_map(|(host, rate)| Some((host, Arc::new(Gate::new(rate)?)))).collect()
+}
+
+fn host(node: &NodeTarget) -> String {
+    node.rpc.host().to_lowercase()
+}
+
+/// Where in the interval the node at `position` of `count` is polled: evenly spread, each a little off its place, so
+/// that several monitors of the same nodes do not step on each other.
+#[expect(clippy::cast_precision_loss, reason = "there are fewer nodes than an f64 can count")]
+fn share(position: usize, count: usize) -> f64 {
+    (position as f64 + fastrand::f64()) / count.max(1) as f64
 }

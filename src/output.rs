@@ -2,6 +2,12 @@
 //! effects.
 
 pub mod alertmanager;
+pub mod api;
+pub mod build;
 pub mod http;
 pub mod label;
+pub mod log;
+pub mod metrics;
 pub mod own;
+pub mod page;
+pub mod systemd;

@@ -1,13 +1,7 @@
 //! The decision loop: takes all observations that are ready, steps the engine, announces what changed and publishes the
 //! picture. It sleeps until the next observation or the engine's own deadline, whichever comes first.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
@@ -25,6 +19,7 @@ use crate::{
     output::{
         alertmanager::Notification,
         own::{OwnMetrics, Queue},
+        systemd::Heartbeat,
     },
     supervisor::Shutdown,
 };
@@ -37,33 +32,6 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
 /// The loop turns at least this often, to show that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-
-/// How far the daemon has come. The watchdog is fed only while both go on.
-#[derive(Debug)]
-pub struct Progress {
-    last_step: AtomicI64,
-    last_poll: AtomicI64,
-}
-
-impl Progress {
-    /// Nothing has happened yet; the time of the start counts as progress.
-    #[must_use]
-    pub fn starting(now: Now) -> Self {
-        Self { last_step: AtomicI64::new(now.at.0), last_poll: AtomicI64::new(now.at.0) }
-    }
-
-    /// When the engine last finished a step.
-    #[must_use]
-    pub fn last_step(&self) -> Timestamp {
-        Timestamp(self.last_step.load(Relaxed))
-    }
-
-    /// When the last poll of any node ended, well or badly.
-    #[must_use]
-    pub fn last_poll(&self) -> Timestamp {
-        Timestamp(self.last_poll.load(Relaxed))
-    }
-}
 
 /// New settings for the engine; `done` is told once they are in force.
 #[derive(Debug)]
@@ -79,7 +47,7 @@ pub(super) struct Decision {
     pub(super) clock: Clock,
     pub(super) own: OwnMetrics,
     pub(super) snapshot: Arc<ArcSwap<Option<Snapshot>>>,
-    pub(super) progress: Arc<Progress>,
+    pub(super) heartbeat: Heartbeat,
     pub(super) notifications: Option<mpsc::Sender<Notification>>,
     pub(super) follow: mpsc::Sender<Effect>,
 }
@@ -96,8 +64,9 @@ impl Beat {
     /// The next time at which the loop has something to do of its own accord.
     fn next(&self, now: Now) -> Timestamp {
         let publish = match self.published {
+            None => now.at,
             Some(published) if self.unpublished => published.after(PUBLISH_EVERY),
-            _ => now.at.after(HEARTBEAT),
+            Some(_) => now.at.after(HEARTBEAT),
         };
         self.wake_at.map_or(publish, |wake| wake.min(publish)).min(now.at.after(HEARTBEAT))
     }
@@ -131,7 +100,7 @@ impl Decision {
                 }
                 () = self.clock.sleep_until(beat.next(now)) => self.step(&mut batch, &mut beat).await,
             }
-            self.own.queue_length(Queue::Observations, observed.len());
+            self.own.queue_holds(Queue::Observations, observed.len());
         }
     }
 
@@ -143,9 +112,9 @@ impl Decision {
         self.own.step_duration.observe(stopwatch.elapsed().as_secs_f64());
         let polled = batch.iter().any(|observation| matches!(observation, Observation::Node(_)));
         if polled {
-            self.progress.last_poll.store(now.at.0, Relaxed);
+            self.heartbeat.polled(now.at);
         }
-        self.progress.last_step.store(now.at.0, Relaxed);
+        self.heartbeat.stepped(now.at);
         let told = outcome.effects.iter().filter(|effect| matches!(effect, Effect::Fired(_))).count();
         for _ in 0..told {
             self.own.detection_delay.observe(now.at.since(due).as_secs_f64());
@@ -178,7 +147,7 @@ impl Decision {
             let _ = self.follow.try_send(effect);
         }
         if let Some(queue) = &self.notifications {
-            self.own.queue_length(Queue::Notifications, queue.max_capacity() - queue.capacity());
+            self.own.queue_holds(Queue::Notifications, queue.max_capacity() - queue.capacity());
         }
     }
 
@@ -225,8 +194,9 @@ mod tests {
         let beat = |wake: Option<i64>, published: Option<i64>, unpublished| {
             Beat { wake_at: wake.map(Timestamp), published: published.map(Timestamp), unpublished }.next(now).0
         };
-        assert_eq!(beat(Some(10_300), None, false), 10_300);
-        assert_eq!(beat(Some(99_000), None, false), 11_000);
+        assert_eq!(beat(None, None, false), 10_000, "the first picture is due at once");
+        assert_eq!(beat(Some(10_300), Some(9_900), false), 10_300);
+        assert_eq!(beat(Some(99_000), Some(9_900), false), 11_000);
         assert_eq!(beat(None, Some(9_900), true), 10_100);
         assert_eq!(beat(None, Some(9_900), false), 11_000);
     }

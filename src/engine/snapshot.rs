@@ -96,6 +96,13 @@ impl<const N: usize> Histogram<N> {
         self.count += 1;
         self.sum += seconds;
     }
+
+    /// Counts the same duration `times` times.
+    pub fn observe_times(&mut self, bounds: &[f64; N], duration: Duration, times: u64) {
+        for _ in 0..times {
+            self.observe(bounds, duration);
+        }
+    }
 }
 
 /// What a network is doing.
@@ -115,6 +122,9 @@ pub enum NetworkPhase {
 }
 
 impl NetworkPhase {
+    /// Every phase, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Unknown, Self::Live, Self::Idle, Self::Halted, Self::Unreachable];
+
     /// The word used in the API and on the page.
     #[must_use]
     pub fn as_str(self) -> &'static str {

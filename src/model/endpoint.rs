@@ -18,6 +18,9 @@ pub enum EndpointError {
     /// There is no host.
     #[error("the URL has no host")]
     NoHost,
+    /// The port is not a number from 1 to 65535.
+    #[error("the port must be a number from 1 to 65535")]
+    Port,
     /// `user:password@` in front of the host: it would be sent in the wrong form or not at all.
     #[error("credentials do not belong into the URL; use basic_auth or bearer_token")]
     UserInfo,
@@ -50,6 +53,10 @@ impl Endpoint {
         let host = authority.host();
         if host.is_empty() {
             return Err(EndpointError::NoHost);
+        }
+        let has_port = authority.as_str().len() > host.len();
+        if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(EndpointError::Port);
         }
         let port = authority.port_u16().unwrap_or(default_port(&scheme));
         let rest = if matches!(uri.path(), "" | "/") && uri.query().is_none() { "" } else { "/…" };
@@ -117,6 +124,15 @@ fn default_port(scheme: &str) -> u16 {
     if matches!(scheme, "https" | "wss") { 443 } else { 80 }
 }
 
+/// Two endpoints are the same if requests to them are: same URL, same headers.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        self.url() == other.url() && self.headers == other.headers
+    }
+}
+
+impl Eq for Endpoint {}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
@@ -153,6 +169,8 @@ mod tests {
             ("ftp://SECRET", EndpointError::Scheme("http, https")),
             ("https://user:SECRET@host", EndpointError::UserInfo),
             ("http://", EndpointError::Malformed),
+            ("http://host:99999", EndpointError::Port),
+            ("http://host:0", EndpointError::Port),
         ] {
             let error = Endpoint::parse(url, "http, https").unwrap_err();
             assert_eq!(error, wanted);

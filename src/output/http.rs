@@ -1,10 +1,19 @@
 //! The HTTP server: metrics, API, health and the landing page, all from the latest snapshot.
 
+pub mod negotiate;
+pub mod query;
+mod reply;
+mod route;
+mod scrape;
+mod seat;
+mod server;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::server::{Server, bind};
 use super::own::OwnMetrics;
 use crate::engine::snapshot::Snapshot;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::{
     engine::{
         settings::Settings,
-        snapshot::{Alert, Subject},
+        snapshot::{Alert, AlertState, Subject},
     },
-    model::Labels,
+    model::{AlertName, Labels},
 };
 
 /// The labels that identify an alert, sorted by name: `alertname`, `level`, `severity`, `priority`, `monitor`, and, as
@@ -83,10 +83,26 @@ pub fn subject_name(settings: &Settings, subject: Subject) -> String {
     }
 }
 
+/// `pending`, `firing` or, for an alert that fires unannounced, `muted`.
+#[must_use]
+pub fn shown_state(alert: &Alert) -> &'static str {
+    match alert.state {
+        AlertState::Firing if alert.inhibited_by.is_some() => "muted",
+        state => state.as_str(),
+    }
+}
+
+/// The reason for which the network is halted, from the alerts of the snapshot.
+#[must_use]
+pub fn halt_reason(alert: &Alert) -> Option<&'static str> {
+    let firing = alert.key.name == AlertName::NetworkHalted && alert.state == AlertState::Firing;
+    firing.then(|| alert.finding.reason())
+}
+
 /// The static sentence of an alert.
 #[must_use]
-pub fn summary(name: crate::model::AlertName) -> &'static str {
-    use crate::model::AlertName as N;
+pub fn summary(name: AlertName) -> &'static str {
+    use AlertName as N;
     match name {
         N::NetworkHalted => "The network makes no blocks.",
         N::NetworkUnreachable => "No node of the network answers, while the monitor's own surroundings are fine.",

@@ -1,7 +1,12 @@
 //! The metrics haltwatch keeps about itself: counters and histograms of the daemon, declared once, here. What the
 //! engine knows about nodes and networks comes from the snapshot instead.
 
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
+};
+
+use crate::model::UnixTime;
 
 /// Metrics of the daemon itself. Cheap to clone; every clone counts into the same numbers.
 #[derive(Debug, Clone)]
@@ -26,6 +31,8 @@ pub struct OwnMetrics {
     pub notifications_errors: IntCounterVec,
     /// Alerts given up: pushed out of a full queue or refused for good.
     pub notifications_dropped: IntCounterVec,
+    /// What waits for each Alertmanager and how it answers.
+    pub deliveries: DeliveryMetrics,
     /// Whether the last reload of the configuration succeeded.
     pub config_last_reload_successful: IntGauge,
     /// When it last succeeded.
@@ -87,6 +94,7 @@ impl OwnMetrics {
                 "Alerts given up for an Alertmanager: pushed out of its full queue or refused for good.",
                 &["alertmanager"],
             ),
+            deliveries: DeliveryMetrics::new(&registry),
             config_last_reload_successful: register(
                 &registry,
                 IntGauge::new(
@@ -121,8 +129,106 @@ impl Default for OwnMetrics {
     }
 }
 
+/// What waits for each Alertmanager and how it answers, by `alertmanager`.
+#[derive(Debug, Clone)]
+pub struct DeliveryMetrics {
+    /// Alerts each Alertmanager has not accepted in their newest state.
+    pub queue_length: IntGaugeVec,
+    /// Alerts that can be tracked for each Alertmanager.
+    pub queue_capacity: IntGaugeVec,
+    /// Time a request to each Alertmanager took, failed ones included.
+    pub latency: HistogramVec,
+    /// Since when the oldest unaccepted alert waits; 0 if none does.
+    pub oldest_unacked: GaugeVec,
+    /// By how much each Alertmanager's clock is ahead of ours.
+    pub clock_skew: GaugeVec,
+}
+
+impl DeliveryMetrics {
+    fn new(registry: &Registry) -> Self {
+        const LABEL: &[&str] = &["alertmanager"];
+        let whole_gauge_vec =
+            |name: &str, help: &str| register(registry, IntGaugeVec::new(Opts::new(name, help), LABEL));
+        let float_gauge_vec = |name: &str, help: &str| register(registry, GaugeVec::new(Opts::new(name, help), LABEL));
+        Self {
+            queue_length: whole_gauge_vec(
+                "haltwatch_notifications_queue_length",
+                "Alerts whose newest state an Alertmanager has not accepted yet.",
+            ),
+            queue_capacity: whole_gauge_vec(
+                "haltwatch_notifications_queue_capacity",
+                "Alerts that can be tracked for an Alertmanager.",
+            ),
+            latency: register(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "haltwatch_notifications_latency_seconds",
+                        "Time a request with alerts to an Alertmanager took, failed ones included.",
+                    )
+                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 5.0, 10.0]),
+                    LABEL,
+                ),
+            ),
+            oldest_unacked: float_gauge_vec(
+                "haltwatch_notifications_oldest_unacked_timestamp_seconds",
+                "Since when the oldest alert that an Alertmanager has not accepted waits; 0 if none does.",
+            ),
+            clock_skew: float_gauge_vec(
+                "haltwatch_alertmanager_clock_skew_seconds",
+                "By how much the clock of an Alertmanager is ahead of ours, to the second.",
+            ),
+        }
+    }
+}
+
 fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {
     let metric = made.expect("the names and labels are constant and valid");
     registry.register(Box::new(metric.clone())).expect("every name is registered once");
     metric
+}
+
+/// A bounded queue between two parts of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// From the pollers to the decision loop.
+    Observations,
+    /// From the decision loop to the notifier.
+    Notifications,
+}
+
+impl Queue {
+    /// The value of the label `queue`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observations => "observations",
+            Self::Notifications => "notifications",
+        }
+    }
+}
+
+impl OwnMetrics {
+    /// Tells how much `queue` can hold.
+    pub fn queue_bound(&self, queue: Queue, capacity: usize) {
+        self.queue_capacity.with_label_values(&[queue.as_str()]).set(gauge_value(capacity));
+        self.queue_holds(queue, 0);
+    }
+
+    /// Tells how much `queue` holds now.
+    pub fn queue_holds(&self, queue: Queue, length: usize) {
+        self.queue_length.with_label_values(&[queue.as_str()]).set(gauge_value(length));
+    }
+
+    /// Tells how the last attempt to load the configuration ended, at wall time `now`.
+    pub fn config_loaded(&self, successful: bool, now: UnixTime) {
+        self.config_last_reload_successful.set(i64::from(successful));
+        if successful {
+            self.config_last_reload_success_timestamp.set(now.seconds());
+        }
+    }
+}
+
+fn gauge_value(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

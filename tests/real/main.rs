@@ -1,2 +1,73 @@
-//! The daemon against real nodes, a real Prometheus and a real Alertmanager.
-fn main() {}
+//! The daemon against real nodes, a real Prometheus and a real Alertmanager, all on loopback.
+//!
+//! `cargo test --test real` runs everything; words after it select the scenarios whose names contain one of them, and
+//! `-- --list` prints the names. What is needed is installed into `target/real`, or `HALTWATCH_REAL_DIR`, once.
+#![allow(clippy::disallowed_methods, reason = "this suite measures other processes: it reads clocks and sleeps")]
+#![allow(clippy::print_stdout, reason = "a test suite prints what it found")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod alertmanager;
+mod anvil;
+mod bench;
+mod genesis;
+mod haltwatch;
+mod harness;
+mod injective;
+mod install;
+mod prometheus;
+mod scenarios;
+mod scripted;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{
+    bench::Bench,
+    harness::{guard, namespace},
+    scenarios::Scenario,
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == guard::ARGUMENT) {
+        guard::run();
+        return ExitCode::SUCCESS;
+    }
+    let wanted: Vec<&Scenario> = scenarios::ALL.iter().filter(|scenario| is_wanted(scenario, &arguments)).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        for scenario in wanted {
+            println!("{}: test", scenario.name);
+        }
+        return ExitCode::SUCCESS;
+    }
+    match run(&wanted) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("the suite cannot run: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Words without a dash are filters; without any, everything but what runs on request only.
+fn is_wanted(scenario: &Scenario, arguments: &[String]) -> bool {
+    let mut filters = arguments.iter().filter(|argument| !argument.starts_with('-')).peekable();
+    if filters.peek().is_none() {
+        return !scenario.on_request;
+    }
+    filters.any(|filter| scenario.name.contains(filter.as_str()))
+}
+
+/// Runs the scenarios one after the other and returns how many failed.
+fn run(wanted: &[&Scenario]) -> Result<usize> {
+    guard::start()?;
+    let root = install::root();
+    let tools = install::tools(&root)?;
+    namespace::enter();
+    let mut bench = Bench::new(tools, root);
+    let failed = wanted.iter().filter(|scenario| !bench.run(scenario)).count();
+    println!("{} passed, {failed} failed", wanted.len() - failed);
+    Ok(failed)
+}

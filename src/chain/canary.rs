@@ -1,0 +1,56 @@
+//! Probes the monitor's own surroundings: when nodes and canaries fall silent together, the monitor is cut off and
+//! knows nothing of the nodes. A TCP connection that opens is an answer; nothing is sent.
+
+use tokio::{net::TcpStream, sync::mpsc};
+
+use super::{
+    CanaryTarget,
+    beat::{Beat, Ending},
+};
+use crate::{
+    clock::Clock,
+    observation::{CanaryObservation, Observation},
+    supervisor::Shutdown,
+};
+
+/// Probes `target` on its beat until the shutdown.
+pub(super) async fn run(
+    target: CanaryTarget,
+    clock: Clock,
+    observations: mpsc::Sender<Observation>,
+    mut shutdown: Shutdown,
+) {
+    let mut beat = Beat::new(target.interval, clock.now().at, fastrand::f64());
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.begun() => return,
+            () = clock.sleep_until(beat.next()) => {}
+        }
+        let started = clock.now().at;
+        let reachable = tokio::select! {
+            biased;
+            () = shutdown.begun() => return,
+            reachable = reaches(&target) => reachable,
+        };
+        let at = clock.now().at;
+        // A canary keeps its beat while it fails: its silence must be as fresh as that of the nodes.
+        beat.polled(started, at, Ending::Good, 0.0);
+        let observation = Observation::Canary(CanaryObservation { canary: target.canary, at, reachable });
+        tokio::select! {
+            biased;
+            () = shutdown.begun() => return,
+            sent = observations.send(observation) => if sent.is_err() { return },
+        }
+    }
+}
+
+/// A refusal comes from a living host, so it proves the way there as well as a welcome does.
+async fn reaches(target: &CanaryTarget) -> bool {
+    let connect = TcpStream::connect((&*target.host, target.port));
+    match tokio::time::timeout(target.timeout, connect).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        Err(_) => false,
+    }
+}

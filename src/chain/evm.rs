@@ -1,0 +1,236 @@
+//! Ethereum execution clients and everything that speaks their JSON-RPC: side chains, rollups, development nodes.
+//!
+//! The head is asked for as one call, `eth_getBlockByNumber("latest", false)`: number, hash and time from one instant.
+//! What a node says of its own synchronisation is passed on as a hint. Its chain id is asked for in every poll, because a
+//! balancer or a name may bring us to another chain at any moment, whose height must not be taken for that of ours; its
+//! genesis and version are asked for rarely and remembered.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    adapter::{Adapter, Call, CallSet, HEAD},
+    reply::{Answer, Answers, RpcError},
+};
+use crate::{
+    model::{BlockHash, Height, Timestamp, UnixTime},
+    observation::{ErrorKind, Facts, Finality, Head, PollError, Syncing, clean_text},
+};
+
+mod answer;
+
+use super::quantity::Quantity;
+use answer::{Backlog, Block, SyncAnswer};
+
+/// How long genesis and version of a node are believed without asking.
+const IDENTITY_MEMORY: Duration = Duration::from_secs(600);
+
+/// Longest version that is kept, in bytes.
+const MAX_VERSION: usize = 128;
+
+const CHAIN_ID: usize = 1;
+const SAFE: usize = 2;
+const FINALIZED: usize = 3;
+const SYNCING: usize = 4;
+const PEERS: usize = 5;
+const PENDING: usize = 6;
+const GENESIS: usize = 7;
+const VERSION: usize = 8;
+
+/// In the order in which they are made where they are made one by one: what matters more comes first.
+const CALLS: [Call; 9] = [
+    Call { method: "eth_getBlockByNumber", params: r#"["latest",false]"#, optional: false },
+    // Who the node is decides whether its word counts at all: never left out.
+    Call { method: "eth_chainId", params: "[]", optional: false },
+    Call { method: "eth_getBlockByNumber", params: r#"["safe",false]"#, optional: true },
+    Call { method: "eth_getBlockByNumber", params: r#"["finalized",false]"#, optional: true },
+    Call { method: "eth_syncing", params: "[]", optional: true },
+    Call { method: "net_peerCount", params: "[]", optional: true },
+    Call { method: "txpool_status", params: "[]", optional: true },
+    Call { method: "eth_getBlockByNumber", params: r#"["0x0",false]"#, optional: false },
+    Call { method: "web3_clientVersion", params: "[]", optional: false },
+];
+
+/// What is remembered of one node.
+#[derive(Debug, Default)]
+pub struct Evm {
+    identity: Identity,
+    /// When the identity was last asked for.
+    asked: Option<Timestamp>,
+    /// Whether another process may have taken the node's place since.
+    doubtful: bool,
+}
+
+/// Who a node says it is.
+#[derive(Debug, Default)]
+struct Identity {
+    number: Option<u64>,
+    /// The same as text.
+    chain_id: Option<Arc<str>>,
+    genesis: Option<BlockHash>,
+    version: Option<Arc<str>>,
+}
+
+impl Adapter for Evm {
+    fn calls(&self) -> &'static [Call] {
+        &CALLS
+    }
+
+    fn due(&self, now: Timestamp) -> CallSet {
+        let every_poll = [HEAD, CHAIN_ID, SAFE, FINALIZED, SYNCING, PEERS, PENDING];
+        let rarely = [GENESIS, VERSION];
+        let due = every_poll.into_iter().fold(CallSet::default(), CallSet::with);
+        if self.identity_is_due(now) { rarely.into_iter().fold(due, CallSet::with) } else { due }
+    }
+
+    fn interpret(
+        &mut self,
+        now: Timestamp,
+        clock: Option<UnixTime>,
+        answers: &Answers<'_>,
+    ) -> Result<Facts, PollError> {
+        let syncing = syncing(answers.get(SYNCING));
+        let head = self.head(answers.get(HEAD), syncing)?;
+        if self.identity_is_due(now) {
+            (self.asked, self.doubtful) = (Some(now), false);
+        }
+        if self.identity.update(answers) {
+            // What is remembered is that of another chain: ask at the next poll.
+            self.doubtful = true;
+        }
+        Ok(Facts {
+            chain_id: self.identity.chain_id.clone(),
+            genesis: self.identity.genesis,
+            version: self.identity.version.clone(),
+            head,
+            safe: block(answers.get(SAFE)).map(|block| block.height()),
+            finality: block(answers.get(FINALIZED))
+                .map_or(Finality::Unknown, |block| Finality::Known { height: block.height(), time: block.time() }),
+            syncing,
+            peers: answers.get(PEERS).read::<Quantity>().map(|peers| peers.0),
+            pending: answers.get(PENDING).read::<Backlog>().map(|backlog| backlog.pending.0),
+            round: None,
+            clock,
+        })
+    }
+
+    /// Codes of EIP-1474 with the dialects of providers; the words decide where the codes are overloaded.
+    fn classify(&self, error: &RpcError) -> ErrorKind {
+        let text = error.message.to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match error.code {
+            Some(-32005 | -32029 | -32016 | 429 | 402) => ErrorKind::RateLimited,
+            Some(401 | 403) => ErrorKind::Unauthorized,
+            _ if says(&["rate limit", "rate-limit", "too many requests", "capacity", "compute units", "quota"]) => {
+                ErrorKind::RateLimited
+            }
+            _ if says(&["wait for first block", "not ready", "no peer available", "still starting", "warming up"]) => {
+                ErrorKind::Starting
+            }
+            _ => ErrorKind::Rpc,
+        }
+    }
+
+    fn doubt_identity(&mut self) {
+        self.doubtful = true;
+    }
+}
+
+impl Evm {
+    fn identity_is_due(&self, now: Timestamp) -> bool {
+        self.doubtful || self.asked.is_none_or(|asked| IDENTITY_MEMORY <= now.since(asked))
+    }
+
+    fn head(&self, answer: &Answer<'_>, syncing: Syncing) -> Result<Head, PollError> {
+        let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
+        match answer {
+            Answer::Missing => Err(malformed("no answer to the call for the latest block")),
+            Answer::Error(error) => {
+                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
+                Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)))
+            }
+            // A node that has no block yet says null; one that claims to be in sync at the same time is broken.
+            Answer::Result(raw) if raw.get() == "null" && syncing != Syncing::No => {
+                Err(PollError::new(ErrorKind::Starting, "no block yet"))
+            }
+            Answer::Result(raw) if raw.get() == "null" => Err(malformed("the latest block is null")),
+            Answer::Result(raw) => {
+                let block: Block = serde_json::from_str(raw.get()).map_err(|error| malformed(&error.to_string()))?;
+                Ok(block.head())
+            }
+        }
+    }
+}
+
+impl Identity {
+    /// Takes over what was answered; what was not keeps its old value, unless it is another chain that speaks. Returns
+    /// whether that is so.
+    fn update(&mut self, answers: &Answers<'_>) -> bool {
+        let told = answers.get(CHAIN_ID).read::<Quantity>().map(|chain_id| chain_id.0);
+        let changed = told.filter(|told| self.number != Some(*told));
+        let moved = changed.is_some() && self.number.is_some();
+        if let Some(number) = changed {
+            *self = Self { number: changed, chain_id: Some(number.to_string().into()), genesis: None, version: None };
+        }
+        if let Some(genesis) = block(answers.get(GENESIS)).filter(|block| block.height() == Height(0)) {
+            self.genesis = Some(genesis.hash());
+        }
+        if let Some(version) = answers.get(VERSION).read::<String>() {
+            let version = clean_text(&version, MAX_VERSION);
+            if self.version.as_deref() != Some(&*version) {
+                self.version = Some(version.into());
+            }
+        }
+        moved
+    }
+}
+
+/// The block in an answer. A node that does not know the tag says so in many ways: null, -39001, "not found", "invalid
+/// block tag". None of them is a fault.
+fn block(answer: &Answer<'_>) -> Option<Block> {
+    answer.read::<Block>()
+}
+
+fn syncing(answer: &Answer<'_>) -> Syncing {
+    match answer {
+        Answer::Error(error) if error.message.contains("no peer available") => Syncing::Starting,
+        Answer::Error(_) | Answer::Missing => Syncing::Unknown,
+        Answer::Result(_) => answer.read::<SyncAnswer>().map_or(Syncing::Unknown, SyncAnswer::meaning),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: i64, message: &str) -> RpcError {
+        RpcError { code: Some(code), message: message.to_owned() }
+    }
+
+    #[test]
+    fn the_words_and_codes_of_spent_quotas_are_known() {
+        let evm = Evm::default();
+        for (error, wanted) in [
+            (error(-32005, "limit exceeded"), ErrorKind::RateLimited),
+            (error(-32000, "Your app has exceeded its compute units per second capacity"), ErrorKind::RateLimited),
+            (error(429, ""), ErrorKind::RateLimited),
+            (error(-32000, "Too Many Requests"), ErrorKind::RateLimited),
+            (error(-32000, "injective is not ready; please wait for first block"), ErrorKind::Starting),
+            (error(-32603, "Internal error"), ErrorKind::Rpc),
+            (error(-32000, "header not found"), ErrorKind::Rpc),
+        ] {
+            assert_eq!(evm.classify(&error), wanted, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn identity_is_asked_at_the_start_rarely_and_after_a_doubt() {
+        let at = |seconds: i64| Timestamp(seconds * 1000);
+        let asks = |evm: &Evm, now| evm.due(now).iter().any(|position| position == GENESIS);
+        let mut evm = Evm::default();
+        assert!(asks(&evm, at(0)));
+        evm.asked = Some(at(0));
+        assert!(!asks(&evm, at(599)) && asks(&evm, at(600)));
+        evm.doubt_identity();
+        assert!(asks(&evm, at(1)), "another process may have another version and another past");
+    }
+}

@@ -1,0 +1,116 @@
+//! Keeps the requests to one host under its limit, first come, first served.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock as GovernorClock, Reference},
+    middleware::NoOpMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed},
+};
+use tokio::sync::Mutex;
+
+use crate::{clock::Clock, model::Timestamp};
+
+/// One host's limit, shared by every node behind it.
+pub struct Gate {
+    limiter: RateLimiter<NotKeyed, InMemoryState, BootTime, NoOpMiddleware<Instant>>,
+    /// The limiter alone is unfair: of twenty waiting, one can get all. Who waits here is served in order.
+    queue: Mutex<()>,
+}
+
+impl Gate {
+    /// A gate that lets `requests_per_second` through, evenly: no burst, because providers count in windows of their
+    /// own. `None` if the number is not a rate.
+    #[must_use]
+    pub fn new(requests_per_second: f64) -> Option<Self> {
+        let period = Duration::try_from_secs_f64(1.0 / requests_per_second).ok()?;
+        let quota = Quota::with_period(period)?.allow_burst(NonZeroU32::MIN);
+        Some(Self { limiter: RateLimiter::direct_with_clock(quota, BootTime), queue: Mutex::const_new(()) })
+    }
+
+    /// Waits for leave to make one request. Dropping the future gives the place in the queue up.
+    pub async fn leave(&self) {
+        let _turn = self.queue.lock().await;
+        while let Err(not_until) = self.limiter.check() {
+            tokio::time::sleep(not_until.wait_time_from(BootTime.now()).max(Duration::from_millis(1))).await;
+        }
+    }
+}
+
+/// The clock of this program in the words of the limiter.
+#[derive(Debug, Clone, Copy)]
+struct BootTime;
+
+/// A point on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Instant(Timestamp);
+
+impl GovernorClock for BootTime {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        Instant(Clock.now().at)
+    }
+}
+
+impl Reference for Instant {
+    fn duration_since(&self, earlier: Self) -> Nanos {
+        self.0.since(earlier.0).into()
+    }
+
+    fn saturating_sub(&self, by: Nanos) -> Self {
+        Self(self.0.before(by.into()))
+    }
+}
+
+impl std::ops::Add<Nanos> for Instant {
+    type Output = Self;
+
+    fn add(self, by: Nanos) -> Self {
+        Self(self.0.after(by.into()))
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_rate_makes_no_gate() {
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Gate::new(wrong).is_none(), "{wrong}");
+        }
+        assert!(Gate::new(0.5).is_some());
+    }
+
+    #[tokio::test]
+    async fn requests_are_spaced_and_everybody_gets_a_turn() {
+        let gate = Arc::new(Gate::new(200.0).unwrap());
+        let started = Clock.stopwatch();
+        let mut crowd = tokio::task::JoinSet::new();
+        for member in 0..4 {
+            let gate = Arc::clone(&gate);
+            crowd.spawn(async move {
+                for _ in 0..5 {
+                    gate.leave().await;
+                }
+                (member, Clock.stopwatch())
+            });
+        }
+        let done = crowd.join_all().await;
+        // Twenty requests at 200 a second, the first at once. Whoever is done first waits for nobody who starves.
+        assert!(Duration::from_millis(90) <= started.elapsed(), "{:?}", started.elapsed());
+        let spread = done.iter().map(|(_, at)| at.elapsed()).max().unwrap();
+        assert!(spread < Duration::from_millis(60), "one was served {spread:?} before the last");
+    }
+}

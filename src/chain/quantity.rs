@@ -1,0 +1,137 @@
+//! Integers as nodes write them, and hashes, read strictly enough that nothing wrong passes for a number: a height of
+//! zero that was never said is worse than no height.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected, Visitor},
+};
+
+use crate::model::BlockHash;
+
+/// An unsigned 64-bit integer, written as a `0x` string (leading zeros and odd lengths are fine) or as a JSON number
+/// without a fraction. Refused: negative, too large, with a fraction, `"0x"`, `""`, decimal strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantity(pub u64);
+
+/// A 32-byte hash: `0x` and exactly 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hash(pub BlockHash);
+
+/// The integers that an `f64` holds exactly end here.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+fn from_hex(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    // The parser of the standard library would take a sign.
+    let all_digits = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    all_digits.then(|| u64::from_str_radix(digits, 16).ok())?
+}
+
+struct QuantityVisitor;
+
+impl Visitor<'_> for QuantityVisitor {
+    type Value = Quantity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an unsigned integer below 2^64, as a number or as a 0x string")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Quantity, E> {
+        Ok(Quantity(number))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Quantity, E> {
+        u64::try_from(number).map(Quantity).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Quantity, E> {
+        let whole = (0.0..EXACT).contains(&number) && number.fract() == 0.0;
+        whole.then_some(Quantity(number as u64)).ok_or_else(|| E::invalid_value(Unexpected::Float(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Quantity, E> {
+        from_hex(text).map(Quantity).ok_or_else(|| E::custom("not a 0x quantity"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(QuantityVisitor)
+    }
+}
+
+struct HashVisitor;
+
+impl Visitor<'_> for HashVisitor {
+    type Value = Hash;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a hash: 0x and 64 hexadecimal digits")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Hash, E> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let bytes = digits.and_then(|digits| digits.parse::<alloy_primitives::B256>().ok());
+        bytes.map(|bytes| Hash(BlockHash(bytes.0))).ok_or_else(|| E::custom("not a 32-byte hash"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(HashVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quantity(json: &str) -> Option<u64> {
+        serde_json::from_str::<Quantity>(json).ok().map(|quantity| quantity.0)
+    }
+
+    #[test]
+    fn quantities_are_read_in_every_spelling_that_real_nodes_use() {
+        for (json, wanted) in [
+            (r#""0x0""#, 0),
+            (r#""0x1b4""#, 436),
+            (r#""0x00000014""#, 20),
+            (r#""0XfF""#, 255),
+            (r#""0xffffffffffffffff""#, u64::MAX),
+            ("3", 3),
+            ("3.0", 3),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(quantity(json), Some(wanted), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_quantity_is_never_taken_for_one() {
+        let strings = [r#""""#, r#""0x""#, r#""16""#, r#""0x+1""#, r#""0x-1""#, r#""0x1_0""#, r#""0xg""#, r#"" 0x1""#];
+        let others =
+            ["-1", "1.5", "1e30", "18446744073709551616", "null", "true", "[]", "{}", r#""0x10000000000000000""#];
+        for json in strings.into_iter().chain(others) {
+            assert_eq!(quantity(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_hash_has_exactly_32_bytes() {
+        let digits = "ab".repeat(32);
+        let hash = |text: &str| serde_json::from_str::<Hash>(&format!("\"{text}\"")).ok();
+        assert_eq!(hash(&format!("0x{digits}")), Some(Hash(BlockHash([0xab; 32]))));
+        for wrong in [
+            digits.clone(),
+            format!("0x{}", &digits[1..]),
+            format!("0x{digits}0"),
+            "0x".to_owned(),
+            format!("0x0x{}", &digits[2..]),
+        ] {
+            assert_eq!(hash(&wrong), None, "{wrong}");
+        }
+    }
+}

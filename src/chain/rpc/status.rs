@@ -1,0 +1,200 @@
+//! What an HTTP answer is worth before its JSON is read. The status alone is not trusted: servers send good JSON errors
+//! with 4xx and 5xx, and pages of their front servers with 200.
+
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::{
+    chain::reply::{Answer, Reply, shown},
+    clock::Clock,
+    model::{Endpoint, UnixTime},
+    observation::{ErrorKind, PollError},
+    transport::Response,
+};
+
+/// A `Retry-After` beyond this is taken for this.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// Shorter parts of a URL or a header are words, not keys.
+const SHORTEST_SECRET: usize = 8;
+
+/// A failed round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub error: PollError,
+    /// How long the node wants to be left alone, at most ten minutes.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<PollError> for Failure {
+    fn from(error: PollError) -> Self {
+        Self { error, retry_after: None }
+    }
+}
+
+impl Failure {
+    /// A failure for which `response` is the evidence.
+    pub(super) fn of(error: PollError, response: &Response) -> Self {
+        Self { error, retry_after: retry_after(&response.headers) }
+    }
+
+    /// The same failure with our own keys cut out of its text: some servers quote the key they refuse.
+    pub(super) fn without_secrets(mut self, endpoint: &Endpoint) -> Self {
+        let url = endpoint.path_and_query().split(['/', '?', '&', '=']);
+        let headers =
+            endpoint.headers().values().filter_map(|value| value.to_str().ok()).flat_map(str::split_whitespace);
+        let mut detail = String::from(&*self.error.detail);
+        for secret in url.chain(headers).filter(|part| SHORTEST_SECRET <= part.len()) {
+            detail = detail.replace(secret, "…");
+        }
+        self.error.detail = detail.into();
+        self
+    }
+}
+
+/// The JSON-RPC answer in `response`.
+pub(super) fn read(response: &Response) -> Result<Reply<'_>, Failure> {
+    let status = response.status;
+    let refused = |kind| Failure::of(PollError::new(kind, &named(status)), response);
+    match status.as_u16() {
+        300..=399 => return Err(refused(ErrorKind::Redirect)),
+        401 | 403 => return Err(refused(ErrorKind::Unauthorized)),
+        402 | 429 => return Err(refused(ErrorKind::RateLimited)),
+        _ => {}
+    }
+    match Reply::parse(without_mark(&response.body)) {
+        Some(reply) if status.is_success() || says_something(&reply) => Ok(reply),
+        _ if status.is_server_error() => Err(refused(ErrorKind::Http5xx)),
+        _ if !status.is_success() => Err(refused(ErrorKind::HttpStatus)),
+        _ => Err(Failure::of(PollError::new(ErrorKind::Malformed, &instead_of_json(&response.body)), response)),
+    }
+}
+
+fn says_something(reply: &Reply<'_>) -> bool {
+    match reply {
+        Reply::Batch(_) => true,
+        // Front servers like to say `{"error":"..."}`; with an error status that is the status in other words.
+        Reply::Single { answer: Answer::Error(error), .. } => error.code.is_some(),
+        Reply::Single { answer, .. } => !matches!(answer, Answer::Missing),
+    }
+}
+
+fn named(status: StatusCode) -> String {
+    format!("HTTP {} {}", status.as_u16(), status.canonical_reason().unwrap_or_default()).trim_end().to_owned()
+}
+
+fn instead_of_json(body: &[u8]) -> String {
+    let start = String::from_utf8_lossy(&body[..body.len().min(256)]);
+    match start.trim() {
+        "" => "an empty body".to_owned(),
+        page if page.starts_with('<') => "a page of HTML or XML".to_owned(),
+        text => format!("not a JSON-RPC answer: {}", shown(text)),
+    }
+}
+
+/// The byte order mark is no part of JSON, but some servers write it.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// The node's wall clock. A cache in front of it tells by `Age` that the date is of its making or an old one.
+pub(super) fn node_clock(headers: &HeaderMap) -> Option<UnixTime> {
+    if headers.contains_key(header::AGE) {
+        return None;
+    }
+    let date = http_date(headers.get(header::DATE)?)?;
+    UnixTime::from_seconds(date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs())
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?;
+    let seconds = value.to_str().ok().and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    let until = || {
+        let date = http_date(value)?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let now = node_clock(headers).unwrap_or_else(|| Clock.now().wall);
+        Some(UnixTime::from_seconds(date.as_secs())?.since(now))
+    };
+    seconds.or_else(until).map(|wait| wait.min(MAX_RETRY_AFTER))
+}
+
+fn http_date(value: &http::HeaderValue) -> Option<SystemTime> {
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn response(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Response {
+        let headers = headers.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value)));
+        Response {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers.collect(),
+            body: Bytes::from_static(body.as_bytes()),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    fn kind(status: u16, body: &'static str) -> Option<ErrorKind> {
+        read(&response(status, &[], body)).err().map(|failure| failure.error.kind)
+    }
+
+    #[test]
+    fn an_answer_is_sorted_by_status_and_body_together() {
+        let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-28,"message":"warming up"}}"#;
+        let result = r#"{"jsonrpc":"2.0","id":1,"result":"0x1"}"#;
+        for (status, body, wanted) in [
+            (200, result, None),
+            (200, "\u{feff}[]", None),
+            (500, error, None),
+            (404, error, None),
+            (500, "<html>", Some(ErrorKind::Http5xx)),
+            (503, r#"{"error":"no backend"}"#, Some(ErrorKind::Http5xx)),
+            (404, "not found", Some(ErrorKind::HttpStatus)),
+            (401, error, Some(ErrorKind::Unauthorized)),
+            (403, "invalid host specified", Some(ErrorKind::Unauthorized)),
+            (429, error, Some(ErrorKind::RateLimited)),
+            (402, "", Some(ErrorKind::RateLimited)),
+            (301, result, Some(ErrorKind::Redirect)),
+            (200, "", Some(ErrorKind::Malformed)),
+            (200, "<html>", Some(ErrorKind::Malformed)),
+            (200, "42", Some(ErrorKind::Malformed)),
+        ] {
+            assert_eq!(kind(status, body), wanted, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_bounded() {
+        for (value, wanted) in [
+            ("7", Some(7)),
+            ("Sat, 21 Nov 2026 20:00:30 GMT", Some(30)),
+            ("Sat, 21 Nov 2026 19:00:00 GMT", Some(0)),
+            ("86400", Some(600)),
+            ("soon", None),
+        ] {
+            let response = response(429, &[("date", "Sat, 21 Nov 2026 20:00:00 GMT"), ("retry-after", value)], "");
+            assert_eq!(read(&response).unwrap_err().retry_after, wanted.map(Duration::from_secs), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_went_through_a_cache_is_not_the_clock_of_the_node() {
+        let date = ("date", "Sat, 21 Nov 2026 20:00:00 GMT");
+        assert_eq!(node_clock(&response(200, &[date], "").headers).unwrap().to_string(), "2026-11-21T20:00:00.000Z");
+        assert_eq!(node_clock(&response(200, &[date, ("age", "7")], "").headers), None);
+        assert_eq!(node_clock(&response(200, &[], "").headers), None);
+    }
+
+    #[test]
+    fn a_key_that_the_server_quotes_is_cut_out() {
+        let endpoint = Endpoint::parse("https://host/v3/0123456789abcdef", "https").unwrap();
+        let failure = Failure::from(PollError::new(ErrorKind::Rpc, "invalid key 0123456789abcdef given"));
+        assert_eq!(&*failure.without_secrets(&endpoint).error.detail, "invalid key … given");
+    }
+}

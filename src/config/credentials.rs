@@ -1,0 +1,101 @@
+//! What authenticates us: headers as given, `bearer_token`, `basic_auth`. All of it ends in header values marked
+//! sensitive; nothing here is ever quoted.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE},
+};
+use toml::de::DeValue;
+
+use super::section::{Item, Section};
+
+/// Headers of one endpoint.
+const MAX_HEADERS: usize = 32;
+
+/// Headers that haltwatch sets itself.
+const OWN: &[HeaderName] = &[CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING, UPGRADE];
+
+/// Reads `headers`, `bearer_token` and `basic_auth` of a section; `path` names its `basic_auth`.
+pub(super) fn read(section: &mut Section<'_>, path: &'static str) -> HeaderMap {
+    let headers = section.item("headers");
+    let bearer = section.item("bearer_token");
+    let basic = section.item("basic_auth");
+    let mut map = headers.as_ref().map(given_headers).unwrap_or_default();
+    if let Some(value) = bearer.as_ref().and_then(bearer_token) {
+        authorize(&mut map, bearer.as_ref(), value);
+    }
+    if let Some(value) = section.try_section("basic_auth", path).and_then(basic_auth) {
+        authorize(&mut map, basic.as_ref(), value);
+    }
+    map
+}
+
+fn authorize(map: &mut HeaderMap, item: Option<&Item<'_>>, value: HeaderValue) {
+    if map.insert(AUTHORIZATION, value).is_some()
+        && let Some(item) = item
+    {
+        let help = "give one of bearer_token, basic_auth and a header Authorization";
+        item.note("Authorization is given twice".to_owned(), help);
+    }
+}
+
+fn given_headers(item: &Item<'_>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    let DeValue::Table(table) = item.value.get_ref() else {
+        item.is_not::<()>("a table", "write headers = { Name = \"value\" }");
+        return map;
+    };
+    for (name, value) in table {
+        let (at, entry) = (name.span().start, item.entry(name.get_ref(), value));
+        let Ok(name) = HeaderName::from_bytes(name.get_ref().as_bytes()) else {
+            entry.wrong_key(at, "not the name of a header", "write headers = { Name = \"value\" }");
+            continue;
+        };
+        if OWN.contains(&name) {
+            entry.wrong_key(at, "haltwatch sets this header itself", "remove it");
+            continue;
+        }
+        let Some(value) = entry.text("a string", "write it in quotes").and_then(|text| sensitive(&entry, &text)) else {
+            continue;
+        };
+        if map.insert(name, value).is_some() {
+            entry.wrong_key(at, "this header is given twice", "the case of letters does not matter");
+        }
+    }
+    if MAX_HEADERS < map.len() {
+        item.note("too many headers".to_owned(), "at most 32");
+    }
+    map
+}
+
+fn bearer_token(item: &Item<'_>) -> Option<HeaderValue> {
+    let token = item.text("a string", "write it in quotes")?;
+    if token.is_empty() || token.contains(char::is_whitespace) {
+        return item.wrong("`bearer_token` is not a token".to_owned(), "one word, without \"Bearer\" in front of it");
+    }
+    sensitive(item, &format!("Bearer {token}"))
+}
+
+fn basic_auth(section: Section<'_>) -> Option<HeaderValue> {
+    let mut section = section.secret();
+    let username = section.required_item("username");
+    let password = section.required("password", |item| item.text("a string", "write it in quotes"));
+    section.finish();
+    let username_item = username?;
+    let username = username_item.text("a string", "write it in quotes")?;
+    if username.contains(':') {
+        return username_item.wrong("`username` must not hold a colon".to_owned(), "it would end the name there");
+    }
+    let credentials = BASE64_STANDARD.encode(format!("{username}:{}", password?));
+    sensitive(&username_item, &format!("Basic {credentials}"))
+}
+
+/// A header value that is not displayed.
+fn sensitive(item: &Item<'_>, text: &str) -> Option<HeaderValue> {
+    let Ok(mut value) = HeaderValue::from_str(text) else {
+        return item.wrong("not a value a header can have".to_owned(), "printable ASCII on one line");
+    };
+    value.set_sensitive(true);
+    Some(value)
+}

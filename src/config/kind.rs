@@ -1,0 +1,234 @@
+//! The kinds of values a key can take. A kind turns an item into a value or notes what is wrong with it. Kinds that
+//! never hold a secret say so with `harmless`; the others are never quoted.
+
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr, sync::Arc, time::Duration};
+
+use toml::de::DeValue;
+
+use super::{section::Item, suggest::nearest};
+use crate::model::{BlockHash, Endpoint};
+
+/// Longest name of a monitor, network or node, in characters.
+const MAX_NAME: usize = 64;
+
+/// Longest duration understood at all.
+const MAX_DURATION_TEXT: usize = 64;
+
+const DURATION_HELP: &str = "write a number with its unit, like \"500ms\", \"5s\", \"5m\" or \"1h30m\"";
+const SIZE_HELP: &str = "write bytes, or a size like \"64KiB\" or \"4MiB\"";
+
+/// `true` or `false`.
+pub(super) fn flag(item: &Item<'_>) -> Option<bool> {
+    let item = item.harmless();
+    match item.value.get_ref() {
+        DeValue::Boolean(flag) => Some(*flag),
+        _ => item.is_not("true or false", "write it without quotes"),
+    }
+}
+
+/// A duration within `range`.
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Item<'_>) -> Option<Duration> {
+    move |item| {
+        let item = item.harmless();
+        let text = item.text("a duration", DURATION_HELP)?;
+        let parsed = Some(&text).filter(|text| text.len() <= MAX_DURATION_TEXT && text.trim() == **text);
+        let parsed = parsed.and_then(|text| humantime::parse_duration(text).ok());
+        let Some(duration) = parsed else {
+            return item.wrong(format!("{} is not a duration", item.quoted()), DURATION_HELP);
+        };
+        let shown = |duration: &Duration| humantime::format_duration(*duration).to_string().replace(' ', "");
+        within(&item, duration, &range, shown)
+    }
+}
+
+/// A whole number within `range`.
+pub(super) fn count<N>(range: RangeInclusive<N>) -> impl Fn(&Item<'_>) -> Option<N>
+where
+    N: TryFrom<i128> + PartialOrd + Display + Copy,
+{
+    move |item| {
+        let item = item.harmless();
+        let Some(number) = integer(&item) else { return item.is_not("a whole number", "write it without quotes") };
+        match N::try_from(number).ok().filter(|number| range.contains(number)) {
+            Some(number) => Some(number),
+            None => out_of(&item, &range.start().to_string(), &range.end().to_string()),
+        }
+    }
+}
+
+/// A number within `range`, whole or not.
+pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Item<'_>) -> Option<f64> {
+    move |item| {
+        let item = item.harmless();
+        let parsed = match item.value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => integer(&item).and_then(|number| number.to_string().parse().ok()),
+        };
+        let Some(number) = parsed else { return item.is_not("a number", "write it without quotes") };
+        within(&item, number, &range, f64::to_string)
+    }
+}
+
+/// A size in bytes within `range`: a whole number, or a string with a binary unit.
+pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Item<'_>) -> Option<usize> {
+    move |item| {
+        let item = item.harmless();
+        let bytes = match integer(&item) {
+            Some(number) => usize::try_from(number).ok(),
+            None => parse_size(&item.text("a size", SIZE_HELP)?),
+        };
+        let Some(bytes) = bytes else { return item.wrong(format!("{} is not a size", item.quoted()), SIZE_HELP) };
+        within(&item, bytes, &range, |bytes| format_size(*bytes))
+    }
+}
+
+/// One of the known words.
+pub(super) fn word<T: Copy>(what: &str, known: &[T], name: fn(T) -> &'static str) -> impl Fn(&Item<'_>) -> Option<T> {
+    move |item| {
+        let item = item.harmless();
+        let names = || known.iter().map(|one| name(*one));
+        let help = format!("one of {}", names().collect::<Vec<_>>().join(", "));
+        let text = item.text("a string", &help)?;
+        if let Some(found) = known.iter().find(|one| name(**one) == text) {
+            return Some(*found);
+        }
+        let help = nearest(&text, names()).map_or(help, |word| format!("did you mean \"{word}\"?"));
+        item.wrong(format!("{} is not a known {what}", item.quoted()), &help)
+    }
+}
+
+/// A name: 1 to 64 characters that can be printed.
+pub(super) fn name(item: &Item<'_>) -> Option<Arc<str>> {
+    let item = item.harmless();
+    let text = item.text("a string", "write it in quotes")?;
+    let length = text.chars().count();
+    if !(1..=MAX_NAME).contains(&length) || text.trim() != text || text.chars().any(char::is_control) {
+        let help = format!("1 to {MAX_NAME} characters, no control characters, no spaces around it");
+        return item.wrong(format!("`{}` is not a usable name", item.key), &help);
+    }
+    Some(Arc::from(text))
+}
+
+/// A URL of the given schemes. It may hold a key anywhere, so it is never quoted.
+pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoint> {
+    move |item| {
+        let text = item.text("a URL", "write it in quotes")?;
+        let endpoint = Endpoint::parse(&text, schemes)
+            .map_err(|error| item.note(format!("`{}`: {error}", item.key), "write scheme://host:port/path"))
+            .ok()?;
+        if !has_usable_port(endpoint.authority()) {
+            return item.wrong(format!("`{}`: the port is out of range", item.key), "ports are 1 to 65535");
+        }
+        Some(endpoint)
+    }
+}
+
+fn has_usable_port(authority: &str) -> bool {
+    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    after_host.rsplit_once(':').is_none_or(|(_, port)| port.parse().is_ok_and(|port: u16| port != 0))
+}
+
+/// A chain id: decimal, or hexadecimal after `0x`, or any other text that nodes of the family report.
+pub(super) fn chain_id(item: &Item<'_>) -> Option<Arc<str>> {
+    let item = item.harmless();
+    if let Some(number) = integer(&item) {
+        return u64::try_from(number).map_or_else(
+            |_| item.wrong("a chain id is not negative and fits 64 bits".to_owned(), ""),
+            |id| Some(Arc::from(id.to_string())),
+        );
+    }
+    let text = name(&item)?;
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    Some(number.map_or(text, |id| Arc::from(id.to_string())))
+}
+
+/// A hash of 32 bytes.
+pub(super) fn hash(item: &Item<'_>) -> Option<BlockHash> {
+    let item = item.harmless();
+    let help = "write 0x and 64 hexadecimal digits";
+    let text = item.text("a string", help)?;
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64 && digits.is_ascii());
+    let mut hash = [0; 32];
+    let bytes = digits.into_iter().flat_map(|digits| digits.as_bytes().chunks(2));
+    let read = bytes.zip(&mut hash).try_for_each(|(pair, byte)| {
+        *byte = pair.iter().try_fold(0, |high: u8, digit| Some(high << 4 | hex_digit(*digit)?))?;
+        Some(())
+    });
+    match read.filter(|()| digits.is_some()) {
+        Some(()) => Some(BlockHash(hash)),
+        None => item.wrong(format!("`{}` is not a hash", item.key), help),
+    }
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Something with a syntax of its own, like a socket address.
+pub(super) fn parsed<T: FromStr>(what: &'static str, help: &'static str) -> impl Fn(&Item<'_>) -> Option<T> {
+    move |item| {
+        let item = item.harmless();
+        let text = item.text("a string", help)?;
+        text.parse().map_err(|_| item.note(format!("{} is not {what}", item.quoted()), help)).ok()
+    }
+}
+
+/// An array with as many elements as `lengths` allows, each of one kind, with its place. What is wrong with an element is
+/// noted, and the element left out.
+pub(super) fn list<'a, T>(
+    kind: impl Fn(&Item<'a>) -> Option<T>,
+    lengths: RangeInclusive<usize>,
+) -> impl Fn(&Item<'a>) -> Option<Vec<(T, Item<'a>)>> {
+    move |item| {
+        let Some(elements) = item.elements() else {
+            return item.is_not("an array", "write it as [\"…\", \"…\"]");
+        };
+        if !lengths.contains(&elements.len()) {
+            let help = format!("{} to {} are allowed", lengths.start(), lengths.end());
+            return item.wrong(format!("`{}` has {} elements", item.key, elements.len()), &help);
+        }
+        Some(elements.into_iter().filter_map(|item| Some((kind(&item)?, item))).collect())
+    }
+}
+
+fn integer(item: &Item<'_>) -> Option<i128> {
+    let DeValue::Integer(integer) = item.value.get_ref() else { return None };
+    i128::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn within<T: PartialOrd>(
+    item: &Item<'_>,
+    value: T,
+    range: &RangeInclusive<T>,
+    shown: impl Fn(&T) -> String,
+) -> Option<T> {
+    if range.contains(&value) { Some(value) } else { out_of(item, &shown(range.start()), &shown(range.end())) }
+}
+
+fn out_of<T>(item: &Item<'_>, least: &str, most: &str) -> Option<T> {
+    item.wrong(format!("{} is out of range", item.quoted()), &format!("`{}` is {least} to {most}", item.key))
+}
+
+fn parse_size(text: &str) -> Option<usize> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+fn format_size(bytes: usize) -> String {
+    match bytes {
+        _ if bytes != 0 && bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
+        _ if bytes != 0 && bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
+        _ if bytes != 0 && bytes.is_multiple_of(1 << 10) => format!("{}KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
+    }
+}

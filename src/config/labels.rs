@@ -1,0 +1,86 @@
+//! Labels: few, short, with names that neither Prometheus nor haltwatch uses itself.
+
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::section::Item;
+use crate::model::Labels;
+
+/// Labels of one subject, inherited ones included.
+const MAX_LABELS: usize = 16;
+
+/// Bytes in the value of a label.
+const MAX_VALUE: usize = 128;
+
+/// Names that haltwatch and Prometheus give their own meaning.
+const RESERVED: &[&str] = &[
+    "alertname",
+    "alertstate",
+    "client",
+    "direction",
+    "family",
+    "kind",
+    "le",
+    "level",
+    "monitor",
+    "name",
+    "network",
+    "node",
+    "outcome",
+    "peer",
+    "priority",
+    "quantile",
+    "reason",
+    "role",
+    "severity",
+    "state",
+    "version",
+];
+
+/// Labels over the inherited ones, sorted by name.
+pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Labels> {
+    move |item| {
+        let DeValue::Table(table) = item.value.get_ref() else {
+            return item.is_not("a table", "write labels = { name = \"value\" }");
+        };
+        let mut labels = inherited.clone();
+        for (name, value) in table {
+            let item = item.entry(name.get_ref(), value);
+            let label = check_name(&item, name.span().start).then(|| check_value(&item)).flatten();
+            if let Some(value) = label {
+                labels.retain(|(taken, _)| **taken != *item.key);
+                labels.push((Arc::from(item.key), value));
+            }
+        }
+        labels.sort();
+        if MAX_LABELS < labels.len() {
+            return item.wrong(format!("{} labels are too many", labels.len()), "at most 16, inherited ones included");
+        }
+        Some(labels)
+    }
+}
+
+fn check_name(item: &Item<'_>, at: usize) -> bool {
+    let name = item.key;
+    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !letters || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        item.wrong_key(at, "not the name of a label", "letters, digits and _, no digit first");
+    } else if name.starts_with("__") {
+        item.wrong_key(at, "names of labels that start with __ belong to Prometheus", "choose another name");
+    } else if RESERVED.contains(&name) {
+        item.wrong_key(at, "haltwatch gives this label its own meaning", "choose another name");
+    } else {
+        return true;
+    }
+    false
+}
+
+fn check_value(item: &Item<'_>) -> Option<Arc<str>> {
+    let text = item.text("a string", "write it in quotes")?;
+    if text.is_empty() || MAX_VALUE < text.len() || text.chars().any(char::is_control) {
+        let help = format!("1 to {MAX_VALUE} bytes without control characters");
+        return item.wrong("not a usable value of a label".to_owned(), &help);
+    }
+    Some(Arc::from(text))
+}

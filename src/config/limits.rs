@@ -1,0 +1,115 @@
+//! The keys that are inherited: from the built-in defaults to `[defaults]`, to a network, to a node. Each is declared
+//! once, here: its name, its range and the field it fills.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{
+    kind::{count, duration, number, size},
+    section::{Item, Section},
+};
+use crate::engine::settings::{NetworkLimits, NodeLimits};
+
+/// How often a node may be polled.
+pub(super) const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+
+/// How long one exchange may take.
+pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+
+/// How long anything may last before it is judged.
+pub(super) const PERIODS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30 * 24 * 3600);
+
+/// How large an answer may be allowed to be.
+const BODIES: RangeInclusive<usize> = 1024..=1024 * 1024 * 1024;
+
+/// How many of something.
+const COUNTS: RangeInclusive<u32> = 1..=1_000_000;
+
+/// How many peers.
+const PEERS: RangeInclusive<u64> = 0..=1_000_000;
+
+/// How many requests a second.
+const RATES: RangeInclusive<f64> = 0.001..=100_000.0;
+
+/// What a network and a node inherit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Defaults {
+    pub network: NetworkLimits,
+    pub node: NodeKeys,
+}
+
+/// What a node inherits.
+#[derive(Debug, Clone)]
+pub(super) struct NodeKeys {
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub body_limit: usize,
+    pub requests_per_second: Option<f64>,
+    pub limits: NodeLimits,
+}
+
+impl Default for NodeKeys {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(5),
+            body_limit: 4 * 1024 * 1024,
+            requests_per_second: None,
+            limits: NodeLimits { min_peers: Some(1), ..NodeLimits::default() },
+        }
+    }
+}
+
+/// Reads `[defaults]` over the built-in ones.
+pub(super) fn read_defaults(mut section: Section<'_>) -> Defaults {
+    let defaults = Defaults::default().overlaid(&mut section);
+    section.finish();
+    defaults
+}
+
+impl Defaults {
+    /// These defaults with what `section` says otherwise.
+    pub(super) fn overlaid(&self, section: &mut Section<'_>) -> Self {
+        let mut keys = Self { network: self.network, node: self.node.overlaid(section) };
+        let network = &mut keys.network;
+        section.set("missing_blocks", count(COUNTS), &mut network.missing_blocks);
+        section.set("halt_floor", duration(PERIODS), &mut network.halt_floor);
+        section.set("nodes_offline", duration(PERIODS), &mut network.nodes_offline);
+        section.set("unreachable_after", duration(PERIODS), &mut network.unreachable_after);
+        section.set("recovery_blocks", count(COUNTS), &mut network.recovery_blocks);
+        keys
+    }
+}
+
+impl NodeKeys {
+    /// These keys with what `section` says otherwise.
+    pub(super) fn overlaid(&self, section: &mut Section<'_>) -> Self {
+        let mut keys = self.clone();
+        section.set("interval", duration(INTERVALS), &mut keys.interval);
+        section.set("timeout", duration(TIMEOUTS), &mut keys.timeout);
+        section.set("body_limit", size(BODIES), &mut keys.body_limit);
+        section.set("requests_per_second", given(number(RATES)), &mut keys.requests_per_second);
+        let limits = &mut keys.limits;
+        section.set("offline_after", duration(PERIODS), &mut limits.offline_after);
+        section.set("offline_attempts", count(COUNTS), &mut limits.offline_attempts);
+        section.set("lag_seconds", duration(PERIODS), &mut limits.lag_seconds);
+        section.set("lag_block_times", count(COUNTS), &mut limits.lag_block_times);
+        section.set("min_peers", unless_zero(count(PEERS)), &mut limits.min_peers);
+        section.set("slow_latency", duration(PERIODS), &mut limits.slow_latency);
+        section.set("slow_factor", count(COUNTS), &mut limits.slow_factor);
+        section.set("error_ratio", number(0.0..=1.0), &mut limits.error_ratio);
+        section.set("error_count", count(COUNTS), &mut limits.error_count);
+        section.set("sustained", duration(PERIODS), &mut limits.sustained);
+        section.set("clock_skew", duration(PERIODS), &mut limits.clock_skew);
+        keys
+    }
+}
+
+/// A kind whose key may also be absent.
+fn given<'a, T>(kind: impl Fn(&Item<'a>) -> Option<T>) -> impl Fn(&Item<'a>) -> Option<Option<T>> {
+    move |item| kind(item).map(Some)
+}
+
+/// A kind whose zero means "not at all".
+fn unless_zero<'a>(kind: impl Fn(&Item<'a>) -> Option<u64>) -> impl Fn(&Item<'a>) -> Option<Option<u64>> {
+    move |item| kind(item).map(|number| (0 < number).then_some(number))
+}

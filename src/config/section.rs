@@ -1,0 +1,272 @@
+//! Reads a table key by key. A key is asked for once, with the kind of value it takes; what was never asked for is an
+//! unknown key. Whatever is wrong is noted on the page and reading goes on.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{page::Page, problem::Excerpt, suggest::nearest};
+
+/// What stands in an excerpt for a value that may be a secret.
+const REDACTED: &str = "\"<redacted>\"";
+
+/// Values longer than this are not quoted.
+const MAX_QUOTED: usize = 64;
+
+/// A table being read.
+pub(super) struct Section<'a> {
+    pub(super) page: &'a Page<'a>,
+    /// Its name without the index: `network.node`.
+    path: &'static str,
+    table: Option<&'a DeTable<'a>>,
+    span: Range<usize>,
+    asked: Vec<&'static str>,
+    /// Its keys are never quoted: one may be a secret in the wrong place.
+    secret: bool,
+}
+
+/// One key with its value, or one element of an array.
+#[derive(Clone)]
+pub(super) struct Item<'a> {
+    pub(super) page: &'a Page<'a>,
+    pub(super) key: &'a str,
+    pub(super) value: &'a Spanned<DeValue<'a>>,
+    element: bool,
+    entry: bool,
+    harmless: bool,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub(super) fn root(page: &'a Page<'a>, table: &'a DeTable<'a>) -> Self {
+        Self { page, path: "", table: Some(table), span: 0..0, asked: Vec::new(), secret: false }
+    }
+
+    /// The same section with keys that are never quoted.
+    #[must_use]
+    pub(super) fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    /// The key with its value, if it is there.
+    pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.page.knows(self.path, key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
+        let (key, value) = self.table?.get_key_value(key)?;
+        Some(Item { page: self.page, key: key.get_ref(), value, element: false, entry: false, harmless: false })
+    }
+
+    /// The value of `key`; `None` if it is not there or wrong.
+    pub(super) fn optional<T>(&mut self, key: &'static str, kind: impl Fn(&Item<'a>) -> Option<T>) -> Option<T> {
+        kind(&self.item(key)?)
+    }
+
+    /// The value of `key`, which must be there.
+    pub(super) fn required<T>(&mut self, key: &'static str, kind: impl FnOnce(&Item<'a>) -> Option<T>) -> Option<T> {
+        kind(&self.required_item(key)?)
+    }
+
+    /// The key with its value; a problem if it is not there.
+    pub(super) fn required_item(&mut self, key: &'static str) -> Option<Item<'a>> {
+        let item = self.item(key);
+        if item.is_none() {
+            self.lacks(format!("`{key}` is missing in {}", self.path), "");
+        }
+        item
+    }
+
+    /// Replaces `value` by that of `key`, if it is there.
+    pub(super) fn set<T>(&mut self, key: &'static str, kind: impl Fn(&Item<'a>) -> Option<T>, value: &mut T) {
+        if let Some(given) = self.optional(key, kind) {
+            *value = given;
+        }
+    }
+
+    /// The table under `key`; an empty one if it is not there or is no table.
+    pub(super) fn section(&mut self, key: &'static str, path: &'static str) -> Self {
+        self.try_section(key, path).unwrap_or_else(|| Self {
+            page: self.page,
+            path,
+            table: None,
+            span: self.span.clone(),
+            asked: Vec::new(),
+            secret: false,
+        })
+    }
+
+    /// The table under `key`, if there is one.
+    pub(super) fn try_section(&mut self, key: &'static str, path: &'static str) -> Option<Self> {
+        let item = self.item(key)?;
+        let help = if self.path.is_empty() { format!("write [{path}]") } else { format!("write {key} = {{ … }}") };
+        Self::of(&item, path, &help)
+    }
+
+    /// The tables of the array under `key`, at least one; what is said if there is none is `lack` with its help.
+    pub(super) fn sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
+        let help = format!("write [[{path}]]");
+        let elements = self
+            .item(key)
+            .map_or(Some(Vec::new()), |item| item.elements().or_else(|| item.is_not("an array of tables", &help)));
+        if elements.as_ref().is_some_and(Vec::is_empty) {
+            self.lacks(lack.0.to_owned(), lack.1);
+        }
+        elements.iter().flatten().filter_map(|item| Self::of(item, path, &help)).collect()
+    }
+
+    fn of(item: &Item<'a>, path: &'static str, help: &str) -> Option<Self> {
+        let DeValue::Table(table) = item.value.get_ref() else {
+            return item.is_not("a table", help);
+        };
+        let (page, span) = (item.page, item.value.span());
+        Some(Self { page, path, table: Some(table), span, asked: Vec::new(), secret: false })
+    }
+
+    /// Notes that something is not there. In a file that is not TOML it may be there, unreadable: then silence.
+    pub(super) fn lacks(&self, message: String, help: &str) {
+        if self.page.is_broken() {
+            return;
+        }
+        if self.path.is_empty() {
+            return self.page.note_for_the_file(message, help);
+        }
+        let header = match self.page.raw(&self.span) {
+            raw if raw.starts_with("[[") => Some(format!("[[{}]]", self.path)),
+            raw if raw.starts_with('[') => Some(format!("[{}]", self.path)),
+            _ => None,
+        };
+        let excerpt = header.map(|line| Excerpt { length: line.chars().count(), line, before: 0 });
+        self.page.note(self.span.start, message, some(help), excerpt);
+    }
+
+    /// Every key that nobody asked for is a problem.
+    pub(super) fn finish(self) {
+        for (key, value) in self.table.into_iter().flatten() {
+            if !self.asked.contains(&key.get_ref().as_ref()) {
+                self.unknown(key, value);
+            }
+        }
+    }
+
+    fn unknown(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
+        let name = key.get_ref().as_ref();
+        let meant = nearest(name, self.asked.iter().copied());
+        let known = self.asked.join(", ");
+        let help = meant.map_or_else(|| format!("known here: {known}"), |word| format!("did you mean `{word}`?"));
+        if self.secret || !looks_like_a_key(name) {
+            return self.page.note(key.span().start, "unknown key".to_owned(), Some(help), None);
+        }
+        let raw = self.page.raw(&value.span());
+        let is_table = matches!(value.get_ref(), DeValue::Table(_)) && !raw.starts_with('{');
+        let is_header = is_table || raw.starts_with("[[");
+        let line = if is_header { name.to_owned() } else { format!("{name} = {REDACTED}") };
+        let excerpt = Excerpt { line, before: 0, length: name.chars().count() };
+        self.page.note(key.span().start, format!("unknown key `{name}`"), Some(help), Some(excerpt));
+    }
+}
+
+impl<'a> Item<'a> {
+    /// The same item whose value may be quoted: it is not where anybody writes a secret.
+    #[must_use]
+    pub(super) fn harmless(&self) -> Self {
+        Self { harmless: true, ..self.clone() }
+    }
+
+    /// The elements, if the value is an array.
+    pub(super) fn elements(&self) -> Option<Vec<Self>> {
+        let DeValue::Array(elements) = self.value.get_ref() else { return None };
+        Some(elements.iter().map(|value| Self { value, element: true, ..self.clone() }).collect())
+    }
+
+    /// One entry of the table that is the value. Its key may be quoted nowhere: it could be a secret in the wrong place.
+    pub(super) fn entry(&self, key: &'a str, value: &'a Spanned<DeValue<'a>>) -> Self {
+        Self { key, value, entry: true, ..self.clone() }
+    }
+
+    /// Notes a problem with the key of an entry, which begins at `at`.
+    pub(super) fn wrong_key(&self, at: usize, message: &str, help: &str) {
+        self.page.note(at, message.to_owned(), some(help), None);
+    }
+
+    /// The text of a string with its references to secrets replaced; a problem if it is no string.
+    pub(super) fn text(&self, wanted: &str, help: &str) -> Option<String> {
+        let DeValue::String(text) = self.value.get_ref() else { return self.is_not(wanted, help) };
+        self.page.vault.expand(text).map_err(|(message, help)| self.note(message, help)).ok()
+    }
+
+    /// Notes a value of the wrong type.
+    pub(super) fn is_not<T>(&self, wanted: &str, help: &str) -> Option<T> {
+        let key = if self.entry { "the value".to_owned() } else { format!("`{}`", self.key) };
+        self.wrong(format!("{key} must be {wanted}, not {}", kind_of(self.value)), help)
+    }
+
+    /// Notes a problem with the value.
+    pub(super) fn note(&self, message: String, help: &str) {
+        self.page.note(self.value.span().start, message, some(help), self.excerpt());
+    }
+
+    /// Notes a problem with the value, which is therefore not there.
+    pub(super) fn wrong<T>(&self, message: String, help: &str) -> Option<T> {
+        self.note(message, help);
+        None
+    }
+
+    /// The line on which the value begins.
+    pub(super) fn line(&self) -> usize {
+        self.page.line(self.value.span().start)
+    }
+
+    /// The value as written, for a message, if it may be shown; else `the value`.
+    pub(super) fn quoted(&self) -> &'a str {
+        self.shown().unwrap_or("the value")
+    }
+
+    /// The value as written, if it may be shown.
+    pub(super) fn shown(&self) -> Option<&'a str> {
+        let raw = self.page.raw(&self.value.span());
+        let scalar = !matches!(self.value.get_ref(), DeValue::Array(_) | DeValue::Table(_));
+        let plain = !["${", "://", "@"].iter().any(|mark| raw.contains(mark)) && !raw.chars().any(char::is_control);
+        (self.harmless && scalar && plain && raw.chars().count() <= MAX_QUOTED).then_some(raw)
+    }
+
+    fn excerpt(&self) -> Option<Excerpt> {
+        if self.entry {
+            return None;
+        }
+        let shown = self.shown().unwrap_or(match self.value.get_ref() {
+            DeValue::Array(_) => "[…]",
+            DeValue::Table(_) => "{ … }",
+            _ => REDACTED,
+        });
+        let (lead, tail) = if self.element { (" = [… ", " …]") } else { (" = ", "") };
+        let line = format!("{}{lead}{shown}{tail}", self.key);
+        Some(Excerpt { line, before: self.key.chars().count() + lead.chars().count(), length: shown.chars().count() })
+    }
+}
+
+/// Keys of the configuration are words in small letters; anything else may be a secret in the wrong place.
+fn looks_like_a_key(name: &str) -> bool {
+    name.len() <= 32 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '-')
+}
+
+fn some(help: &str) -> Option<String> {
+    (!help.is_empty()).then(|| help.to_owned())
+}
+
+/// What a value is, with its article.
+fn kind_of(value: &Spanned<DeValue<'_>>) -> &'static str {
+    match value.get_ref() {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,81 @@
+//! Where a configuration comes from: a file, or a text that is already there (the demo and tests).
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use super::problem::Problem;
+
+/// Largest configuration: 100,000 nodes fit.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Where a configuration comes from. `Debug` shows the path, never the text: it may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file. Relative paths of secrets start at its directory.
+    File(PathBuf),
+    /// The text itself. Relative paths of secrets start at the working directory.
+    Text(String),
+}
+
+/// The path of the file, or `<text>`.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Text(_) => f.write_str("<text>"),
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Source {
+    /// Where relative paths start.
+    pub(super) fn directory(&self) -> &Path {
+        match self {
+            Self::File(path) => path.parent().unwrap_or(Path::new("")),
+            Self::Text(_) => Path::new(""),
+        }
+    }
+
+    /// The whole text.
+    pub(super) fn read(&self) -> Result<String, Problem> {
+        let bytes = match self {
+            Self::File(path) => {
+                read_file(path).map_err(|error| Problem::of_the_file(format!("cannot be read: {error}"), None))?
+            }
+            Self::Text(text) => text.clone().into_bytes(),
+        };
+        if MAX_BYTES < bytes.len() as u64 {
+            return Err(Problem::of_the_file("larger than 16 MiB", Some("watch some networks with another haltwatch")));
+        }
+        String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A problem at the first byte that is not UTF-8.
+fn not_utf8(bytes: &[u8], at: usize) -> Problem {
+    let good = String::from_utf8_lossy(&bytes[..at]);
+    let good = good.strip_prefix('\u{feff}').unwrap_or(&good);
+    Problem {
+        line: good.split('\n').count(),
+        column: good.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+        message: "not UTF-8".to_owned(),
+        help: Some("save the file in the encoding UTF-8".to_owned()),
+        excerpt: None,
+    }
+}

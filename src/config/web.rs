@@ -1,0 +1,58 @@
+//! `[web]`: where metrics, API and page are served.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::{
+    kind::{count, flag, list, parsed, url},
+    monitor::host_name,
+    section::{Item, Section},
+    unique::Unique,
+};
+use crate::{model::Endpoint, output::http};
+
+/// The port of haltwatch.
+const PORT: u16 = 10019;
+
+/// Addresses to listen on.
+const MAX_LISTEN: usize = 64;
+
+/// The settings of the server, and where its readers find it.
+pub(super) struct Web {
+    pub http: http::Settings,
+    pub external_url: String,
+}
+
+/// Reads the section.
+pub(super) fn read(mut section: Section<'_>) -> Web {
+    let mut listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
+    let (mut lifecycle, mut max_connections) = (false, 512);
+    section.set("listen", addresses, &mut listen);
+    section.set("enable_lifecycle", flag, &mut lifecycle);
+    section.set("max_connections", count(1..=65_536), &mut max_connections);
+    let external_url = section.optional("external_url", external);
+    section.finish();
+    let port = listen.first().map_or(PORT, SocketAddr::port);
+    let external_url = external_url.unwrap_or_else(|| url_of_this_machine(port));
+    Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
+}
+
+fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
+    let help = "write an address and a port, like \"127.0.0.1:10019\" or \"[::]:10019\"";
+    let addresses = list(parsed::<SocketAddr>("a socket address", help), 1..=MAX_LISTEN)(item)?;
+    let mut unique = Unique::new("this address", "remove one of them");
+    for (address, item) in addresses.iter().filter(|(address, _)| address.port() != 0) {
+        unique.check(&item.harmless(), &address.to_string());
+    }
+    Some(addresses.into_iter().map(|(address, _)| address).collect())
+}
+
+/// A URL that is published in alerts.
+fn external(item: &Item<'_>) -> Option<String> {
+    Some(url("http, https")(item)?.url().trim_end_matches('/').to_owned())
+}
+
+/// Where readers look for us who are told nothing else. Alertmanager refuses alerts whose link is not a URL.
+fn url_of_this_machine(port: u16) -> String {
+    let url = format!("http://{}:{port}", host_name());
+    if Endpoint::parse(&url, "http").is_ok() { url } else { format!("http://127.0.0.1:{port}") }
+}

@@ -1,0 +1,254 @@
+//! The life of an alert: inactive, pending for a while, firing, held for a while, resolved. Not knowing freezes it.
+//! A muted alert lives like any other but is not announced; if it outlives what mutes it, it is announced after a
+//! grace, for what follows from a halt often clears by itself right after it.
+
+use std::time::Duration;
+
+use super::{
+    finding::Finding,
+    snapshot::{Alert, AlertKey, AlertState, Effect, QuietChange},
+    timer::Timer,
+};
+use crate::model::{Level, Now, Timestamp, UnixTime};
+
+/// A muted alert that outlives its muter is announced this long after.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What a rule says about now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Nothing is wrong.
+    Clear,
+    /// There is not enough evidence, or not enough to change one's mind.
+    Unknown,
+    /// It holds, and why.
+    Holds(Finding),
+}
+
+/// How long a finding must hold before it fires, and how long it must be clear before it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Pending for this long.
+    pub wait: Duration,
+    /// Firing on for this long after it cleared.
+    pub hold: Duration,
+}
+
+/// Where an alert is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The finding has held since.
+    Pending {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It fires; if it has cleared, since when.
+    Firing {
+        /// When the finding went away.
+        clear_since: Option<Timestamp>,
+    },
+}
+
+/// One life of one alert.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// Where it is.
+    pub phase: Phase,
+    level: Level,
+    active_at: UnixTime,
+    fired_at: Option<UnixTime>,
+    announced: bool,
+    muter: Option<AlertKey>,
+    unmuted_at: Option<Timestamp>,
+    finding: Finding,
+}
+
+/// The lives of all alerts about one subject, in the order of its rules. Most are `None` most of the time.
+#[derive(Debug)]
+pub struct Lives<const N: usize>([Option<Box<Life>>; N]);
+
+impl<const N: usize> Default for Lives<N> {
+    fn default() -> Self {
+        Self([const { None }; N])
+    }
+}
+
+impl<const N: usize> Lives<N> {
+    /// The life at a rule's position.
+    pub fn at(&mut self, position: usize) -> &mut Option<Box<Life>> {
+        &mut self.0[position]
+    }
+
+    /// Whether the alert at a rule's position fires.
+    #[must_use]
+    pub fn fires(&self, position: usize) -> bool {
+        self.0[position].as_ref().is_some_and(|life| life.fires())
+    }
+
+    /// Whether the alert at a rule's position pends or fires.
+    #[must_use]
+    pub fn lives(&self, position: usize) -> bool {
+        self.0[position].is_some()
+    }
+
+    /// Those that live.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Life)> {
+        self.0.iter().enumerate().filter_map(|(i, life)| Some((i, &**life.as_ref()?)))
+    }
+
+    /// What only pended starts pending anew.
+    pub fn forgive(&mut self, now: Timestamp) {
+        for life in self.0.iter_mut().flatten() {
+            if let Phase::Pending { since } = &mut life.phase {
+                *since = now;
+            }
+        }
+    }
+}
+
+/// What an alert is called and how it lives, wherever it stands in its life.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its identity.
+    pub key: AlertKey,
+    /// How loud it is.
+    pub level: Level,
+    /// How long it waits and holds.
+    pub policy: Policy,
+    /// The firing alert that mutes it, if any.
+    pub muter: Option<AlertKey>,
+}
+
+impl Life {
+    fn new(setting: &Setting, now: Now, finding: Finding) -> Self {
+        Self {
+            phase: Phase::Pending { since: now.at },
+            level: setting.level,
+            active_at: now.wall,
+            fired_at: None,
+            announced: false,
+            muter: setting.muter,
+            unmuted_at: None,
+            finding,
+        }
+    }
+
+    /// Whether it fires.
+    #[must_use]
+    pub fn fires(&self) -> bool {
+        matches!(self.phase, Phase::Firing { .. })
+    }
+
+    /// The alert as the world sees it.
+    #[must_use]
+    pub fn shown(&self, key: AlertKey) -> Alert {
+        Alert {
+            key,
+            level: self.level,
+            state: if self.fires() { AlertState::Firing } else { AlertState::Pending },
+            active_at: self.active_at,
+            fired_at: self.fired_at,
+            resolved_at: None,
+            inhibited_by: self.muter,
+            finding: self.finding.clone(),
+        }
+    }
+
+    /// The alert at its end.
+    #[must_use]
+    pub fn ended(&self, key: AlertKey, now: Now) -> Alert {
+        Alert { state: AlertState::Resolved, resolved_at: Some(now.wall), ..self.shown(key) }
+    }
+
+    /// What to say about its end.
+    #[must_use]
+    pub fn farewell(&self, key: AlertKey, now: Now) -> Effect {
+        let alert = self.ended(key, now);
+        match (self.announced, self.fires()) {
+            (true, _) => Effect::Resolved(alert),
+            (false, true) => Effect::Quiet(alert, QuietChange::EndedMuted),
+            (false, false) => Effect::Quiet(alert, QuietChange::Withdrawn),
+        }
+    }
+}
+
+/// Moves one alert through its life and appends what changed to `effects`. Returns whether it began firing.
+pub fn live(
+    slot: &mut Option<Box<Life>>,
+    verdict: Verdict,
+    setting: &Setting,
+    timer: &Timer,
+    effects: &mut Vec<Effect>,
+) -> bool {
+    let now = timer.now();
+    let fired_before = slot.as_ref().is_some_and(|life| life.fires());
+    if let Verdict::Holds(finding) = verdict {
+        let life = slot.get_or_insert_with(|| {
+            let life = Life::new(setting, now, finding.clone());
+            if !setting.policy.wait.is_zero() {
+                effects.push(Effect::Quiet(life.shown(setting.key), QuietChange::Pended));
+            }
+            Box::new(life)
+        });
+        life.hold_on(finding, setting, timer, effects);
+    } else if verdict == Verdict::Clear
+        && let Some(life) = slot
+        && life.let_go(setting, timer)
+    {
+        effects.push(life.farewell(setting.key, now));
+        *slot = None;
+    }
+    if let Some(life) = slot {
+        life.speak(setting, timer, effects);
+    }
+    !fired_before && slot.as_ref().is_some_and(|life| life.fires())
+}
+
+impl Life {
+    /// The finding holds: pending becomes firing when it has waited long enough, firing goes on.
+    fn hold_on(&mut self, finding: Finding, setting: &Setting, timer: &Timer, effects: &mut Vec<Effect>) {
+        self.finding = finding;
+        self.level = setting.level;
+        match self.phase {
+            Phase::Pending { since } if timer.passed(since.after(setting.policy.wait)) => {
+                self.phase = Phase::Firing { clear_since: None };
+                self.fired_at = Some(timer.now().wall);
+                if setting.muter.is_some() {
+                    self.muter = setting.muter;
+                    effects.push(Effect::Quiet(self.shown(setting.key), QuietChange::FiredMuted));
+                }
+            }
+            Phase::Pending { .. } => {}
+            Phase::Firing { .. } => self.phase = Phase::Firing { clear_since: None },
+        }
+    }
+
+    /// The finding is gone: returns whether the alert is over.
+    fn let_go(&mut self, setting: &Setting, timer: &Timer) -> bool {
+        match self.phase {
+            Phase::Pending { .. } => true,
+            Phase::Firing { clear_since } => {
+                let since = clear_since.unwrap_or(timer.now().at);
+                self.phase = Phase::Firing { clear_since: Some(since) };
+                timer.passed(since.after(setting.policy.hold))
+            }
+        }
+    }
+
+    /// Announces the alert once it fires unmuted.
+    fn speak(&mut self, setting: &Setting, timer: &Timer, effects: &mut Vec<Effect>) {
+        let was_muted = std::mem::replace(&mut self.muter, setting.muter).is_some();
+        if self.muter.is_some() {
+            self.unmuted_at = None;
+            return;
+        }
+        if was_muted {
+            self.unmuted_at = Some(timer.now().at);
+        }
+        let graced = self.unmuted_at.is_none_or(|at| timer.passed(at.after(GRACE)));
+        if !self.announced && graced && matches!(self.phase, Phase::Firing { clear_since: None }) {
+            self.announced = true;
+            effects.push(Effect::Fired(self.shown(setting.key)));
+        }
+    }
+}

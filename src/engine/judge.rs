@@ -1,0 +1,155 @@
+//! Judges one network: its view, the states of its nodes, the rules, who mutes whom, and the lives of its alerts.
+
+use super::{
+    alert::{Setting, Verdict, live},
+    finding::Finding,
+    inhibit,
+    network::{Network, Recovery},
+    node::Node,
+    rule::{self, NetworkCase, NodeCase},
+    settings::Settings,
+    snapshot::{AlertKey, Effect, Subject},
+    state::{Distance, state},
+    surroundings::Outlook,
+    timer::Timer,
+};
+use crate::model::{AlertName, Level, NetworkIndex, NodeIndex, NodeState};
+
+/// Everything a judgement reads and writes.
+pub struct Bench<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// All networks.
+    pub networks: &'a mut [Network],
+    /// All nodes.
+    pub nodes: &'a mut [Node],
+    /// Whether what we hear can be trusted.
+    pub outlook: Outlook,
+    /// Now; collects when to look again.
+    pub timer: &'a Timer,
+    /// What changed.
+    pub effects: &'a mut Vec<Effect>,
+}
+
+impl Bench<'_> {
+    /// Judges a network and all its nodes. While we may be cut off nothing is judged: the clocks stand still.
+    pub fn judge(&mut self, index: NetworkIndex) {
+        let now = self.timer.now().at;
+        if self.outlook == Outlook::Open {
+            let network = &mut self.networks[index.index()];
+            network.view(&self.settings.networks[index.index()], &self.settings.nodes, self.nodes, self.timer);
+            self.settle_states(index);
+            self.judge_network(index);
+            self.judge_nodes(index);
+        } else {
+            self.networks[index.index()].blind(now);
+            if let Outlook::CutOff { .. } = self.outlook {
+                self.forget_states(index);
+            }
+        }
+    }
+
+    fn settle_states(&mut self, index: NetworkIndex) {
+        let network = &self.networks[index.index()];
+        let block_time = network.progress.block_time(&self.settings.networks[index.index()]);
+        for i in network.members.iter().copied() {
+            let (node, settings) = (&mut self.nodes[i], &self.settings.nodes[i]);
+            let distance = Distance::of(node, settings, network.tip.height(), block_time, self.timer.now().at);
+            node.behind = distance.is_behind(node.behind);
+            let state = state(node, settings, &distance, self.timer);
+            enter(node, i, state, self.timer, self.effects);
+        }
+    }
+
+    fn forget_states(&mut self, index: NetworkIndex) {
+        for i in self.networks[index.index()].members.iter().copied() {
+            enter(&mut self.nodes[i], i, NodeState::Unknown, self.timer, self.effects);
+        }
+    }
+
+    fn judge_network(&mut self, index: NetworkIndex) {
+        let settings = &self.settings.networks[index.index()];
+        let muter = inhibit::of_network(self.settings, self.networks, index);
+        let mut verdicts = {
+            let network = &self.networks[index.index()];
+            let nodes: Vec<_> = network.members.iter().map(|i| (&self.settings.nodes[*i], &self.nodes[*i])).collect();
+            let case = NetworkCase { settings, network, nodes: &nodes, timer: self.timer };
+            rule::NETWORK_RULES.map(|rule| (rule.judge)(&case))
+        };
+        for (position, rule) in rule::NETWORK_RULES.iter().enumerate() {
+            let verdict = std::mem::replace(&mut verdicts[position], Verdict::Unknown);
+            let network = &mut self.networks[index.index()];
+            let muter = if position == rule::HALTED { muter } else { inhibit::by_halt(network, index, muter) };
+            let key = AlertKey { name: rule.name, subject: Subject::Network(index) };
+            let policy = rule::policy(rule.name, std::time::Duration::ZERO);
+            let setting = Setting { key, level: rule::level(rule.name, false), policy, muter };
+            network.note(position, &verdict);
+            let began = live(network.lives.at(position), verdict, &setting, self.timer, self.effects);
+            network.count(began, setting.level);
+        }
+    }
+
+    fn judge_nodes(&mut self, index: NetworkIndex) {
+        let above = inhibit::of_network(self.settings, self.networks, index);
+        let by_halt = inhibit::by_halt(&self.networks[index.index()], index, above);
+        for member in 0..self.networks[index.index()].members.len() {
+            self.judge_node(index, self.networks[index.index()].members[member], by_halt);
+        }
+    }
+
+    fn judge_node(&mut self, index: NetworkIndex, i: usize, by_halt: Option<AlertKey>) {
+        let Ok(number) = u32::try_from(i).map(NodeIndex) else { return };
+        let settings = &self.settings.nodes[i];
+        let network = &mut self.networks[index.index()];
+        let tip = network.tip.height();
+        let block_time = network.progress.block_time(&self.settings.networks[index.index()]);
+        for (position, rule) in rule::NODE_RULES.iter().enumerate() {
+            let node = &self.nodes[i];
+            let verdict = (rule.judge)(&NodeCase { settings, node, tip, block_time, timer: self.timer });
+            if !matches!(verdict, Verdict::Holds(_)) && !node.lives.lives(position) {
+                continue;
+            }
+            let setting = Setting {
+                key: AlertKey { name: rule.name, subject: Subject::Node(number) },
+                level: rule::level(rule.name, settings.core),
+                policy: rule::policy(rule.name, settings.limits.sustained),
+                muter: inhibit::of_node(rule.name, (number, node), (index, network), by_halt),
+            };
+            let began = live(self.nodes[i].lives.at(position), verdict, &setting, self.timer, self.effects);
+            network.count(began, setting.level);
+        }
+    }
+}
+
+fn enter(node: &mut Node, i: usize, to: NodeState, timer: &Timer, effects: &mut Vec<Effect>) {
+    if let Some(from) = node.enter(to, timer.now().at) {
+        let node = NodeIndex(u32::try_from(i).unwrap_or(u32::MAX));
+        effects.push(Effect::NodeState { node, from, to });
+    }
+}
+
+impl Network {
+    fn count(&mut self, began: bool, level: Level) {
+        if let Some(position) = Level::ALL.iter().position(|l| *l == level) {
+            self.incidents[position] += u64::from(began);
+        }
+    }
+
+    /// A halt for lack of blocks is over only after some blocks.
+    fn note(&mut self, position: usize, verdict: &Verdict) {
+        if position != rule::HALTED {
+            return;
+        }
+        match verdict {
+            Verdict::Holds(Finding::BlocksMissing { .. }) => self.recovery = Some(Recovery::default()),
+            Verdict::Clear => self.recovery = None,
+            _ => {}
+        }
+    }
+}
+
+/// The alert of the dead man's switch.
+pub const WATCHDOG: AlertKey = AlertKey { name: AlertName::Watchdog, subject: Subject::Monitor };
+
+/// The alert that says we are cut off.
+pub const ISOLATED: AlertKey = AlertKey { name: AlertName::MonitorIsolated, subject: Subject::Monitor };

@@ -1,0 +1,255 @@
+//! What is remembered of one network, and how the words of its nodes become a view: who may vote, where the tip is,
+//! whether we see enough to judge.
+
+use std::time::Duration;
+
+use super::{
+    alert::Lives,
+    branch::{Branches, Comparison},
+    finding::Finding,
+    identity::Identity,
+    node::{Node, Word},
+    progress::Progress,
+    rule,
+    settings::{NetworkSettings, NodeSettings},
+    snapshot::{BLOCK_BUCKETS, Histogram},
+    timer::Timer,
+    tip::{Change, TipClock, Votes},
+};
+use crate::{
+    model::{Height, Timestamp, UnixTime},
+    observation::{Facts, Syncing},
+};
+
+/// So long must fewer voters than before be all there are, until they are what is expected.
+const EXPECTATION_LASTS: Duration = Duration::from_secs(600);
+
+/// Polls in which transactions must have waited before they prove work.
+const WORK_POLLS: u32 = 2;
+
+/// Blocks of one rise that count towards the end of a halt: a burst is not yet a heartbeat.
+const BURST: u64 = 2;
+
+/// Blocks of one rise that are put into the histogram at the most.
+const COUNTED_BLOCKS: u64 = 1000;
+
+/// Everything remembered of one network.
+#[derive(Debug, Default)]
+pub struct Network {
+    /// Positions of its nodes.
+    pub members: Vec<usize>,
+    /// Which chain it is.
+    pub identity: Identity,
+    /// Who told which hash.
+    pub branches: Branches,
+    /// Its tip.
+    pub tip: TipClock,
+    /// When the tip rose.
+    pub progress: Progress,
+    /// Nodes whose word counts now.
+    pub voters: usize,
+    /// Voters of the last good view.
+    pub expected: usize,
+    fewer_since: Option<Timestamp>,
+    /// Whether enough voters see the tip for a verdict about blocks.
+    pub sight: bool,
+    /// Work that waits for a block, if that is proven.
+    pub work: Option<Work>,
+    /// Blocks since the halt, until it is over.
+    pub recovery: Option<Recovery>,
+    /// Local times between blocks.
+    pub block_interval: Histogram<10>,
+    /// Alerts that began firing, by level.
+    pub incidents: [u64; 4],
+    /// Its alerts.
+    pub lives: Lives<{ rule::NETWORK_RULES.len() }>,
+    /// When it must be judged even if nobody says anything.
+    pub due: Option<Timestamp>,
+}
+
+/// Transactions that wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// Since when.
+    pub since: Timestamp,
+    /// How many, by the word of the node that knows most.
+    pub pending: u64,
+}
+
+/// What has come since a halt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Recovery {
+    /// Blocks, each rise counting at most a few.
+    pub blocks: u64,
+    /// When the first came.
+    pub first: Option<Timestamp>,
+}
+
+impl Network {
+    /// Makes a view of the nodes' words: identity, disputes, votes, tip, sight.
+    pub fn view(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
+        self.settle_identity(settings, all, nodes, timer);
+        self.settle_branches(all, nodes, timer);
+        let votes = self.collect_votes(all, nodes, timer);
+        let head_time = newest_head(self.members.iter().map(|i| &nodes[*i]), votes);
+        self.move_tip(settings, votes, head_time, timer);
+        self.settle_sight(votes, timer);
+        self.work = self.work(all, nodes, timer);
+    }
+
+    fn settle_identity(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
+        let facts: Vec<(usize, &Facts)> =
+            self.members.iter().filter_map(|i| Some((*i, nodes[*i].testimony(&all[*i], timer)?))).collect();
+        self.identity.update(facts.iter().map(|(_, facts)| *facts), self.members.len() == 1);
+        let disputes: Vec<(usize, Option<Finding>)> =
+            facts.into_iter().map(|(i, facts)| (i, self.identity.dispute(settings, facts))).collect();
+        for (i, dispute) in disputes {
+            if dispute.is_some() {
+                nodes[i].told.forget();
+            }
+            nodes[i].dispute.identity = dispute;
+        }
+    }
+
+    fn settle_branches(&mut self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
+        let tip = self.tip.height();
+        for i in &self.members {
+            for word in nodes[*i].told.take_news() {
+                self.branches.count(tip, word);
+            }
+        }
+        if let Some(tip) = tip {
+            self.branches.settle(tip);
+        }
+        for i in &self.members {
+            let node = &mut nodes[*i];
+            let Word::Facts(facts) = node.word(&all[*i], timer) else { continue };
+            match self.branches.compare(&facts.head) {
+                Comparison::Open => {}
+                Comparison::Same => node.dispute.hash = None,
+                Comparison::Differs { height, wanted, said } => {
+                    let since = node.dispute.hash.take().map_or(timer.now().at, |(since, _)| since);
+                    node.dispute.hash = Some((since, Finding::HashDiffers { height, wanted, said }));
+                }
+            }
+        }
+    }
+
+    /// Who may vote, and for what. A node that says it is syncing may vote once it has reached the tip others prove.
+    fn collect_votes(&self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) -> Votes {
+        let mut votes = Votes::default();
+        let mut syncing = Vec::new();
+        for i in &self.members {
+            let node = &mut nodes[*i];
+            node.vote = None;
+            let right = node.dispute.identity.is_none() && !node.forked(timer);
+            let Some(facts) = node.testimony(&all[*i], timer).filter(|_| right) else { continue };
+            match facts.syncing {
+                Syncing::Starting => {}
+                Syncing::Yes { .. } => syncing.push(*i),
+                Syncing::No | Syncing::Unknown => {
+                    node.vote = node.height();
+                    votes.add(node.vote.unwrap_or_default());
+                }
+            }
+        }
+        let proven = self.tip.height().max(votes.second.or(votes.highest));
+        for i in syncing {
+            let height = nodes[i].height();
+            if proven.is_some() && proven <= height {
+                nodes[i].vote = height;
+                votes.add(height.unwrap_or_default());
+            }
+        }
+        votes
+    }
+
+    fn move_tip(&mut self, settings: &NetworkSettings, votes: Votes, head: Option<UnixTime>, timer: &Timer) {
+        let now = timer.now();
+        let block_time = self.progress.block_time(settings);
+        let risen = self.progress.at.unwrap_or(now.at);
+        match self.tip.update(votes, timer, block_time, risen) {
+            Change::None | Change::RolledBack { progress: None } => {}
+            Change::First => self.progress.begin(now, head, settings),
+            Change::RolledBack { progress: Some(at) } => {
+                self.progress.restart(at);
+                self.recover(1, at);
+            }
+            Change::Rose(blocks) => {
+                if let Some(each) = self.progress.rise(now.at, blocks, settings) {
+                    self.block_interval.observe_times(&BLOCK_BUCKETS, each, blocks.min(COUNTED_BLOCKS));
+                }
+                self.recover(blocks.min(BURST), now.at);
+            }
+        }
+    }
+
+    fn recover(&mut self, blocks: u64, at: Timestamp) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.blocks = recovery.blocks.saturating_add(blocks);
+            recovery.first.get_or_insert(at);
+        }
+    }
+
+    /// We see enough when half of the voters of the last good view still speak, and one of them stands at the tip.
+    fn settle_sight(&mut self, votes: Votes, timer: &Timer) {
+        let now = timer.now().at;
+        self.voters = votes.count;
+        let enough = 0 < self.voters && self.expected <= 2 * self.voters;
+        if self.expected <= self.voters {
+            (self.expected, self.fewer_since) = (self.voters, None);
+        } else if enough {
+            let since = *self.fewer_since.get_or_insert(now);
+            if timer.passed(since.after(EXPECTATION_LASTS)) {
+                (self.expected, self.fewer_since) = (self.voters, None);
+            }
+        } else {
+            self.fewer_since = None;
+        }
+        self.sight = enough && self.tip.height() <= votes.highest && self.tip.height().is_some();
+        self.progress.see(self.sight, now);
+    }
+
+    /// We cannot trust what we hear: nothing counts until we can.
+    pub fn blind(&mut self, now: Timestamp) {
+        self.sight = false;
+        self.progress.see(false, now);
+    }
+
+    /// Work is proven by transactions that wait in two polls, on two nodes where two nodes say what waits.
+    fn work(&self, all: &[NodeSettings], nodes: &[Node], timer: &Timer) -> Option<Work> {
+        let mut speakers = 0;
+        let mut pending = 0;
+        let mut waiting = Vec::new();
+        for i in &self.members {
+            let node = &nodes[*i];
+            let facts = node.testimony(&all[*i], timer).filter(|_| node.vote.is_some());
+            let Some(count) = facts.and_then(|facts| facts.pending) else { continue };
+            speakers += 1;
+            pending = pending.max(count);
+            waiting.extend(node.waiting.filter(|(_, polls)| WORK_POLLS <= *polls).map(|(since, _)| since));
+        }
+        waiting.sort_unstable();
+        let witness = usize::from(2 <= speakers);
+        waiting.get(witness).map(|since| Work { since: *since, pending })
+    }
+
+    /// Whether the tip rose, or is known to have risen, within the halt threshold.
+    #[must_use]
+    pub fn recently_rose(&self, settings: &NetworkSettings, now: Timestamp) -> bool {
+        self.sight && self.progress.at.is_some_and(|at| now.since(at) < self.progress.threshold(settings))
+    }
+}
+
+/// The newest timestamp among the voters' heads at the height that will be the tip: one node's clock may be wrong.
+fn newest_head<'a>(members: impl Iterator<Item = &'a Node>, votes: Votes) -> Option<UnixTime> {
+    let tip = votes.second.or(votes.highest);
+    let heads = members.filter(|node| node.vote.is_some() && tip <= node.vote);
+    heads.filter_map(|node| node.good.as_ref()?.facts.head.time).max()
+}
+
+/// The height the network provably reached and that can be shown: see [`TipClock`].
+#[must_use]
+pub fn confirmed_by<'a>(tip: Height, members: impl Iterator<Item = &'a Node>) -> usize {
+    members.filter(|node| node.vote.is_some_and(|vote| tip <= vote)).count()
+}

@@ -1,0 +1,297 @@
+//! What is remembered of one node: its last words, how it fails, how its height moved. Facts only; what follows from
+//! them is decided elsewhere.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use super::{
+    alert::Lives,
+    branch::Told,
+    rule,
+    settings::NodeSettings,
+    snapshot::{Histogram, POLL_BUCKETS, POLL_OUTCOMES, PollCounts},
+    timer::Timer,
+    window::{Failures, Latencies},
+};
+use crate::{
+    model::{Height, NodeState, Now, Timestamp, UnixTime},
+    observation::{ErrorKind, Facts, Meaning, NodeObservation, PollError},
+};
+
+/// A failing node is polled more and more rarely; its silence still counts as failing for this long beyond the usual.
+const BACK_OFF: Duration = Duration::from_secs(120);
+
+/// Polls whose highest height is the node's word: behind a balancer each poll may reach another backend.
+const HEIGHTS: usize = 6;
+
+/// Steps back of the height up to this many blocks are everyday life.
+const HARMLESS_STEP: u64 = 2;
+
+/// Half of the resolution of the `Date` header, from which a node's clock is read: it is cut to whole seconds.
+const CLOCK_RESOLUTION_MS: i64 = 500;
+
+/// Everything remembered of one node.
+#[derive(Debug, Default)]
+pub struct Node {
+    /// When the last poll ended, and how.
+    pub last_poll: Option<Timestamp>,
+    /// The failure of the last poll, if it failed.
+    pub error: Option<(ErrorKind, Arc<str>)>,
+    /// The last good answer.
+    pub good: Option<Good>,
+    /// When a poll last said anything about the node: all but those that failed by our own fault.
+    pub heard: Option<Timestamp>,
+    /// The failures since the last good answer, if the last telling poll failed.
+    pub streak: Option<Streak>,
+    /// Recent heights.
+    heights: VecDeque<Height>,
+    /// When the highest recent height last rose.
+    pub moved_at: Option<Timestamp>,
+    /// Hashes it told for recent heights.
+    pub told: Told,
+    /// The last step back that was more than harmless.
+    pub step_back: Option<StepBack>,
+    /// Since when transactions have been waiting, and in how many polls.
+    pub waiting: Option<(Timestamp, u32)>,
+    /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
+    pub skew: Option<Skew>,
+    /// Durations of good polls.
+    pub latencies: Latencies,
+    /// Failed polls.
+    pub failures: Failures,
+    /// Finished polls by outcome.
+    pub polls: PollCounts,
+    /// Durations of all finished polls.
+    pub poll_duration: Histogram<10>,
+    /// Its state and since when.
+    pub state: NodeState,
+    /// Since when it has been in that state.
+    pub state_since: Option<Timestamp>,
+    /// Whether it is beyond the lag limit, or was and has not come back to a third of it.
+    pub behind: bool,
+    /// What it says that other nodes of its network contradict.
+    pub dispute: Dispute,
+    /// The height with which it votes on the tip, if it votes.
+    pub vote: Option<Height>,
+    /// Its alerts.
+    pub lives: Lives<{ rule::NODE_RULES.len() }>,
+}
+
+/// A good answer.
+#[derive(Debug, Clone)]
+pub struct Good {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// What it said.
+    pub facts: Arc<Facts>,
+}
+
+/// Failures in a row that mean the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Streak {
+    /// What they mean.
+    pub meaning: Meaning,
+    /// When the first of them began; moved forward by times in which we were blind ourselves.
+    pub since: Timestamp,
+    /// How many there were.
+    pub attempts: u32,
+    /// How the last one failed.
+    pub kind: ErrorKind,
+}
+
+/// A height that went backwards.
+#[derive(Debug, Clone, Copy)]
+pub struct StepBack {
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub from: Height,
+    /// To where.
+    pub to: Height,
+}
+
+/// How far a node's clock is from ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Skew {
+    /// Its clock minus ours, in milliseconds.
+    pub ms: i64,
+    /// By how much that may be wrong.
+    pub doubt_ms: i64,
+}
+
+/// What a node says that the others contradict.
+#[derive(Debug, Default)]
+pub struct Dispute {
+    /// Another chain: the finding that says so.
+    pub identity: Option<super::finding::Finding>,
+    /// Another hash at a common height: since when, and the finding that says so.
+    pub hash: Option<(Timestamp, super::finding::Finding)>,
+}
+
+/// What a node's last telling poll amounts to now.
+#[derive(Debug, Clone, Copy)]
+pub enum Word<'a> {
+    /// Nothing we know is fresh.
+    Nothing,
+    /// It answers.
+    Facts(&'a Facts),
+    /// It fails.
+    Failing(Streak),
+}
+
+/// How long a good answer counts: two polls may be late or lost before a node's word is stale.
+#[must_use]
+pub fn fresh_for(settings: &NodeSettings) -> Duration {
+    settings.interval.saturating_mul(2).saturating_add(settings.timeout)
+}
+
+impl Node {
+    /// Takes in one finished poll. Polls that arrive out of order are counted and otherwise ignored.
+    pub fn take(&mut self, now: Now, observation: &NodeObservation) {
+        let at = observation.at.min(now.at);
+        let outcome = observation.outcome.as_ref().err().map_or(0, |error| 1 + position(error.kind));
+        self.polls[outcome] += 1;
+        self.poll_duration.observe(&POLL_BUCKETS, observation.elapsed);
+        if self.last_poll.is_some_and(|last| at < last) {
+            return;
+        }
+        self.last_poll = Some(at);
+        match &observation.outcome {
+            Ok(facts) => self.take_facts(now, at, observation.elapsed, facts),
+            Err(error) => self.take_failure(at, observation.elapsed, error),
+        }
+    }
+
+    fn take_failure(&mut self, at: Timestamp, elapsed: Duration, error: &PollError) {
+        self.error = Some((error.kind, Arc::clone(&error.detail)));
+        let meaning = error.kind.meaning();
+        if meaning == Meaning::Local {
+            return;
+        }
+        self.heard = Some(at);
+        self.failures.add(at, Some(error.kind));
+        self.streak = Some(match self.streak {
+            Some(streak) if streak.meaning == meaning => {
+                Streak { attempts: streak.attempts.saturating_add(1), kind: error.kind, ..streak }
+            }
+            _ => Streak { meaning, since: at.before(elapsed), attempts: 1, kind: error.kind },
+        });
+    }
+
+    fn take_facts(&mut self, now: Now, at: Timestamp, elapsed: Duration, facts: &Arc<Facts>) {
+        if self.state == NodeState::Offline {
+            self.failures.clear();
+        }
+        self.error = None;
+        self.streak = None;
+        self.heard = Some(at);
+        self.failures.add(at, None);
+        self.latencies.add(elapsed);
+        self.skew = facts.clock.map(|clock| skew(now.wall_at(at), elapsed, clock));
+        self.take_height(at, facts);
+        self.waiting = match (facts.pending, self.waiting) {
+            (None | Some(0), _) => None,
+            (Some(_), None) => Some((at, 1)),
+            (Some(_), Some((since, polls))) => Some((since, polls.saturating_add(1))),
+        };
+        self.good = Some(Good { at, facts: Arc::clone(facts) });
+    }
+
+    fn take_height(&mut self, at: Timestamp, facts: &Facts) {
+        let height = facts.head.height;
+        let before = self.height();
+        if self.heights.len() == HEIGHTS {
+            self.heights.pop_front();
+        }
+        self.heights.push_back(height);
+        if before.is_none_or(|before| before < height) {
+            self.moved_at = Some(at);
+        }
+        let reorganised = self.told.tell(&facts.head);
+        if let Some(from) = before
+            && HARMLESS_STEP < from.above(height)
+            && !reorganised
+        {
+            self.step_back = Some(StepBack { at, from, to: height });
+        }
+    }
+
+    /// The highest height of its recent polls.
+    #[must_use]
+    pub fn height(&self) -> Option<Height> {
+        self.heights.iter().copied().max()
+    }
+
+    /// Its word, if the last telling poll is fresh.
+    #[must_use]
+    pub fn word(&self, settings: &NodeSettings, timer: &Timer) -> Word<'_> {
+        let Some(heard) = self.heard else { return Word::Nothing };
+        let fresh = heard.after(fresh_for(settings));
+        match (self.streak, &self.good) {
+            (Some(streak), _) if !timer.passed(fresh.after(BACK_OFF)) => Word::Failing(streak),
+            (None, Some(good)) if !timer.passed(fresh) => Word::Facts(&good.facts),
+            _ => Word::Nothing,
+        }
+    }
+
+    /// The last good facts while they are fresh, even if polls have failed since: a node that flaps still saw what it
+    /// saw. A node that says it is starting, or does not let us in, has taken its word back.
+    #[must_use]
+    pub fn testimony(&self, settings: &NodeSettings, timer: &Timer) -> Option<&Facts> {
+        let silenced = self.streak.is_some_and(|s| matches!(s.meaning, Meaning::Refused | Meaning::Starting));
+        let good = self.good.as_ref().filter(|_| !silenced)?;
+        (!timer.passed(good.at.after(fresh_for(settings)))).then_some(&*good.facts)
+    }
+
+    /// Whether its last poll was good and is fresh: only then its values may be shown.
+    #[must_use]
+    pub fn shown(&self, settings: &NodeSettings, now: Timestamp) -> Option<&Arc<Facts>> {
+        let good =
+            self.good.as_ref().filter(|good| self.error.is_none() && now < good.at.after(fresh_for(settings)))?;
+        Some(&good.facts)
+    }
+
+    /// Failures told us nothing while we were blind ourselves: what was counting starts anew.
+    pub fn forgive(&mut self, now: Timestamp) {
+        if self.state == NodeState::Offline {
+            return;
+        }
+        if let Some(streak) = &mut self.streak {
+            streak.since = now;
+            streak.attempts = 0;
+        }
+        self.failures.clear();
+    }
+
+    /// We may have been blind since `since`, and were not for long: the failures of that time do not count, and what
+    /// was counting before goes on.
+    pub fn excuse(&mut self, since: Timestamp, now: Timestamp) {
+        if let Some(streak) = &mut self.streak {
+            streak.since = streak.since.after(now.since(streak.since.max(since))).min(now);
+        }
+        self.failures.drop_after(since);
+    }
+
+    /// Enters `state`; returns the one it was in if that is another.
+    pub fn enter(&mut self, state: NodeState, now: Timestamp) -> Option<NodeState> {
+        if self.state_since.is_none() && state != NodeState::Unknown {
+            self.state_since = Some(now);
+        }
+        if self.state == state {
+            return None;
+        }
+        self.state_since = Some(now);
+        Some(std::mem::replace(&mut self.state, state))
+    }
+}
+
+fn position(kind: ErrorKind) -> usize {
+    let position = ErrorKind::ALL.iter().position(|k| *k == kind).unwrap_or(0);
+    position.min(POLL_OUTCOMES - 2)
+}
+
+/// The node read its clock somewhere between our request and its answer, and cut it to whole seconds.
+fn skew(answered: UnixTime, elapsed: Duration, clock: UnixTime) -> Skew {
+    let half_ms = i64::try_from(elapsed.as_millis() / 2).unwrap_or(i64::MAX);
+    let ms = clock.minus(answered).saturating_add(half_ms).saturating_add(CLOCK_RESOLUTION_MS);
+    Skew { ms, doubt_ms: half_ms.saturating_add(CLOCK_RESOLUTION_MS) }
+}

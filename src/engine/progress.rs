@@ -1,0 +1,149 @@
+//! The progress clock: when the tip last rose, how long blocks take here, and from when on they are missing.
+//!
+//! Time in which we could not see does not count towards a halt; it does not count against one either: the clock
+//! stands still and goes on. A halt cannot teach the detector patience, because abnormal gaps are never learned from.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::settings::{Cadence, NetworkSettings};
+use crate::model::{Now, Timestamp, UnixTime};
+
+/// Intervals from which the block time is learned.
+const INTERVALS: usize = 32;
+
+/// Fewer intervals teach nothing.
+const INTERVALS_NEEDED: usize = 5;
+
+/// A learned block time is never shorter than this.
+const SHORTEST_BLOCK_TIME: Duration = Duration::from_millis(50);
+
+/// A learned block time is never longer than this.
+const LONGEST_BLOCK_TIME: Duration = Duration::from_secs(3600);
+
+/// A network that stood still before we looked must be seen to stand still for so many block times: its timestamps
+/// alone, or our own clock, may be wrong.
+const WATCHED_BLOCK_TIMES: u32 = 3;
+
+/// When the tip last rose and what is learned from how it rises.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// When the tip last rose; `None` before the first tip.
+    pub at: Option<Timestamp>,
+    /// The same, moved forward by the time in which we could not see.
+    counts_from: Timestamp,
+    /// No halt before this, whatever the timestamps say.
+    not_before: Timestamp,
+    /// Since when we cannot see.
+    blind_since: Option<Timestamp>,
+    /// Whether the tip has risen under our eyes: only then the time between two rises is known.
+    seen_rising: bool,
+    intervals: VecDeque<Duration>,
+    learned: Option<Duration>,
+}
+
+impl Progress {
+    /// The first tip: the head's own timestamp tells when it came, unless it claims the future.
+    pub fn begin(&mut self, now: Now, head: Option<UnixTime>, settings: &NetworkSettings) {
+        let age = head.map_or(Duration::ZERO, |head| now.wall.since(head));
+        self.at = Some(now.at.before(age));
+        self.counts_from = now.at.before(age);
+        self.blind_since = None;
+        self.seen_rising = false;
+        let watch =
+            self.block_time(settings).map_or(settings.limits.halt_floor, |b| b.saturating_mul(WATCHED_BLOCK_TIMES));
+        self.not_before = now.at.after(watch.min(self.threshold(settings)));
+    }
+
+    /// The tip rose by `blocks`, just now. Returns the time per block, where it is known.
+    pub fn rise(&mut self, now: Timestamp, blocks: u64, settings: &NetworkSettings) -> Option<Duration> {
+        let gap = self.at.map_or(Duration::ZERO, |at| now.since(at));
+        let each = gap / u32::try_from(blocks).unwrap_or(u32::MAX).max(1);
+        let known = std::mem::replace(&mut self.seen_rising, true);
+        if known && gap <= self.threshold(settings) && self.blind_since.is_none() {
+            self.learn(each);
+        }
+        self.restart(now);
+        known.then_some(each)
+    }
+
+    /// Blocks were last new at `at`, on a branch below the old tip.
+    pub fn restart(&mut self, at: Timestamp) {
+        self.at = Some(at);
+        self.counts_from = at;
+        self.blind_since = None;
+    }
+
+    fn learn(&mut self, each: Duration) {
+        if self.intervals.len() == INTERVALS {
+            self.intervals.pop_front();
+        }
+        self.intervals.push_back(each);
+        if INTERVALS_NEEDED <= self.intervals.len() {
+            let typical = middle_mean(self.intervals.iter().copied().collect());
+            self.learned = Some(typical.clamp(SHORTEST_BLOCK_TIME, LONGEST_BLOCK_TIME));
+        }
+    }
+
+    /// The block time in use: declared, else learned. On an on-demand network gaps say nothing about block time.
+    #[must_use]
+    pub fn block_time(&self, settings: &NetworkSettings) -> Option<Duration> {
+        let learned = self.learned.filter(|_| settings.cadence != Cadence::OnDemand);
+        settings.block_time.or(learned)
+    }
+
+    /// From how many intervals the block time was learned.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.intervals.len()
+    }
+
+    /// The gap from which on blocks are missing. While the block time is unknown only the floor applies.
+    #[must_use]
+    pub fn threshold(&self, settings: &NetworkSettings) -> Duration {
+        let blocks =
+            self.block_time(settings).map_or(Duration::ZERO, |b| b.saturating_mul(settings.limits.missing_blocks));
+        blocks.max(settings.limits.halt_floor)
+    }
+
+    /// Says whether we can see the network now. Blind time does not count: it began at `now`, or at `since` if that
+    /// is earlier.
+    pub fn see(&mut self, sight: bool, now: Timestamp) {
+        match (sight, self.blind_since) {
+            (true, Some(since)) => {
+                self.counts_from = self.counts_from.after(now.since(since));
+                self.blind_since = None;
+            }
+            (false, None) => self.blind_since = Some(now),
+            _ => {}
+        }
+    }
+
+    /// Time in which nobody ran us does not count, and what we knew is old: a halt must be watched anew.
+    pub fn skip(&mut self, paused: Duration) {
+        if self.blind_since.is_none() {
+            self.counts_from = self.counts_from.after(paused);
+        }
+    }
+
+    /// How long blocks have been missing, as far as we were watching.
+    #[must_use]
+    pub fn watched(&self, now: Timestamp) -> Duration {
+        self.blind_since.unwrap_or(now).min(now).since(self.counts_from)
+    }
+
+    /// The instant at which a gap of `threshold` will have been watched, counting from `work` if that is later.
+    #[must_use]
+    pub fn due(&self, threshold: Duration, work: Option<Timestamp>) -> Timestamp {
+        let from = work.map_or(self.counts_from, |work| work.max(self.counts_from));
+        from.after(threshold).max(self.not_before)
+    }
+}
+
+/// The mean of the middle half. Like a median it ignores what is extreme; unlike one it is not fooled when polls split
+/// even blocks into short and long intervals by turns.
+fn middle_mean(mut intervals: Vec<Duration>) -> Duration {
+    intervals.sort_unstable();
+    let cut = intervals.len() / 4;
+    let middle = &intervals[cut..intervals.len() - cut];
+    middle.iter().sum::<Duration>() / u32::try_from(middle.len()).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,72 @@
+//! New settings under a running engine: what kept its name keeps its memory.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    Engine,
+    settings::Settings,
+    snapshot::{AlertKey, Effect, Outcome, Subject},
+};
+use crate::model::{NetworkIndex, Now};
+
+impl Engine {
+    /// The same engine under new settings: whatever kept its name (a node: within its network) keeps its memory and
+    /// its alerts, what is gone is forgotten and its announced alerts resolve.
+    ///
+    /// **The effects of the outcome refer to the old settings**: their indices point into the settings the engine had
+    /// before. Announce them before the settings are swapped. The next `step` returns effects under the new settings;
+    /// `wake_at` is now, so that it is taken at once.
+    #[must_use]
+    pub fn reconfigured(mut self, settings: Arc<Settings>, now: Now) -> (Self, Outcome) {
+        let now = self.not_before_last_step(now);
+        let effects = self.farewells(&settings, now);
+        let mut new = Self::new(Arc::clone(&settings), now);
+        let old = Arc::clone(&self.settings);
+        let networks: BTreeMap<_, _> = old.networks.iter().map(|n| &n.name).zip(0..).collect();
+        let nodes: BTreeMap<_, _> = (0..old.nodes.len()).map(|i| (node_name(&old, i), i)).collect();
+        for (i, network) in new.networks.iter_mut().enumerate() {
+            if let Some(from) = networks.get(&settings.networks[i].name) {
+                let members = std::mem::take(&mut network.members);
+                *network = std::mem::take(&mut self.networks[*from]);
+                network.members = members;
+                network.due = None;
+            }
+        }
+        for i in 0..settings.nodes.len() {
+            if let Some(from) = nodes.get(&node_name(&settings, i)) {
+                new.nodes[i] = std::mem::take(&mut self.nodes[*from]);
+            }
+        }
+        new.lives = self.lives;
+        new.surroundings.inherit(self.surroundings, &old.canaries, &settings.canaries);
+        new.recount_silent();
+        new.agenda = (0..).map(|i| (now.at, NetworkIndex(i))).take(settings.networks.len()).collect();
+        for network in &mut new.networks {
+            network.due = Some(now.at);
+        }
+        (new, Outcome { effects, wake_at: Some(now.at) })
+    }
+
+    /// The ends of all alerts whose subject is not in the new settings.
+    fn farewells(&self, new: &Settings, now: Now) -> Vec<Effect> {
+        let networks: std::collections::BTreeSet<_> = new.networks.iter().map(|network| &network.name).collect();
+        let nodes: std::collections::BTreeSet<_> = (0..new.nodes.len()).map(|i| node_name(new, i)).collect();
+        let gone = |key: &AlertKey| match key.subject {
+            Subject::Monitor => false,
+            Subject::Network(network) => !networks.contains(&self.settings.networks[network.index()].name),
+            Subject::Node(node) => !nodes.contains(&node_name(&self.settings, node.index())),
+        };
+        self.living().filter(|(key, _)| gone(key)).map(|(key, life)| life.farewell(key, now)).collect()
+    }
+
+    fn recount_silent(&mut self) {
+        for (node, settings) in self.nodes.iter().zip(&self.settings.nodes) {
+            *self.silent.entry(settings.network).or_default() += usize::from(super::is_silent(node));
+        }
+    }
+}
+
+fn node_name(settings: &Settings, i: usize) -> (&Arc<str>, &Arc<str>) {
+    let node = &settings.nodes[i];
+    (&settings.networks[node.network.index()].name, &node.name)
+}

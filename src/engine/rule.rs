@@ -1,0 +1,141 @@
+//! The rules, in a visible list. A rule looks at one subject and says what is true now; how long that must last, how
+//! loud it is and who is told is not its business: that stands here.
+
+pub mod access;
+pub mod behind;
+pub mod chain;
+pub mod halted;
+pub mod offline;
+pub mod regression;
+pub mod service;
+pub mod skew;
+pub mod unreachable;
+
+use std::time::Duration;
+
+use super::{
+    alert::{Policy, Verdict},
+    network::Network,
+    node::Node,
+    settings::{NetworkSettings, NodeSettings},
+    timer::Timer,
+};
+use crate::model::{AlertName, Height, Level};
+
+/// What a rule about a node may look at.
+#[derive(Debug)]
+pub struct NodeCase<'a> {
+    /// The node's settings.
+    pub settings: &'a NodeSettings,
+    /// What is remembered of it.
+    pub node: &'a Node,
+    /// The tip of its network.
+    pub tip: Option<Height>,
+    /// The block time of its network.
+    pub block_time: Option<Duration>,
+    /// Now, and what must be looked at again when.
+    pub timer: &'a Timer,
+}
+
+/// What a rule about a network may look at.
+#[derive(Debug)]
+pub struct NetworkCase<'a> {
+    /// The network's settings.
+    pub settings: &'a NetworkSettings,
+    /// What is remembered of it.
+    pub network: &'a Network,
+    /// Its nodes with their settings.
+    pub nodes: &'a [(&'a NodeSettings, &'a Node)],
+    /// Now, and what must be looked at again when.
+    pub timer: &'a Timer,
+}
+
+/// A rule about nodes.
+#[derive(Debug)]
+pub struct NodeRule {
+    /// The alert it feeds.
+    pub name: AlertName,
+    /// What it says.
+    pub judge: fn(&NodeCase<'_>) -> Verdict,
+}
+
+/// A rule about networks.
+#[derive(Debug)]
+pub struct NetworkRule {
+    /// The alert it feeds.
+    pub name: AlertName,
+    /// What it says.
+    pub judge: fn(&NetworkCase<'_>) -> Verdict,
+}
+
+/// Every rule about networks, those that mute others first.
+pub const NETWORK_RULES: [NetworkRule; 2] = [
+    NetworkRule { name: AlertName::NetworkHalted, judge: halted::judge },
+    NetworkRule { name: AlertName::NetworkUnreachable, judge: unreachable::judge },
+];
+
+/// Positions in [`NETWORK_RULES`].
+pub const HALTED: usize = 0;
+/// See [`HALTED`].
+pub const UNREACHABLE: usize = 1;
+
+/// Every rule about nodes, those that mute others first.
+pub const NODE_RULES: [NodeRule; 13] = [
+    NodeRule { name: AlertName::NodeOffline, judge: offline::judge },
+    NodeRule { name: AlertName::NodeWrongChain, judge: chain::wrong },
+    NodeRule { name: AlertName::NodeForked, judge: chain::forked },
+    NodeRule { name: AlertName::NodeStalled, judge: behind::stalled },
+    NodeRule { name: AlertName::NodeLagging, judge: behind::lagging },
+    NodeRule { name: AlertName::NodeSyncing, judge: behind::syncing },
+    NodeRule { name: AlertName::NodeLowPeers, judge: service::low_peers },
+    NodeRule { name: AlertName::NodeSlow, judge: service::slow },
+    NodeRule { name: AlertName::NodeErrors, judge: service::errors },
+    NodeRule { name: AlertName::NodeRateLimited, judge: access::rate_limited },
+    NodeRule { name: AlertName::NodeUnauthorized, judge: access::unauthorized },
+    NodeRule { name: AlertName::NodeClockSkew, judge: skew::judge },
+    NodeRule { name: AlertName::HeightRegression, judge: regression::judge },
+];
+
+/// Positions in [`NODE_RULES`].
+pub const OFFLINE: usize = 0;
+/// See [`OFFLINE`].
+pub const WRONG_CHAIN: usize = 1;
+
+/// How loud an alert is; about core nodes some are louder.
+#[must_use]
+pub fn level(name: AlertName, core: bool) -> Level {
+    use AlertName as N;
+    match name {
+        N::NetworkHalted => Level::L1,
+        N::NetworkUnreachable | N::MonitorIsolated => Level::L2,
+        N::NodeOffline | N::NodeStalled | N::NodeLagging | N::NodeWrongChain | N::NodeForked if core => Level::L2,
+        N::NodeOffline | N::NodeStalled | N::NodeLagging | N::NodeWrongChain | N::NodeForked => Level::L3,
+        N::NodeLowPeers | N::NodeSlow | N::NodeErrors | N::NodeClockSkew => Level::L3,
+        N::NodeSyncing | N::NodeRateLimited | N::NodeUnauthorized | N::HeightRegression => Level::L4,
+        N::Watchdog => Level::None,
+    }
+}
+
+/// How long an alert waits and holds; `sustained` is the node's own limit where the alert has one.
+///
+/// Rules whose finding already contains a time (a node is offline only after `offline_after`) wait no longer. The
+/// others wait for the answer of at least a second poll.
+#[must_use]
+pub fn policy(name: AlertName, sustained: Duration) -> Policy {
+    use AlertName as N;
+    let seconds = Duration::from_secs;
+    let (wait, hold) = match name {
+        N::NetworkHalted | N::Watchdog => (seconds(0), seconds(0)),
+        N::MonitorIsolated => (seconds(0), seconds(15)),
+        N::NetworkUnreachable => (seconds(0), seconds(20)),
+        N::NodeOffline | N::NodeForked => (seconds(0), seconds(30)),
+        N::NodeStalled | N::NodeLagging | N::NodeUnauthorized => (seconds(30), seconds(30)),
+        N::NodeWrongChain => (seconds(10), seconds(30)),
+        N::NodeSyncing | N::NodeClockSkew => (seconds(60), seconds(60)),
+        N::NodeLowPeers | N::NodeSlow => (sustained, seconds(60)),
+        N::NodeErrors => (seconds(0), seconds(60)),
+        N::NodeRateLimited => (seconds(60), seconds(120)),
+        N::HeightRegression => (seconds(0), seconds(300)),
+    };
+    Policy { wait, hold }
+}

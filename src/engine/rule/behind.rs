@@ -1,0 +1,55 @@
+//! A node that answers may still be of no use: it stands still while its network moves, it trails behind, or it is
+//! catching up. All three compare its height with the corroborated tip, so on a halted network nobody is behind.
+
+use super::{NodeCase, Verdict};
+use crate::{
+    engine::{finding::Finding, state::Distance},
+    model::{Height, NodeState},
+    observation::Syncing,
+};
+
+/// `NodeStalled`: stands still beyond the lag limit.
+pub fn stalled(case: &NodeCase<'_>) -> Verdict {
+    comparable(case, NodeState::Stalled, |height, tip, _| Finding::StandsStill {
+        height,
+        tip,
+        still: case.timer.now().at.since(case.node.moved_at.unwrap_or_default()),
+    })
+}
+
+/// `NodeLagging`: moves, beyond the lag limit.
+pub fn lagging(case: &NodeCase<'_>) -> Verdict {
+    comparable(case, NodeState::Lagging, |height, tip, distance| Finding::Behind {
+        height,
+        tip,
+        lag: distance.lag,
+        limit: distance.limit,
+    })
+}
+
+/// `NodeSyncing`: says it is catching up, and is behind.
+pub fn syncing(case: &NodeCase<'_>) -> Verdict {
+    comparable(case, NodeState::Syncing, |height, tip, _| {
+        let own = case.node.good.as_ref().map(|good| good.facts.syncing);
+        let told = if let Some(Syncing::Yes { behind }) = own { behind } else { None };
+        Finding::CatchingUp { behind: told.or((height < tip).then(|| tip.above(height))) }
+    })
+}
+
+/// Holds in the wanted state, is clear in every other in which the node's height is known.
+fn comparable(
+    case: &NodeCase<'_>,
+    wanted: NodeState,
+    finding: impl Fn(Height, Height, Distance) -> Finding,
+) -> Verdict {
+    match case.node.state {
+        state if state == wanted => {
+            let height = case.node.height().unwrap_or_default();
+            let distance = Distance::of(case.node, case.settings, case.tip, case.block_time, case.timer.now().at);
+            Verdict::Holds(finding(height, case.tip.unwrap_or(height), distance))
+        }
+        NodeState::Live | NodeState::Lagging | NodeState::Stalled | NodeState::Syncing => Verdict::Clear,
+        NodeState::WrongChain | NodeState::Forked => Verdict::Clear,
+        _ => Verdict::Unknown,
+    }
+}

@@ -1,0 +1,101 @@
+//! Blocks come like a heartbeat. When the corroborated tip has stood still for many times its normal interval, and
+//! enough of those who watched it before still say so, the network has halted. It has also halted when more of its
+//! core nodes are gone than its protocol can lose, unless blocks demonstrably go on.
+//!
+//! A halt is over after some normal blocks, not after the first: a restart that does not hold is still the same halt.
+
+use std::time::Duration;
+
+use super::{NetworkCase, Verdict};
+use crate::{
+    engine::{finding::Finding, node::Word, settings::Cadence},
+    model::Timestamp,
+    observation::Meaning,
+};
+
+/// A halt is also over when blocks have been coming for this long, however few they are ...
+const RECOVERED_AFTER: Duration = Duration::from_secs(120);
+
+/// ... and for so many block times.
+const RECOVERED_BLOCK_TIMES: u32 = 8;
+
+/// What the blocks say.
+enum Blocks {
+    /// Nothing: too few voters see the tip.
+    Unseen,
+    /// They come, or need not.
+    Coming,
+    /// They are missing.
+    Missing(Finding),
+}
+
+/// `NetworkHalted`, for either reason.
+pub fn judge(case: &NetworkCase<'_>) -> Verdict {
+    let blocks = blocks(case);
+    if let Blocks::Missing(finding) = blocks {
+        return Verdict::Holds(finding);
+    }
+    let coming = matches!(blocks, Blocks::Coming) && case.network.recently_rose(case.settings, case.timer.now().at);
+    if !coming && let Some(finding) = core_nodes_offline(case) {
+        return Verdict::Holds(finding);
+    }
+    match blocks {
+        Blocks::Coming if recovered(case) => Verdict::Clear,
+        _ => Verdict::Unknown,
+    }
+}
+
+fn blocks(case: &NetworkCase<'_>) -> Blocks {
+    let network = case.network;
+    let Some(tip) = network.tip.height().filter(|_| network.sight) else { return Blocks::Unseen };
+    let work = match case.settings.cadence {
+        Cadence::Interval => None,
+        Cadence::OnDemand => match network.work {
+            Some(work) => Some(work.since),
+            None => return Blocks::Coming,
+        },
+    };
+    let threshold = network.progress.threshold(case.settings);
+    if !case.timer.passed(network.progress.due(threshold, work)) {
+        return Blocks::Coming;
+    }
+    let now = case.timer.now().at;
+    Blocks::Missing(Finding::BlocksMissing {
+        tip,
+        gap: now.since(network.progress.at.max(work).unwrap_or(now)),
+        threshold,
+        pending: network.work.filter(|_| work.is_some()).map(|work| work.pending),
+        voters: network.voters,
+    })
+}
+
+/// More core weight has been failing for `nodes_offline` than the protocol tolerates.
+fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
+    let core = || case.nodes.iter().filter(|(settings, _)| settings.core);
+    let total = core().fold(0_u64, |sum, (settings, _)| sum.saturating_add(settings.weight));
+    let tolerated = case.settings.tolerance.tolerated(total);
+    let mut gone: Vec<(Timestamp, u64)> = core()
+        .filter_map(|(settings, node)| match node.word(settings, case.timer) {
+            Word::Failing(streak) if streak.meaning == Meaning::Absent => Some((streak.since, settings.weight)),
+            _ => None,
+        })
+        .collect();
+    gone.sort_unstable();
+    let mut offline = 0_u64;
+    for (since, weight) in gone {
+        if !case.timer.passed(since.after(case.settings.limits.nodes_offline)) {
+            break;
+        }
+        offline = offline.saturating_add(weight);
+    }
+    (tolerated < offline).then_some(Finding::CoreNodesOffline { offline, total, tolerated })
+}
+
+/// Whether enough blocks have come since the halt, or there was none.
+fn recovered(case: &NetworkCase<'_>) -> bool {
+    let Some(recovery) = case.network.recovery else { return true };
+    let Some(first) = recovery.first else { return false };
+    let block_time = case.network.progress.block_time(case.settings).unwrap_or_default();
+    let patience = block_time.saturating_mul(RECOVERED_BLOCK_TIMES).max(RECOVERED_AFTER);
+    u64::from(case.settings.limits.recovery_blocks) <= recovery.blocks || case.timer.passed(first.after(patience))
+}

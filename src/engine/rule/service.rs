@@ -1,0 +1,47 @@
+//! A node can be right and still serve badly: few peers, slow answers, failing requests. None of these is judged by a
+//! single poll; each compares a bounded window with a limit, and slowness also with what is normal for this node.
+
+use super::{NodeCase, Verdict};
+use crate::{
+    engine::{finding::Finding, node::Word},
+    observation::{ErrorKind, Meaning},
+};
+
+/// `NodeLowPeers`: fewer peers than configured.
+pub fn low_peers(case: &NodeCase<'_>) -> Verdict {
+    let Word::Facts(facts) = case.node.word(case.settings, case.timer) else { return Verdict::Unknown };
+    match (facts.peers, case.settings.limits.min_peers) {
+        (Some(peers), Some(wanted)) if peers < wanted => Verdict::Holds(Finding::FewPeers { peers, wanted }),
+        (None, Some(_)) => Verdict::Unknown,
+        _ => Verdict::Clear,
+    }
+}
+
+/// `NodeSlow`: the 95th percentile is above the limit and above a multiple of the node's own baseline.
+pub fn slow(case: &NodeCase<'_>) -> Verdict {
+    let Word::Facts(_) = case.node.word(case.settings, case.timer) else { return Verdict::Unknown };
+    let latencies = &case.node.latencies;
+    let (Some(p95), Some(baseline)) = (latencies.p95(), latencies.baseline()) else { return Verdict::Unknown };
+    let limits = &case.settings.limits;
+    let limit = limits.slow_latency.max(baseline.saturating_mul(limits.slow_factor));
+    if limit < p95 { Verdict::Holds(Finding::SlowAnswers { p95, limit }) } else { Verdict::Clear }
+}
+
+/// `NodeErrors`: too many of the recent polls failed, spread over so long that it is not one outage; a burst that ended
+/// is over. Being limited, refused or told to wait has its own name.
+pub fn errors(case: &NodeCase<'_>) -> Verdict {
+    if let Word::Nothing = case.node.word(case.settings, case.timer) {
+        return Verdict::Unknown;
+    }
+    let absent = |kind: ErrorKind| kind.meaning() == Meaning::Absent;
+    let (failures, limits) = (&case.node.failures, &case.settings.limits);
+    let (failed, polls) = (failures.count(absent), failures.polls());
+    let Some(((first, last), kind)) = failures.span(absent).zip(failures.commonest(absent)) else {
+        return Verdict::Clear;
+    };
+    let many = limits.error_count <= failed && limits.error_ratio * f64::from(polls) < f64::from(failed);
+    if many && limits.sustained <= last.since(first) && !case.timer.passed(last.after(limits.sustained)) {
+        return Verdict::Holds(Finding::ManyErrors { failed, polls, kind });
+    }
+    Verdict::Clear
+}

@@ -1,0 +1,112 @@
+//! The state of a node as one total function of what its word amounts to and how far it is from the tip.
+
+use std::time::Duration;
+
+use super::{
+    node::{Node, Streak, Word},
+    settings::NodeSettings,
+    timer::Timer,
+};
+use crate::{
+    model::{Height, NodeState, Timestamp},
+    observation::{Facts, Meaning, Syncing},
+};
+
+/// Another hash than the majority's must be told for this long: shallow reorganisations settle by themselves.
+const FORK_SETTLES: Duration = Duration::from_secs(30);
+
+/// A node that says it is catching up and does not move for this long has stalled.
+const SYNC_PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a block takes as long as nobody knows: only used to express a distance in time.
+const ASSUMED_BLOCK_TIME: Duration = Duration::from_secs(1);
+
+/// How far a node is behind the tip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Distance {
+    /// In blocks.
+    pub blocks: u64,
+    /// In time: as long as the network takes for these blocks.
+    pub lag: Duration,
+    /// More than this is too far.
+    pub limit: Duration,
+    /// For how long its height has not risen.
+    pub still: Duration,
+}
+
+impl Distance {
+    /// The distance of a node from a tip.
+    #[must_use]
+    pub fn of(
+        node: &Node,
+        settings: &NodeSettings,
+        tip: Option<Height>,
+        block_time: Option<Duration>,
+        now: Timestamp,
+    ) -> Self {
+        let blocks = tip.zip(node.height()).map_or(0, |(tip, height)| tip.above(height));
+        let still = node.moved_at.map_or(Duration::ZERO, |at| now.since(at));
+        let counted = u32::try_from(blocks).unwrap_or(u32::MAX);
+        let lag = match block_time {
+            Some(block_time) => block_time.saturating_mul(counted),
+            None => still.min(ASSUMED_BLOCK_TIME.saturating_mul(counted)),
+        };
+        let block_times = block_time.unwrap_or_default().saturating_mul(settings.limits.lag_block_times);
+        Self { blocks, lag, limit: settings.limits.lag_seconds.max(block_times), still }
+    }
+
+    /// Whether it is too far behind; once it is, it must come back to a third of the limit.
+    #[must_use]
+    pub fn is_behind(&self, was_behind: bool) -> bool {
+        let limit = if was_behind { self.limit / 3 } else { self.limit };
+        limit < self.lag
+    }
+}
+
+impl Node {
+    /// Whether it has told another hash than the majority for longer than a shallow reorganisation lasts.
+    #[must_use]
+    pub fn forked(&self, timer: &Timer) -> bool {
+        self.dispute.hash.as_ref().is_some_and(|(since, _)| timer.passed(since.after(FORK_SETTLES)))
+    }
+}
+
+/// The state of a node. `distance` must be current; `node.behind` already decided from it.
+#[must_use]
+pub fn state(node: &Node, settings: &NodeSettings, distance: &Distance, timer: &Timer) -> NodeState {
+    match node.word(settings, timer) {
+        Word::Nothing => NodeState::Unknown,
+        Word::Failing(streak) => failing(streak, settings, timer),
+        Word::Facts(facts) => answering(node, facts, distance, timer),
+    }
+}
+
+fn failing(streak: Streak, settings: &NodeSettings, timer: &Timer) -> NodeState {
+    match streak.meaning {
+        Meaning::Limited => NodeState::RateLimited,
+        Meaning::Refused => NodeState::Unauthorized,
+        Meaning::Starting => NodeState::Starting,
+        Meaning::Local => NodeState::Unknown,
+        Meaning::Absent => {
+            let long = timer.passed(streak.since.after(settings.limits.offline_after));
+            let often = settings.limits.offline_attempts <= streak.attempts;
+            if long && often { NodeState::Offline } else { NodeState::Unreachable }
+        }
+    }
+}
+
+fn answering(node: &Node, facts: &Facts, distance: &Distance, timer: &Timer) -> NodeState {
+    if node.dispute.identity.is_some() {
+        return NodeState::WrongChain;
+    }
+    if node.forked(timer) {
+        return NodeState::Forked;
+    }
+    match (facts.syncing, node.behind) {
+        (Syncing::Starting, _) => NodeState::Starting,
+        (_, false) => NodeState::Live,
+        (Syncing::Yes { .. }, true) if distance.still < SYNC_PATIENCE => NodeState::Syncing,
+        (_, true) if distance.limit / 2 <= distance.still => NodeState::Stalled,
+        (_, true) => NodeState::Lagging,
+    }
+}

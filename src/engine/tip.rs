@@ -1,0 +1,140 @@
+//! The tip: the highest height a network provably reached. One node's word is not proof where there are others, so
+//! that a rogue height moves nothing; and what was proven stays, unless all voters together are below it for long.
+
+use std::time::Duration;
+
+use super::timer::Timer;
+use crate::model::{Height, Timestamp};
+
+/// All voters below the tip for this long: the chain was rolled back or started anew.
+const ROLLBACK_AFTER: Duration = Duration::from_secs(30);
+
+/// A single voter far above the tip is believed after this long: there is nobody else to ask.
+const JUMP_AFTER: Duration = Duration::from_secs(30);
+
+/// A jump of this many blocks is always plausible.
+const PLAUSIBLE_JUMP: u64 = 100;
+
+/// Blocks may come this many times faster than expected and still be plausible.
+const PLAUSIBLE_RATE: u32 = 3;
+
+/// The two highest heights among the voters, and how many voters there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Votes {
+    /// The highest.
+    pub highest: Option<Height>,
+    /// The highest but one; the same as the highest if two voters reached it.
+    pub second: Option<Height>,
+    /// Voters in all.
+    pub count: usize,
+}
+
+impl Votes {
+    /// Counts one voter.
+    pub fn add(&mut self, height: Height) {
+        self.count += 1;
+        if self.highest.is_none_or(|highest| highest < height) {
+            self.second = self.highest.replace(height);
+        } else if self.second.is_none_or(|second| second < height) {
+            self.second = Some(height);
+        }
+    }
+}
+
+/// The tip as it stands.
+#[derive(Debug, Default)]
+pub struct TipClock {
+    height: Option<Height>,
+    /// Since when every voter has been below the tip, and the highest corroborated height since.
+    below: Option<(Timestamp, Height, Timestamp)>,
+    /// Since when the only voter has been implausibly far above.
+    above: Option<Timestamp>,
+}
+
+/// What a vote did to the tip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// There is a tip now, and there was none.
+    First,
+    /// It rose by so many blocks.
+    Rose(u64),
+    /// It went back; new blocks on the new branch were last seen at the given time, if there were any.
+    RolledBack {
+        /// When a block below the old tip was last new.
+        progress: Option<Timestamp>,
+    },
+}
+
+impl TipClock {
+    /// The tip, once there is one.
+    #[must_use]
+    pub fn height(&self) -> Option<Height> {
+        self.height
+    }
+
+    /// Takes in a count of votes. `block_time` and `risen` (when the tip last rose) say how far it may have come.
+    pub fn update(&mut self, votes: Votes, timer: &Timer, block_time: Option<Duration>, risen: Timestamp) -> Change {
+        let Some(highest) = votes.highest else { return Change::None };
+        let Some(tip) = self.height else {
+            self.height = Some(first(votes, highest));
+            return Change::First;
+        };
+        let now = timer.now().at;
+        let plausible = Height(tip.0.saturating_add(plausible_blocks(now.since(risen), block_time)));
+        let candidate = match (votes.count, votes.second) {
+            (1, _) | (_, None) => self.alone(highest, plausible, timer),
+            (2, Some(_)) if highest <= plausible => highest,
+            (_, Some(second)) => second,
+        };
+        self.move_to(tip, candidate, timer)
+    }
+
+    fn alone(&mut self, highest: Height, plausible: Height, timer: &Timer) -> Height {
+        if highest <= plausible {
+            self.above = None;
+            return highest;
+        }
+        let since = *self.above.get_or_insert(timer.now().at);
+        if timer.passed(since.after(JUMP_AFTER)) {
+            self.above = None;
+            return highest;
+        }
+        self.height.unwrap_or(highest)
+    }
+
+    fn move_to(&mut self, tip: Height, candidate: Height, timer: &Timer) -> Change {
+        if tip <= candidate {
+            self.below = None;
+            self.height = Some(candidate);
+            return if tip < candidate { Change::Rose(candidate.above(tip)) } else { Change::None };
+        }
+        let now = timer.now().at;
+        let (since, best, risen) = self.below.unwrap_or((now, candidate, now));
+        let risen = if best < candidate { now } else { risen };
+        self.below = Some((since, best.max(candidate), risen));
+        if !timer.passed(since.after(ROLLBACK_AFTER)) {
+            return Change::None;
+        }
+        self.below = None;
+        self.height = Some(candidate);
+        Change::RolledBack { progress: (since < risen).then_some(risen) }
+    }
+}
+
+/// The first tip: of two voters that are far apart the lower is believed.
+fn first(votes: Votes, highest: Height) -> Height {
+    match (votes.count, votes.second) {
+        (2, Some(second)) if highest.above(second) <= PLAUSIBLE_JUMP => highest,
+        (_, Some(second)) => second,
+        (_, None) => highest,
+    }
+}
+
+/// How many blocks can have been made in `elapsed`.
+fn plausible_blocks(elapsed: Duration, block_time: Option<Duration>) -> u64 {
+    let block_ms = block_time.unwrap_or(Duration::from_secs(1)).as_millis().max(1);
+    let blocks = elapsed.as_millis().saturating_mul(u128::from(PLAUSIBLE_RATE)) / block_ms;
+    u64::try_from(blocks).unwrap_or(u64::MAX).saturating_add(PLAUSIBLE_JUMP)
+}

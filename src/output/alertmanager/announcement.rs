@@ -1,0 +1,82 @@
+//! A notification made ready for every peer at once: external labels merged, texts bounded, shared instead of copied.
+
+use std::sync::Arc;
+
+use super::Notification;
+use crate::model::{Labels, UnixTime};
+
+/// Longest annotation in bytes; what is longer is cut and ends in `…`.
+const MAX_ANNOTATION_BYTES: usize = 4096;
+/// Annotations of one alert at the most.
+const MAX_ANNOTATIONS: usize = 16;
+
+/// What makes two notifications speak of the same alert: its labels, sorted by name.
+pub type Identity = Arc<Labels>;
+
+/// The newest word on one alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// All labels, the external ones included.
+    pub identity: Identity,
+    /// Texts, bounded.
+    pub annotations: Arc<[(&'static str, String)]>,
+    /// When it began, on our wall clock.
+    pub starts_at: UnixTime,
+    /// When it ended; `None` while it fires.
+    pub ends_at: Option<UnixTime>,
+}
+
+impl Announcement {
+    /// `notification` with the labels of `external` that it does not have itself. Labels without a value are left out:
+    /// Alertmanager drops them, and the identity must be the same on both sides.
+    #[must_use]
+    pub fn new(notification: Notification, external: &Labels) -> Self {
+        let mut labels = notification.labels;
+        for (name, value) in external {
+            if !labels.iter().any(|(taken, _)| taken == name) {
+                labels.push((Arc::clone(name), Arc::clone(value)));
+            }
+        }
+        labels.retain(|(_, value)| !value.is_empty());
+        labels.sort();
+        let texts = notification.annotations.into_iter().take(MAX_ANNOTATIONS);
+        Self {
+            identity: Arc::new(labels),
+            annotations: texts.map(|(name, text)| (name, bounded(text))).collect(),
+            starts_at: notification.starts_at,
+            ends_at: notification.ends_at,
+        }
+    }
+}
+
+fn bounded(mut text: String) -> String {
+    if MAX_ANNOTATION_BYTES < text.len() {
+        text.truncate(text.floor_char_boundary(MAX_ANNOTATION_BYTES - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    }
+
+    #[test]
+    fn external_labels_are_added_only_where_absent() {
+        let notification = Notification {
+            labels: labels(&[("alertname", "NodeOffline"), ("site", "own"), ("zone", "")]),
+            annotations: vec![("description", "é".repeat(MAX_ANNOTATION_BYTES))],
+            starts_at: UnixTime::default(),
+            ends_at: None,
+        };
+        let announcement = Announcement::new(notification, &labels(&[("cluster", "eu"), ("site", "external")]));
+        let wanted = labels(&[("alertname", "NodeOffline"), ("cluster", "eu"), ("site", "own")]);
+        assert_eq!(*announcement.identity, wanted);
+        let text = &announcement.annotations[0].1;
+        assert!(text.len() <= MAX_ANNOTATION_BYTES && text.ends_with("é…"), "{}", text.len());
+    }
+}

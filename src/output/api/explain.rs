@@ -1,0 +1,322 @@
+//! `/api/v1/explain`: why a network counts as halted or not, whose word counts and why, and what would change that.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Serialize;
+
+use super::{
+    Error, Time,
+    alerts::ShownAlert,
+    networks::{ShownBlockTime, ShownTip},
+    success,
+};
+use crate::{
+    engine::{
+        settings::{Cadence, NetworkSettings},
+        snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot, Subject, Vote},
+    },
+    model::{AlertName, NodeState, UnixTime},
+    output::{
+        http::query::Query,
+        label::{halt_reason, subject_name},
+    },
+};
+
+#[derive(Serialize)]
+struct Data {
+    taken: Time,
+    monitor: Monitor,
+    networks: Vec<Explained>,
+    alerts: Vec<ExplainedAlert>,
+}
+
+#[derive(Serialize)]
+struct Monitor {
+    name: Arc<str>,
+    isolated_since: Option<Time>,
+    canaries: Vec<Canary>,
+}
+
+#[derive(Serialize)]
+struct Canary {
+    name: Arc<str>,
+    reachable: Option<bool>,
+}
+
+/// Why a network is what it is.
+#[derive(Serialize)]
+struct Explained {
+    network: Arc<str>,
+    phase: &'static str,
+    verdict: String,
+    confidence: &'static str,
+    confidence_reason: &'static str,
+    tip: Option<ShownTip>,
+    last_progress: Option<Time>,
+    gap_seconds: Option<f64>,
+    halt_threshold_seconds: Option<f64>,
+    halt_ratio: Option<f64>,
+    block_time: Option<ShownBlockTime>,
+    cadence: &'static str,
+    voters: usize,
+    voters_expected: usize,
+    voters_needed: usize,
+    tolerance: &'static str,
+    quorum_margin: Option<i64>,
+    votes: Vec<ExplainedVote>,
+    next: Vec<Next>,
+}
+
+/// One node's say.
+#[derive(Serialize)]
+struct ExplainedVote {
+    node: Arc<str>,
+    counts: bool,
+    why: &'static str,
+    state: &'static str,
+    height: Option<u64>,
+    evidence_age_seconds: Option<f64>,
+}
+
+/// What would change the verdict, and when if that is known.
+#[derive(Serialize)]
+struct Next {
+    change: &'static str,
+    condition: String,
+    at: Option<Time>,
+}
+
+/// An alert with what Prometheus has no field for.
+#[derive(Serialize)]
+struct ExplainedAlert {
+    subject: String,
+    level: &'static str,
+    reason: &'static str,
+    explanation: String,
+    fired_at: Option<Time>,
+    muted_by: Option<MutedBy>,
+    #[serde(flatten)]
+    alert: ShownAlert,
+}
+
+#[derive(Serialize)]
+struct MutedBy {
+    alertname: &'static str,
+    subject: String,
+}
+
+/// What the caller asks about.
+struct Question<'q> {
+    alert: Option<AlertName>,
+    network: Option<usize>,
+    node: Option<&'q str>,
+}
+
+/// Explains everything, or what concerns `network`, `node` of that network, or alerts named `alert`.
+pub fn explain(snapshot: &Snapshot, query: &Query) -> Result<Vec<u8>, Error> {
+    let question = Question::from(snapshot, query)?;
+    let alerts = snapshot.alerts.iter().filter(|alert| question.concerns(snapshot, alert));
+    let networks = snapshot.settings.networks.iter().zip(&snapshot.networks).enumerate();
+    let asked = networks.filter(|(index, _)| question.network.is_none_or(|wanted| wanted == *index));
+    Ok(success(Data {
+        taken: Time(snapshot.taken.wall),
+        monitor: monitor(snapshot),
+        networks: asked.map(|(index, (settings, view))| explained(snapshot, index, settings, view)).collect(),
+        alerts: alerts.map(|alert| explained_alert(snapshot, alert)).collect(),
+    }))
+}
+
+impl<'q> Question<'q> {
+    fn from(snapshot: &Snapshot, query: &'q Query) -> Result<Self, Error> {
+        let named = |name: &str| AlertName::ALL.iter().copied().find(|alert| alert.as_str() == name);
+        let alert = match query.get("alert") {
+            Some(name) => Some(named(name).ok_or_else(|| Error::bad_data(format!("no alert is called {name:?}")))?),
+            None => None,
+        };
+        let network = query.get("network").map(|name| super::network_named(snapshot, name)).transpose()?;
+        let network = network.map(|(index, _)| index);
+        let node = query.get("node");
+        if let Some(node) = node {
+            let Some(network) = network else { return Err(Error::bad_data("node needs network beside it")) };
+            let mut nodes = snapshot.settings.nodes.iter();
+            if !nodes.any(|it| it.network.index() == network && &*it.name == node) {
+                return Err(Error::not_found(format!("no node {node:?} in that network")));
+            }
+        }
+        Ok(Self { alert, network, node })
+    }
+
+    fn concerns(&self, snapshot: &Snapshot, alert: &Alert) -> bool {
+        let (network, node) = match alert.key.subject {
+            Subject::Monitor => (None, None),
+            Subject::Network(network) => (Some(network.index()), None),
+            Subject::Node(index) => {
+                let node = snapshot.settings.nodes.get(index.index());
+                (node.map(|node| node.network.index()), node.map(|node| &*node.name))
+            }
+        };
+        alert.state != AlertState::Resolved
+            && self.alert.is_none_or(|wanted| wanted == alert.key.name)
+            && self.network.is_none_or(|wanted| Some(wanted) == network)
+            && self.node.is_none_or(|wanted| Some(wanted) == node)
+    }
+}
+
+fn monitor(snapshot: &Snapshot) -> Monitor {
+    let canaries = snapshot.settings.canaries.iter().zip(&snapshot.canaries);
+    Monitor {
+        name: Arc::clone(&snapshot.settings.monitor),
+        isolated_since: snapshot.isolated_since.map(|at| Time(snapshot.taken.wall_at(at))),
+        canaries: canaries
+            .map(|(canary, reachable)| Canary { name: Arc::clone(&canary.name), reachable: *reachable })
+            .collect(),
+    }
+}
+
+fn explained(snapshot: &Snapshot, index: usize, settings: &NetworkSettings, view: &NetworkView) -> Explained {
+    let now = snapshot.taken;
+    let (confidence, confidence_reason) = confidence(view);
+    Explained {
+        network: Arc::clone(&settings.name),
+        phase: view.phase.as_str(),
+        verdict: verdict(snapshot, index),
+        confidence,
+        confidence_reason,
+        tip: view.tip.map(ShownTip::from),
+        last_progress: view.progress_at.map(|at| Time(now.wall_at(at))),
+        gap_seconds: gap(snapshot, view).map(|gap| gap.as_secs_f64()),
+        halt_threshold_seconds: view.halt_threshold.map(|threshold| threshold.as_secs_f64()),
+        halt_ratio: view.halt_ratio.filter(|ratio| ratio.is_finite()),
+        block_time: view.block_time.map(ShownBlockTime::from),
+        cadence: settings.cadence.as_str(),
+        voters: view.voters,
+        voters_expected: view.voters_expected,
+        voters_needed: voters_needed(view),
+        tolerance: settings.tolerance.as_str(),
+        quorum_margin: view.quorum_margin,
+        votes: view.votes.iter().map(|vote| explained_vote(snapshot, vote)).collect(),
+        next: next(snapshot, settings, view),
+    }
+}
+
+fn gap(snapshot: &Snapshot, view: &NetworkView) -> Option<Duration> {
+    view.progress_at.map(|at| snapshot.taken.at.since(at))
+}
+
+/// Half of the voters of the last good view, rounded up.
+fn voters_needed(view: &NetworkView) -> usize {
+    view.voters_expected.div_ceil(2).max(1)
+}
+
+/// One sentence.
+pub(in crate::output) fn verdict(snapshot: &Snapshot, network: usize) -> String {
+    let Some(view) = snapshot.networks.get(network) else { return String::new() };
+    let since = gap(snapshot, view).map_or_else(|| "an unknown time".to_owned(), whole_seconds);
+    match view.phase {
+        NetworkPhase::Unknown => {
+            format!("not enough evidence: {} of {} voters needed answer", view.voters, voters_needed(view))
+        }
+        NetworkPhase::Live => format!("makes blocks; the last one {since} ago"),
+        NetworkPhase::Idle => format!("idle: nothing to do; the last block {since} ago"),
+        NetworkPhase::Halted => {
+            let about = |alert: &&Alert| matches!(alert.key.subject, Subject::Network(it) if it.index() == network);
+            let reason = snapshot.alerts.iter().filter(about).find_map(halt_reason).unwrap_or("blocks_missing");
+            format!("halted ({reason}); the last block {since} ago")
+        }
+        NetworkPhase::Unreachable => "no voter answers; whether it makes blocks cannot be seen".to_owned(),
+    }
+}
+
+/// `1h 2m 3s`, without fractions.
+pub(in crate::output) fn whole_seconds(duration: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string()
+}
+
+fn confidence(view: &NetworkView) -> (&'static str, &'static str) {
+    if view.voters < voters_needed(view) {
+        ("none", "fewer than half of the voters of the last good view answer")
+    } else if view.voters.max(view.voters_expected) < 2 {
+        ("low", "one endpoint only: nobody confirms what it says")
+    } else {
+        ("normal", "several voters answer")
+    }
+}
+
+fn explained_vote(snapshot: &Snapshot, vote: &Vote) -> ExplainedVote {
+    let node = snapshot.settings.nodes.get(vote.node.index());
+    ExplainedVote {
+        node: node.map_or_else(|| Arc::from(""), |node| Arc::clone(&node.name)),
+        counts: vote.counts,
+        why: why(vote),
+        state: vote.state.as_str(),
+        height: vote.height.map(|height| height.0),
+        evidence_age_seconds: vote.heard.map(|at| snapshot.taken.at.since(at).as_secs_f64()),
+    }
+}
+
+/// Why a vote counts or does not.
+fn why(vote: &Vote) -> &'static str {
+    match vote.state {
+        _ if vote.counts => "its answer is fresh and about the right chain",
+        NodeState::Unknown => "it was never polled, or not lately",
+        NodeState::Starting => "it is starting",
+        NodeState::Syncing => "it is catching up",
+        NodeState::Live | NodeState::Lagging | NodeState::Stalled => "its last answer is too old",
+        NodeState::RateLimited => "it limits our requests",
+        NodeState::Unauthorized => "it refuses our credentials",
+        NodeState::Unreachable => "its last polls failed",
+        NodeState::Offline => "it is offline",
+        NodeState::WrongChain => "it speaks for another chain",
+        NodeState::Forked => "it is on a minority branch",
+    }
+}
+
+fn next(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> Vec<Next> {
+    let mut next = Vec::new();
+    let mut add =
+        |change, condition: String, at: Option<UnixTime>| next.push(Next { change, condition, at: at.map(Time) });
+    match view.phase {
+        NetworkPhase::Live | NetworkPhase::Idle => {
+            let due = view.progress_at.zip(view.halt_threshold).map(|(at, by)| snapshot.taken.wall_at(at.after(by)));
+            match settings.cadence {
+                Cadence::Interval => add("halted", "no block arrives until then".to_owned(), due),
+                Cadence::OnDemand => {
+                    add("halted", "work waits longer than the threshold and no block arrives".to_owned(), None);
+                }
+            }
+            if let Some(margin) = view.quorum_margin {
+                let after = whole_seconds(settings.limits.nodes_offline);
+                let lost = margin.saturating_add(1).max(0);
+                add("halted", format!("core nodes of weight {lost} more go offline for {after}"), None);
+            }
+        }
+        NetworkPhase::Halted => {
+            let blocks = settings.limits.recovery_blocks;
+            add(
+                "live",
+                format!("{blocks} normal blocks arrive and no more core weight is missing than tolerated"),
+                None,
+            );
+        }
+        NetworkPhase::Unreachable => add("unknown", "a voter gives a good answer".to_owned(), None),
+        NetworkPhase::Unknown => {
+            add("live", format!("{} voters answer and a block arrives", voters_needed(view)), None);
+        }
+    }
+    next
+}
+
+fn explained_alert(snapshot: &Snapshot, alert: &Alert) -> ExplainedAlert {
+    ExplainedAlert {
+        subject: subject_name(&snapshot.settings, alert.key.subject),
+        level: alert.level.as_str(),
+        reason: alert.finding.reason(),
+        explanation: alert.finding.to_string(),
+        fired_at: alert.fired_at.map(Time),
+        muted_by: alert.inhibited_by.map(|key| MutedBy {
+            alertname: key.name.as_str(),
+            subject: subject_name(&snapshot.settings, key.subject),
+        }),
+        alert: ShownAlert::new(snapshot, alert),
+    }
+}

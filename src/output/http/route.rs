@@ -1,0 +1,181 @@
+//! Which path is answered by whom.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header::ORIGIN, request::Parts};
+use hyper::body::Body;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{Shared, negotiate, query::Query, reply::Reply, scrape::Scrapes};
+use crate::{
+    engine::snapshot::Snapshot,
+    output::{api, page},
+};
+
+/// Longest path and query in bytes.
+const URL_BYTES: usize = 8 * 1024;
+
+/// Time a reload may take.
+const RELOAD: Duration = Duration::from_secs(60);
+
+macro_rules! handlers {
+    ($($handler:ident = $word:literal, $path:literal;)*) => {
+        /// Who answers; a closed set, for it is a label.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Handler { $($handler,)* Unknown }
+
+        impl Handler {
+            fn of(path: &str) -> Self {
+                match path { $($path => Self::$handler,)* _ => Self::Unknown }
+            }
+
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$handler => $word,)* Self::Unknown => "unknown" }
+            }
+        }
+    };
+}
+
+handlers! {
+    Metrics = "metrics", "/metrics";
+    Healthy = "healthy", "/-/healthy";
+    Ready = "ready", "/-/ready";
+    Reload = "reload", "/-/reload";
+    Alerts = "alerts", "/api/v1/alerts";
+    Rules = "rules", "/api/v1/rules";
+    BuildInfo = "buildinfo", "/api/v1/status/buildinfo";
+    Networks = "networks", "/api/v1/networks";
+    Nodes = "nodes", "/api/v1/nodes";
+    Explain = "explain", "/api/v1/explain";
+    Page = "page", "/";
+    Style = "style", "/style.css";
+}
+
+impl Handler {
+    /// The methods it answers, as the header `Allow` lists them.
+    fn methods(self) -> &'static str {
+        if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// Everything there is to see.
+#[derive(Debug)]
+pub struct Site {
+    shared: Shared,
+    scrapes: Scrapes,
+    lifecycle: bool,
+}
+
+impl Site {
+    /// The site over what is in `shared`; `lifecycle` allows reloads.
+    #[must_use]
+    pub fn new(shared: Shared, lifecycle: bool) -> Self {
+        Self { scrapes: Scrapes::new(shared.clone()), shared, lifecycle }
+    }
+
+    /// Answers a request and counts it.
+    pub async fn answer<B: Body>(&self, request: Request<B>) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        let handler = Handler::of(head.uri.path());
+        let reply = match refusal(handler, &head, body.is_end_stream()) {
+            Some(refusal) => refusal,
+            None => self.handle(handler, &head).await,
+        };
+        self.shared.own.http_requests.with_label_values(&[handler.as_str(), reply.status().as_str()]).inc();
+        reply.into_response()
+    }
+
+    async fn handle(&self, handler: Handler, head: &Parts) -> Reply {
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        match handler {
+            Handler::Metrics => self.metrics(head).await,
+            Handler::Healthy => Reply::text(StatusCode::OK, "haltwatch is healthy."),
+            Handler::Ready => self.ready(),
+            Handler::Reload => self.reload(head).await,
+            Handler::Alerts => self.api(api::alerts),
+            Handler::Rules => self.api(|snapshot| api::rules(snapshot, &query)),
+            Handler::BuildInfo => json(api::build_info()),
+            Handler::Networks => self.api(api::networks),
+            Handler::Nodes => self.api(|snapshot| api::nodes(snapshot, &query)),
+            Handler::Explain => self.api(|snapshot| api::explain(snapshot, &query)),
+            Handler::Page => Reply::html(page::render((*self.snapshot()).as_ref())),
+            Handler::Style => Reply::new(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+            Handler::Unknown if head.uri.path().starts_with("/api/") => {
+                json(Err(api::Error::not_found("no such path")))
+            }
+            Handler::Unknown => Reply::text(StatusCode::NOT_FOUND, "not found"),
+        }
+    }
+
+    fn snapshot(&self) -> Arc<Option<Snapshot>> {
+        self.shared.snapshot.load_full()
+    }
+
+    async fn metrics(&self, head: &Parts) -> Reply {
+        let (format, gzip) = (negotiate::format(&head.headers), negotiate::gzip(&head.headers));
+        match self.scrapes.body(format, gzip).await {
+            Some(body) => Reply::new(StatusCode::OK, format.content_type(), body).negotiated(gzip),
+            None => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "writing the metrics failed"),
+        }
+    }
+
+    fn ready(&self) -> Reply {
+        match *self.snapshot() {
+            Some(_) => Reply::text(StatusCode::OK, "haltwatch is ready."),
+            None => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "haltwatch has not judged anything yet."),
+        }
+    }
+
+    fn api(&self, answer: impl FnOnce(&Snapshot) -> Result<Vec<u8>, api::Error>) -> Reply {
+        match &*self.snapshot() {
+            Some(snapshot) => json(answer(snapshot)),
+            None => json(Err(api::Error::not_ready())),
+        }
+    }
+
+    async fn reload(&self, head: &Parts) -> Reply {
+        if !self.lifecycle {
+            return Reply::text(StatusCode::FORBIDDEN, "reloading over HTTP is not enabled; send SIGHUP");
+        }
+        // A browser names the page that makes it ask; people and tools do not send this header.
+        if head.headers.contains_key(ORIGIN) {
+            return Reply::text(StatusCode::FORBIDDEN, "a web page may not ask for a reload");
+        }
+        match timeout(RELOAD, self.reloaded()).await {
+            Ok(Ok(())) => Reply::text(StatusCode::OK, "reloaded"),
+            Ok(Err(text)) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, &text),
+            Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the reload did not end in time"),
+        }
+    }
+
+    async fn reloaded(&self) -> Result<(), String> {
+        let gone = || "haltwatch is stopping".to_owned();
+        let (request, outcome) = oneshot::channel();
+        self.shared.reload.send(request).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+}
+
+fn json(answer: Result<Vec<u8>, api::Error>) -> Reply {
+    match answer {
+        Ok(body) => Reply::json(StatusCode::OK, body),
+        Err(error) => Reply::json(error.status, error.body()),
+    }
+}
+
+/// Why a request is refused before anybody looks at it.
+fn refusal(handler: Handler, head: &Parts, no_body: bool) -> Option<Reply> {
+    let url = head.uri.path_and_query().map_or(0, |url| url.as_str().len());
+    if URL_BYTES < url {
+        return Some(Reply::text(StatusCode::URI_TOO_LONG, "the URL is too long").and_close());
+    }
+    if handler != Handler::Unknown && !handler.allows(&head.method) {
+        return Some(Reply::wrong_method(handler.methods()));
+    }
+    (!no_body).then(|| Reply::text(StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body").and_close())
+}

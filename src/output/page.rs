@@ -1,0 +1,213 @@
+//! The landing page: what an operator wants to see first. Rendered here, without scripts and without anything from
+//! elsewhere; it reloads itself. Colours only repeat what a word beside them says.
+
+mod html;
+mod table;
+
+use self::html::Html;
+use super::{
+    api::{verdict, whole_seconds},
+    build,
+    label::{shown_state, subject_name},
+};
+use crate::{
+    engine::snapshot::{Alert, AlertState, NetworkPhase, Snapshot},
+    model::{AlertName, Level},
+};
+
+/// The style sheet, served on its own so that the page needs no inline style.
+pub const STYLE: &str = include_str!("page/style.css");
+
+/// Alerts shown at the most; the rest is behind a link.
+const MAX_ALERTS: usize = 200;
+
+/// The page.
+#[must_use]
+pub fn render(snapshot: Option<&Snapshot>) -> String {
+    let mut html = Html::document();
+    html.element("html", &[("lang", "en")], |html| {
+        head(html);
+        html.element("body", &[], |html| body(html, snapshot));
+    });
+    html.finish()
+}
+
+fn head(html: &mut Html) {
+    html.element("head", &[], |html| {
+        html.void("meta", &[("charset", "utf-8")]);
+        html.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
+        html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
+        html.void("meta", &[("http-equiv", "refresh"), ("content", "5")]);
+        html.void("link", &[("rel", "stylesheet"), ("href", "/style.css")]);
+        html.leaf("title", &[], "haltwatch");
+    });
+}
+
+fn body(html: &mut Html, snapshot: Option<&Snapshot>) {
+    html.element("header", &[], |html| {
+        html.leaf("h1", &[], "haltwatch");
+        html.leaf("p", &[("class", "quiet")], &format!("version {}", build::VERSION));
+        if let Some(snapshot) = snapshot {
+            let taken = format!("monitor {}, as of {}", snapshot.settings.monitor, snapshot.taken.wall);
+            html.leaf("p", &[("class", "quiet")], &taken);
+        }
+    });
+    html.element("main", &[], |html| match snapshot {
+        Some(snapshot) => sections(html, snapshot),
+        None => html.leaf("p", &[("class", "banner unknown")], "haltwatch has not judged anything yet."),
+    });
+    html.element("footer", &[], links);
+}
+
+fn sections(html: &mut Html, snapshot: &Snapshot) {
+    banner(html, snapshot);
+    section(html, "alerts", "Alerts", |html| alerts(html, snapshot));
+    section(html, "networks", "Networks", |html| {
+        html.element("div", &[("class", "cards")], |html| {
+            for index in 0..snapshot.networks.len().min(snapshot.settings.networks.len()) {
+                network(html, snapshot, index);
+            }
+        });
+    });
+    section(html, "nodes", "Nodes", |html| table::nodes(html, snapshot));
+}
+
+fn section(html: &mut Html, id: &str, title: &str, content: impl FnOnce(&mut Html)) {
+    html.element("section", &[("aria-labelledby", id)], |html| {
+        html.leaf("h2", &[("id", id)], title);
+        content(html);
+    });
+}
+
+/// One sentence about everything.
+fn banner(html: &mut Html, snapshot: &Snapshot) {
+    let halted = snapshot.networks.iter().filter(|network| network.phase == NetworkPhase::Halted).count();
+    let firing = shown(snapshot).filter(|alert| shown_state(alert) == "firing").count();
+    let (class, text) = match (snapshot.isolated_since, halted, firing) {
+        (Some(since), ..) => {
+            let lasting = whole_seconds(snapshot.taken.at.since(since));
+            ("critical", format!("Isolated: the monitor itself is cut off for {lasting}; nothing below is certain."))
+        }
+        (None, 0, 0) => ("live", "All quiet: no alert is firing.".to_owned()),
+        (None, 0, _) => ("warning", format!("{} firing, no network halted.", counted(firing, "alert"))),
+        (None, ..) => {
+            ("critical", format!("{} halted, {} firing.", counted(halted, "network"), counted(firing, "alert")))
+        }
+    };
+    html.leaf("p", &[("class", &format!("banner {class}")), ("role", "status")], &text);
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The alerts a person wants to see: the dead man's switch is not one of them.
+fn shown(snapshot: &Snapshot) -> impl Iterator<Item = &Alert> {
+    let live = snapshot.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
+    live.filter(|alert| alert.key.name != AlertName::Watchdog)
+}
+
+fn alerts(html: &mut Html, snapshot: &Snapshot) {
+    let mut shown: Vec<_> = shown(snapshot).collect();
+    if shown.is_empty() {
+        return html.leaf("p", &[("class", "quiet")], "None.");
+    }
+    shown.sort_by_key(|alert| (shown_state(alert) != "firing", alert.level));
+    table::table(html, &["Level", "Alert", "About", "State", "Since", "Explanation"], |html| {
+        for alert in shown.iter().take(MAX_ALERTS) {
+            html.element("tr", &[], |html| alert_row(html, snapshot, alert));
+        }
+    });
+    if MAX_ALERTS < shown.len() {
+        html.leaf("p", &[], &format!("{} more: see the API.", shown.len() - MAX_ALERTS));
+    }
+}
+
+fn alert_row(html: &mut Html, snapshot: &Snapshot, alert: &Alert) {
+    let level = format!("{} {}", alert.level.as_str(), alert.level.severity());
+    html.element("td", &[], |html| table::badge(html, level_class(alert.level), &level));
+    html.leaf("td", &[], alert.key.name.as_str());
+    html.leaf("td", &[], &subject_name(&snapshot.settings, alert.key.subject));
+    let state = match alert.inhibited_by {
+        Some(by) => format!("{}, muted by {}", alert.state.as_str(), by.name.as_str()),
+        None => alert.state.as_str().to_owned(),
+    };
+    html.leaf("td", &[], &state);
+    let lasting = whole_seconds(snapshot.taken.wall.since(alert.active_at));
+    html.leaf("td", &[("title", &alert.active_at.to_string())], &lasting);
+    html.leaf("td", &[], &alert.finding.to_string());
+}
+
+fn level_class(level: Level) -> &'static str {
+    match level {
+        Level::L1 => "critical",
+        Level::L2 => "error",
+        Level::L3 => "warning",
+        Level::L4 | Level::None => "unknown",
+    }
+}
+
+fn phase_class(phase: NetworkPhase) -> &'static str {
+    match phase {
+        NetworkPhase::Live | NetworkPhase::Idle => "live",
+        NetworkPhase::Halted => "critical",
+        NetworkPhase::Unreachable => "error",
+        NetworkPhase::Unknown => "unknown",
+    }
+}
+
+fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
+    let (settings, view) = (&snapshot.settings.networks[index], &snapshot.networks[index]);
+    html.element("article", &[("class", phase_class(view.phase))], |html| {
+        html.element("h3", &[], |html| {
+            html.text(&settings.name);
+            html.text(" ");
+            table::badge(html, phase_class(view.phase), view.phase.as_str());
+        });
+        html.leaf("p", &[], &verdict(snapshot, index));
+        html.element("dl", &[], |html| {
+            let mut fact = |term: &str, text: String| {
+                html.leaf("dt", &[], term);
+                html.leaf("dd", &[], &text);
+            };
+            fact("Tip", view.tip.map_or("unknown".to_owned(), |tip| tip.height.to_string()));
+            fact("Finalized", view.finalized.map_or("unknown".to_owned(), |height| height.to_string()));
+            let age = view.progress_at.map(|at| whole_seconds(snapshot.taken.at.since(at)));
+            fact("Last block", age.map_or("unknown".to_owned(), |age| format!("{age} ago")));
+            let threshold = view.halt_threshold.map(whole_seconds);
+            fact("Halted after", threshold.unwrap_or("unknown".to_owned()));
+            fact("Voters", format!("{} of {}", view.voters, view.voters_expected));
+            fact("Quorum margin", view.quorum_margin.map_or("unknown".to_owned(), |margin| margin.to_string()));
+        });
+        let why = format!("/api/v1/explain?network={}", percent_encoded(&settings.name));
+        html.leaf("a", &[("href", &why)], "why");
+    });
+}
+
+/// A name as a part of a query: everything but letters, digits, `-`, `.`, `_` and `~` is written as its bytes.
+fn percent_encoded(name: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    name.bytes().map(encoded).collect()
+}
+
+fn links(html: &mut Html) {
+    html.element("nav", &[("aria-label", "Other views")], |html| {
+        for (path, name) in [
+            ("/metrics", "Metrics"),
+            ("/api/v1/alerts", "Alerts"),
+            ("/api/v1/rules", "Rules"),
+            ("/api/v1/networks", "Networks"),
+            ("/api/v1/nodes", "Nodes"),
+            ("/api/v1/explain", "Explain"),
+            ("/-/healthy", "Healthy"),
+            ("/-/ready", "Ready"),
+        ] {
+            html.leaf("a", &[("href", path)], name);
+            html.text(" ");
+        }
+    });
+}

@@ -1,0 +1,9 @@
+//! The decision engine through its door: simulated chains, polls and clocks in, alerts out. Time is simulated; a test
+//! of a day takes milliseconds.
+
+mod chaos;
+mod halts;
+mod life;
+mod nodes;
+mod sight;
+mod world;

@@ -1,0 +1,103 @@
+//! The life of alerts across restarts of the configuration, and what a snapshot always shows.
+
+use haltwatch::{
+    engine::snapshot::{AlertState, Effect},
+    model::{AlertName, Level},
+};
+
+use super::world::{World, network, settings};
+
+#[test]
+fn the_dead_mans_switch_fires_at_the_first_step_and_for_ever() {
+    let mut world = World::of("a");
+    let outcome = world.step(&[]);
+    let Some(Effect::Fired(alert)) = outcome.effects.first() else { panic!("{outcome:?}") };
+    assert_eq!((alert.key.name, alert.level), (AlertName::Watchdog, Level::None));
+    world.run(600);
+    let fired = world.effects().iter().filter(|(_, e)| matches!(e, Effect::Fired(_))).count();
+    assert_eq!(fired, 1);
+}
+
+#[test]
+fn the_same_observations_give_the_same_effects() {
+    let run = || {
+        let mut world = World::of("A B C D e f");
+        world.run(100);
+        world.stop("main");
+        world.kill("A B e");
+        world.run(300);
+        world.go("main");
+        world.revive("A e");
+        world.run(300);
+        (format!("{:?}", world.effects()), format!("{:?}", world.snapshot()))
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn a_step_with_nothing_new_changes_nothing() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    let before = format!("{:?}", world.snapshot());
+    for _ in 0..3 {
+        assert_eq!(world.step(&[]).effects, []);
+    }
+    assert_eq!(before, format!("{:?}", world.snapshot()));
+}
+
+#[test]
+fn a_reload_keeps_what_kept_its_name() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.kill("A");
+    world.stop("main");
+    world.run(60);
+    let moved = settings(&[(network("new"), "x y"), (network("main"), "D C B A")]);
+    assert_eq!(world.reconfigure(moved.clone()), []);
+    world.settings = moved;
+    let snapshot = world.snapshot();
+    assert_eq!(snapshot.networks[1].tip.unwrap().height.0, world.height());
+    assert_eq!(snapshot.nodes[5].error.as_ref().unwrap().0.as_str(), "refused");
+    let halted = snapshot.alerts.iter().find(|a| a.key.name == AlertName::NetworkHalted).unwrap();
+    assert_eq!((halted.state, world.title(halted.key)), (AlertState::Firing, "NetworkHalted main".to_owned()));
+    assert!(world.step(&[]).effects.iter().all(|e| !matches!(e, Effect::Fired(_))), "nothing is announced again");
+}
+
+#[test]
+fn a_reload_resolves_the_announced_alerts_of_what_is_gone() {
+    let mut world = World::of("a b c d");
+    world.run(100);
+    world.kill("d");
+    world.run(120);
+    assert_eq!(world.told_names(), ["fire NodeOffline d"]);
+    let effects = world.reconfigure(settings(&[(network("main"), "a b c")]));
+    let [Effect::Resolved(alert)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(world.title(alert.key), "NodeOffline d", "its index points into the settings before");
+    assert_eq!((alert.state, alert.resolved_at), (AlertState::Resolved, Some(world.now().wall)));
+}
+
+#[test]
+fn a_snapshot_fills_every_field_of_a_living_network() {
+    let mut world = World::of("A b c");
+    for name in ["A", "b", "c"] {
+        world.let_say(name, |m| {
+            m.but(|f| {
+                f.finality = haltwatch::observation::Finality::Known {
+                    height: haltwatch::model::Height(m.height + 50),
+                    time: None,
+                };
+            })
+        });
+    }
+    world.run(100);
+    let snapshot = world.snapshot();
+    let view = &snapshot.networks[0];
+    let tip = view.tip.unwrap();
+    assert!(tip.hash.is_some() && tip.time.is_some() && 2 <= tip.confirmed_by);
+    assert_eq!(view.finalized, Some(tip.height), "final is at most the tip");
+    assert_eq!(view.halt_threshold.unwrap().as_secs(), 30);
+    assert_eq!(view.block_time.unwrap().samples, None, "declared");
+    assert!((95..=100).contains(&view.block_interval.count), "{:?}", view.block_interval);
+    assert_eq!(view.votes.iter().filter(|vote| vote.counts && vote.height.is_some()).count(), 3);
+    assert_eq!((view.voters, view.voters_expected, view.quorum_margin), (3, 3, Some(0)));
+}

@@ -1,0 +1,174 @@
+//! Are we blind? Then that is the one thing to say.
+
+use haltwatch::{
+    engine::snapshot::NetworkPhase,
+    model::{AlertName, NodeState},
+    observation::ErrorKind,
+};
+
+use super::world::{World, canary, network, settings};
+
+fn two_networks_and_canaries() -> World {
+    let mut settings = settings(&[(network("main"), "A B C D"), (network("side"), "e f g")]);
+    settings.canaries = vec![canary("gateway:53"), canary("dns:53")];
+    World::new(settings)
+}
+
+#[test]
+fn a_cut_monitor_says_so_and_nothing_else() {
+    let mut world = two_networks_and_canaries();
+    world.run(300);
+    world.cut(true);
+    world.run(600);
+    let (ms, _) = world.fired(AlertName::MonitorIsolated).unwrap();
+    assert!((355_000..=385_000).contains(&ms), "told at {ms} ms");
+    assert_eq!(world.snapshot().nodes[0].state, NodeState::Unknown);
+    assert!(world.snapshot().isolated_since.is_some());
+    world.cut(false);
+    world.run(600);
+    assert_eq!(world.told_names(), ["fire MonitorIsolated m1", "resolve MonitorIsolated m1"]);
+    assert_eq!(world.snapshot().isolated_since, None);
+    assert_eq!(world.snapshot().nodes[0].state, NodeState::Live);
+}
+
+#[test]
+fn a_halt_that_began_while_we_were_cut_off_is_found_after_one_threshold_of_watching() {
+    let mut world = two_networks_and_canaries();
+    world.run(300);
+    world.cut(true);
+    world.run(300);
+    world.stop("main");
+    world.run(300);
+    let mended = world.ms;
+    world.cut(false);
+    world.run(120);
+    let (ms, _) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert!((0..=39_000).contains(&(ms - mended)), "told {} ms after", ms - mended);
+    let wanted = ["fire MonitorIsolated m1", "resolve MonitorIsolated m1", "fire NetworkHalted main"];
+    assert_eq!(world.told_names(), wanted);
+}
+
+#[test]
+fn nodes_get_a_fresh_chance_after_we_were_cut_off() {
+    let mut world = two_networks_and_canaries();
+    world.run(300);
+    world.cut(true);
+    world.run(600);
+    world.cut(false);
+    world.kill("A");
+    let mended = world.ms;
+    world.run(80);
+    assert_eq!(world.fired(AlertName::NodeOffline), None);
+    world.run(40);
+    assert!(mended + 85_000 < world.fired(AlertName::NodeOffline).unwrap().0);
+}
+
+#[test]
+fn a_short_cut_is_nothing() {
+    let mut world = two_networks_and_canaries();
+    world.run(300);
+    for _ in 0..5 {
+        world.cut(true);
+        world.run(40);
+        world.cut(false);
+        world.run(60);
+    }
+    assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
+fn an_alert_of_before_stays_through_a_cut() {
+    let mut world = two_networks_and_canaries();
+    world.run(100);
+    world.stop("main");
+    world.run(60);
+    world.cut(true);
+    world.run(600);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main", "fire MonitorIsolated m1"]);
+    world.cut(false);
+    world.go("main");
+    world.run(120);
+    assert_eq!(world.told_names()[2..], ["resolve NetworkHalted main", "resolve MonitorIsolated m1"]);
+}
+
+#[test]
+fn silent_canaries_alone_or_a_silent_network_alone_isolate_nobody() {
+    let mut world = two_networks_and_canaries();
+    world.run(100);
+    world.canaries_answer(false);
+    world.run(300);
+    assert_eq!(world.told(), Vec::<String>::new());
+    world.canaries_answer(true);
+    world.kill("e f g");
+    world.run(150);
+    assert_eq!(world.told_names(), ["fire NetworkUnreachable side"], "its nodes are muted by it");
+    assert_eq!(world.snapshot().networks[1].phase, NetworkPhase::Unreachable);
+    world.revive("e f g");
+    world.run(150);
+    assert_eq!(world.told_names(), ["fire NetworkUnreachable side", "resolve NetworkUnreachable side"]);
+}
+
+#[test]
+fn without_canaries_only_two_silent_networks_point_at_ourselves() {
+    let mut world = World::new(settings(&[(network("main"), "a b"), (network("side"), "c d")]));
+    world.run(100);
+    world.cut(true);
+    world.run(300);
+    assert_eq!(world.told_names(), ["fire MonitorIsolated m1"]);
+
+    let mut world = World::of("a b c");
+    world.run(100);
+    world.cut(true);
+    world.run(80);
+    assert_eq!(world.told_names(), ["fire NetworkUnreachable main"]);
+}
+
+#[test]
+fn errors_that_prove_a_connection_are_no_isolation() {
+    let mut world = World::new(settings(&[(network("main"), "a b"), (network("side"), "c d")]));
+    world.run(100);
+    for name in ["a", "b", "c", "d"] {
+        world.let_say(name, |_| Err(ErrorKind::Http5xx));
+    }
+    world.run(100);
+    let mut told = world.told_names();
+    told.sort();
+    assert_eq!(told, ["fire NetworkUnreachable main", "fire NetworkUnreachable side"]);
+}
+
+#[test]
+fn all_nodes_gone_for_four_minutes_is_unreachable_and_no_halt() {
+    let mut world = World::of("a b c d e f");
+    world.run(300);
+    world.kill("a b c d e f");
+    world.run(240);
+    world.revive("a b c d e f");
+    world.run(300);
+    assert_eq!(world.told_names(), ["fire NetworkUnreachable main", "resolve NetworkUnreachable main"]);
+    let (ms, _) = world.fired(AlertName::NetworkUnreachable).unwrap();
+    assert!((360_000..=372_000).contains(&ms));
+}
+
+#[test]
+fn a_suspended_monitor_wakes_without_a_false_word_and_finds_what_happened() {
+    let mut world = two_networks_and_canaries();
+    world.run(300);
+    world.sleep(3600);
+    world.run(300);
+    assert_eq!(world.told(), Vec::<String>::new());
+    world.sleep(3600);
+    world.stop("main");
+    world.run(40);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
+
+#[test]
+fn too_few_of_the_former_voters_prove_no_halt() {
+    let mut world = World::of("a b c d e f");
+    world.run(100);
+    world.kill("a b c d");
+    world.let_say("e", |m| m.at(1100));
+    world.let_say("f", |m| m.at(1100));
+    world.run(80);
+    assert_eq!(world.fired(AlertName::NetworkHalted), None);
+}

@@ -1,0 +1,127 @@
+//! What a scenario works with: the installed programs, folders for logs and data, and the validators, which are started
+//! once and lent to one scenario after the other, each time whole.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::{
+    alertmanager::Alertmanager,
+    anvil::Anvil,
+    haltwatch::{Config, Haltwatch},
+    harness::port,
+    injective::Injective,
+    install::Tools,
+    prometheus::Prometheus,
+    scenarios::{Run, Scenario},
+};
+
+/// Everything the scenarios share.
+#[derive(Debug)]
+pub struct Bench {
+    /// The programs.
+    pub tools: Tools,
+    root: PathBuf,
+    scenario: &'static str,
+    injective: Option<Injective>,
+}
+
+impl Bench {
+    /// A bench on which nothing runs yet.
+    pub fn new(tools: Tools, root: PathBuf) -> Self {
+        Self { tools, root, scenario: "none", injective: None }
+    }
+
+    /// Runs one scenario, prints its line and returns whether it passed.
+    pub fn run(&mut self, scenario: &Scenario) -> bool {
+        let begin = Instant::now();
+        self.scenario = scenario.name;
+        let outcome = match catch_unwind(AssertUnwindSafe(|| self.play(scenario))) {
+            Ok(outcome) => outcome,
+            Err(_) => Err(anyhow!("panicked")),
+        };
+        let seconds = begin.elapsed().as_secs_f32();
+        match &outcome {
+            Ok(measured) => println!("PASS {} ({seconds:.1} s)\n     {measured}", scenario.name),
+            Err(error) => println!(
+                "FAIL {} ({seconds:.1} s)\n     {error:#}\n     logs: {}",
+                scenario.name,
+                self.logs().display()
+            ),
+        }
+        outcome.is_ok()
+    }
+
+    fn play(&mut self, scenario: &Scenario) -> Result<String> {
+        let logs = self.logs();
+        if logs.exists() {
+            fs::remove_dir_all(&logs)?;
+        }
+        fs::create_dir_all(&logs)?;
+        match scenario.run {
+            Run::Alone(run) => run(self),
+            Run::WithValidators(run) => {
+                // Taken out and put back, so that a scenario can use both. One that panics loses it: it starts anew.
+                let mut validators = self.whole_network()?;
+                let outcome = run(self, &mut validators);
+                self.injective = Some(validators);
+                outcome
+            }
+        }
+    }
+
+    fn whole_network(&mut self) -> Result<Injective> {
+        if let Some(mut network) = self.injective.take()
+            && network.heal().is_ok()
+        {
+            return Ok(network);
+        }
+        let folder = self.root.join("run/injective");
+        Injective::start(&self.tools, &self.root, &folder, &self.root.join("logs/injective")).context("the validators")
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.root.join("logs").join(self.scenario)
+    }
+
+    /// The log file of `program` in this scenario.
+    pub fn log(&self, program: &str) -> PathBuf {
+        self.logs().join(format!("{program}.log"))
+    }
+
+    /// A folder for the data of `program` in this scenario.
+    fn folder(&self, program: &str) -> PathBuf {
+        self.root.join("run").join(program)
+    }
+
+    /// A new Alertmanager.
+    pub fn alertmanager(&self) -> Result<Alertmanager> {
+        Alertmanager::start(&self.tools, &self.folder("alertmanager"), &self.log("alertmanager"))
+    }
+
+    /// A new Prometheus with one job for each of `targets`.
+    pub fn prometheus(&self, targets: &[(&str, SocketAddr)]) -> Result<Prometheus> {
+        Prometheus::start(&self.tools, targets, &self.folder("prometheus"), &self.log("prometheus"))
+    }
+
+    /// A new Anvil on a free port of 127.0.0.1.
+    pub fn anvil(&self, name: &str, chain_id: u64) -> Result<Anvil> {
+        self.anvil_on(name, port::free(), chain_id)
+    }
+
+    /// A new Anvil at `address`.
+    pub fn anvil_on(&self, name: &str, address: SocketAddr, chain_id: u64) -> Result<Anvil> {
+        Anvil::start(&self.tools, address, chain_id, &self.log(name))
+    }
+
+    /// A new haltwatch with this configuration.
+    pub fn haltwatch(&self, config: &Config) -> Result<Haltwatch> {
+        Haltwatch::start(config, &self.log("haltwatch"))
+    }
+}

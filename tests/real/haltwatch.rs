@@ -1,0 +1,256 @@
+//! The daemon under test: a real process with a real configuration file, asked over HTTP as its users ask it.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::harness::{
+    http,
+    metrics::Scrape,
+    port,
+    process::{self, Process},
+    wait,
+};
+
+/// Time between two polls of a node in every scenario.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The gap after which blocks count as missing in every scenario: ten blocks of one second.
+pub const THRESHOLD: Duration = Duration::from_secs(10);
+
+/// What is granted beyond the threshold and one poll.
+pub const GRACE: Duration = Duration::from_millis(200);
+
+/// Time between two looks at the daemon where its speed is measured.
+const GLANCE: Duration = Duration::from_millis(10);
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The configuration of one run.
+#[derive(Debug, Default)]
+pub struct Config {
+    monitor: String,
+    rest: String,
+}
+
+/// A node as the configuration names it.
+#[derive(Debug)]
+pub struct Node<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Where it answers.
+    pub rpc: SocketAddr,
+    /// Its role.
+    pub role: &'a str,
+    /// More keys, one a line.
+    pub more: String,
+}
+
+impl<'a> Node<'a> {
+    /// A validator.
+    pub fn validator(name: &'a str, rpc: SocketAddr) -> Self {
+        Self { name, rpc, role: "validator", more: String::new() }
+    }
+
+    /// A node that only serves requests.
+    pub fn rpc(name: &'a str, rpc: SocketAddr) -> Self {
+        Self { name, rpc, role: "rpc", more: String::new() }
+    }
+
+    /// The same with more keys.
+    pub fn with(self, more: &str) -> Self {
+        Self { more: more.to_owned(), ..self }
+    }
+}
+
+impl Config {
+    /// Pushes alerts to `address`.
+    pub fn alertmanager(mut self, address: SocketAddr) -> Self {
+        // Writing into a string cannot fail; so below.
+        let _ = write!(self.rest, "\n[alertmanager]\nurls = [\"http://{address}\"]\n");
+        self
+    }
+
+    /// More keys for `[monitor]`.
+    pub fn monitor(mut self, keys: &str) -> Self {
+        self.monitor.push_str(keys);
+        self.monitor.push('\n');
+        self
+    }
+
+    /// A network whose blocks come every second, with `keys` of its own.
+    pub fn network(mut self, name: &str, chain_id: Option<u64>, keys: &str, nodes: &[Node<'_>]) -> Self {
+        let chain_id = chain_id.map_or_else(String::new, |id| format!("chain_id = {id}\n"));
+        let _ = write!(
+            self.rest,
+            "\n[[network]]\nname = \"{name}\"\nfamily = \"evm\"\n{chain_id}block_time = \"1s\"\n\
+             missing_blocks = 10\nhalt_floor = \"10s\"\n{keys}\n"
+        );
+        for node in nodes {
+            let _ = write!(
+                self.rest,
+                "\n[[network.node]]\nname = \"{}\"\nurl = \"http://{}\"\nrole = \"{}\"\n{}\n",
+                node.name, node.rpc, node.role, node.more
+            );
+        }
+        self
+    }
+
+    /// The whole text, for a daemon that listens on `listen`.
+    fn text(&self, listen: SocketAddr) -> String {
+        format!(
+            "[monitor]\nname = \"real\"\n{}\n[web]\nlisten = [\"{listen}\"]\n\n[defaults]\ninterval = \"{}ms\"\n\
+             timeout = \"3s\"\noffline_after = \"12s\"\n{}",
+            self.monitor,
+            INTERVAL.as_millis(),
+            self.rest
+        )
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Haltwatch {
+    /// Where it listens.
+    pub address: SocketAddr,
+    process: Process,
+}
+
+/// An alert as the API lists it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Alert {
+    /// Its identity.
+    pub labels: BTreeMap<String, String>,
+    /// Its texts.
+    pub annotations: BTreeMap<String, String>,
+    /// `pending` or `firing`.
+    pub state: String,
+}
+
+impl Alert {
+    /// The value of a label, empty if it has none.
+    pub fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether it fires and no other alert mutes it.
+    pub fn is_announced(&self) -> bool {
+        self.state == "firing" && !self.annotations.contains_key("muted_by")
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.label("alertname")
+    }
+}
+
+impl Haltwatch {
+    /// Starts one and waits until it is ready.
+    pub fn start(config: &Config, log: &Path) -> Result<Self> {
+        let mut daemon = Self::launch(config, log)?;
+        daemon.process.ready(PATIENCE, || http::get(daemon.address, "/-/ready", &[])?.ok())?;
+        Ok(daemon)
+    }
+
+    /// Starts one and does not wait.
+    pub fn launch(config: &Config, log: &Path) -> Result<Self> {
+        let address = port::free();
+        let file = log.with_extension("toml");
+        fs::write(&file, config.text(address))?;
+        let process = Process::start(&mut command(&file), log)?;
+        Ok(Self { address, process })
+    }
+
+    /// The alerts it lists now, except those called `Watchdog`.
+    pub fn alerts(&self) -> Result<Vec<Alert>> {
+        let mut alerts = self.all_alerts()?;
+        alerts.retain(|alert| alert.name() != "Watchdog");
+        Ok(alerts)
+    }
+
+    /// The alerts it lists now.
+    pub fn all_alerts(&self) -> Result<Vec<Alert>> {
+        let mut answer = self.json("/api/v1/alerts")?;
+        serde_json::from_value(answer["data"]["alerts"].take()).context("the list of alerts")
+    }
+
+    /// Waits until an alert called `name` fires and returns when it was first seen to.
+    pub fn fires(&self, name: &str, limit: Duration) -> Result<Instant> {
+        self.watch(limit, |alerts| alerts.iter().any(|alert| alert.name() == name && alert.is_announced()))
+            .with_context(|| format!("{name} fires"))
+    }
+
+    /// Waits until no alert called `name` is listed any more and returns when that was first seen.
+    pub fn clears(&self, name: &str, limit: Duration) -> Result<Instant> {
+        self.watch(limit, |alerts| alerts.iter().all(|alert| alert.name() != name))
+            .with_context(|| format!("{name} clears"))
+    }
+
+    fn watch(&self, limit: Duration, mut wanted: impl FnMut(&[Alert]) -> bool) -> Result<Instant> {
+        let mut last = Ok(Vec::new());
+        wait::until(limit, GLANCE, || {
+            last = self.alerts();
+            last.as_ref().is_ok_and(|alerts| wanted(alerts)).then(Instant::now)
+        })
+        .with_context(|| match &last {
+            Ok(alerts) => format!("not within {limit:?}; alerts: {}", describe(alerts)),
+            Err(error) => format!("not within {limit:?}; last failure: {error:#}"),
+        })
+    }
+
+    /// Its metrics in the text format.
+    pub fn scrape(&self) -> Result<Scrape> {
+        Scrape::parse(http::get(self.address, "/metrics", &[])?.ok()?.text()?)
+    }
+
+    /// One answer of its API, which must be a success of the Prometheus shape.
+    pub fn json(&self, path: &str) -> Result<Value> {
+        let answer = http::get_json(self.address, path)?;
+        ensure!(answer["status"] == "success", "GET {path}: status {}", answer["status"]);
+        Ok(answer)
+    }
+
+    /// Asks it to end, as systemd does, and returns how and how fast it did.
+    pub fn terminate(&mut self, limit: Duration) -> Result<(ExitStatus, Duration)> {
+        let begin = Instant::now();
+        self.process.signal(Signal::TERM)?;
+        let status = self.process.exit_within(limit)?.with_context(|| format!("still running after {limit:?}"))?;
+        Ok((status, begin.elapsed()))
+    }
+}
+
+/// Runs the daemon with the file `config`, which it is expected to refuse; returns its exit code and all it said.
+pub fn refuse(config: &Path, log: &Path) -> Result<(Option<i32>, String)> {
+    let mut process = Process::start(&mut command(config), log)?;
+    let status = process.exit_within(PATIENCE)?.context("it runs with this configuration")?;
+    Ok((status.code(), fs::read_to_string(log)?))
+}
+
+/// The tail of a log, for the text of a failure.
+pub fn said(log: &Path) -> String {
+    process::tail(log)
+}
+
+fn command(config: &Path) -> Command {
+    let mut command = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_haltwatch")));
+    command.arg("run").arg(format!("--config.file={}", config.display()));
+    command
+}
+
+/// Names, states and subjects of alerts in one line.
+pub fn describe(alerts: &[Alert]) -> String {
+    let muted = |a: &Alert| a.annotations.get("muted_by").map(|by| format!(" (muted by {by})")).unwrap_or_default();
+    let one = |a: &Alert| format!("{} {} {}/{}{}", a.name(), a.state, a.label("network"), a.label("node"), muted(a));
+    alerts.iter().map(one).collect::<Vec<_>>().join("; ")
+}

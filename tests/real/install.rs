@@ -1,0 +1,163 @@
+//! Gets the real programs: from the packages of the machine where they are installed, else into a folder that is kept
+//! between runs. Nothing is installed into the system, and no service is ever started by an installation.
+
+use std::{
+    env, fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::harness::process;
+
+/// A real validator of a `CometBFT` chain with an EVM: a wheel of one binary.
+const INJECTIVE: &str = "1.20.1";
+
+/// The program in it. The wheel is for x86-64 Linux only.
+const INJECTIVE_BINARY: &str = "injectived-linux-x64";
+
+/// A synthetic EVM node.
+const ANVIL: &str = "1.7.1";
+
+/// How long one step of an installation may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The programs the scenarios start.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The validator.
+    pub injectived: PathBuf,
+    /// The synthetic EVM node.
+    pub anvil: PathBuf,
+    /// The real Prometheus.
+    pub prometheus: PathBuf,
+    /// Its linter.
+    pub promtool: PathBuf,
+    /// The real Alertmanager.
+    pub alertmanager: PathBuf,
+    /// Its command line client.
+    pub amtool: PathBuf,
+}
+
+/// The folder that keeps everything between runs: `HALTWATCH_REAL_DIR`, else `target/real`.
+pub fn root() -> PathBuf {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real");
+    env::var_os("HALTWATCH_REAL_DIR").map_or_else(default, PathBuf::from)
+}
+
+/// Finds or installs everything.
+pub fn tools(root: &Path) -> Result<Tools> {
+    let installer = Installer { root };
+    Ok(Tools {
+        injectived: installer.injectived().context("injective-core from PyPI")?,
+        anvil: installer.anvil().context("anvil from npm")?,
+        prometheus: installer.debian("prometheus", &["prometheus"])?,
+        promtool: installer.debian("prometheus", &["promtool"])?,
+        alertmanager: installer.debian("prometheus-alertmanager", &["prometheus-alertmanager", "alertmanager"])?,
+        amtool: installer.debian("prometheus-alertmanager", &["amtool"])?,
+    })
+}
+
+struct Installer<'a> {
+    root: &'a Path,
+}
+
+impl Installer<'_> {
+    fn injectived(&self) -> Result<PathBuf> {
+        let home = self.unless_there("injective-core", INJECTIVE, |home| {
+            let wheel = format!("injective-core=={INJECTIVE}");
+            let pip =
+                ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", ".", wheel.as_str()];
+            self.run(Command::new(python()?).args(pip), home)?;
+            let wheel = only_file(home, ".whl")?;
+            self.run(Command::new(python()?).args(["-m", "zipfile", "-e"]).arg(&wheel).arg("wheel"), home)?;
+            let zstd = self.debian("zstd", &["zstd"])?;
+            let unpack = ["-xf", "wheel/injective_core/bin/injectived.tar.zst", "-I"];
+            self.run(Command::new("tar").args(unpack).arg(zstd), home)?;
+            fs::remove_dir_all(home.join("wheel"))?;
+            fs::remove_file(wheel)?;
+            make_executable(&home.join(INJECTIVE_BINARY))
+        })?;
+        let binary = home.join(INJECTIVE_BINARY);
+        ensure!(binary.is_file(), "{} is missing", binary.display());
+        Ok(binary)
+    }
+
+    fn anvil(&self) -> Result<PathBuf> {
+        let home = self.unless_there("anvil", ANVIL, |home| {
+            let package = format!("@foundry-rs/anvil@{ANVIL}");
+            let npm = ["install", "--silent", "--no-audit", "--no-fund", "--prefix", ".", package.as_str()];
+            self.run(Command::new("npm").args(npm), home)
+        })?;
+        let modules = home.join("node_modules/@foundry-rs");
+        let mut binaries = fs::read_dir(&modules)?.flatten().map(|entry| entry.path().join("bin/anvil"));
+        binaries.find(|path| path.is_file()).context("npm brought no binary for this machine")
+    }
+
+    /// The program under one of `names` on the path, else out of the Debian package `package`, unpacked but not
+    /// installed.
+    fn debian(&self, package: &str, names: &[&str]) -> Result<PathBuf> {
+        if let Some(found) = names.iter().find_map(|name| on_path(name)) {
+            return Ok(found);
+        }
+        ensure!(
+            on_path("apt-get").is_some() && on_path("dpkg-deb").is_some(),
+            "{} is needed: it is not on the path, and there is no apt-get to fetch the Debian package {package}",
+            names.join(" or ")
+        );
+        let home = self.unless_there("debian", package, |home| {
+            self.run(Command::new("apt-get").args(["download", package]), home)
+                .with_context(|| format!("fetching the Debian package {package} (apt-get update may help)"))?;
+            self.run(Command::new("dpkg-deb").arg("-x").arg(only_file(home, ".deb")?).arg("."), home)
+        })?;
+        let found = names.iter().map(|name| home.join("usr/bin").join(name)).find(|path| path.is_file());
+        found.with_context(|| format!("the Debian package {package} holds no {}", names.join(" or ")))
+    }
+
+    /// The folder `name-version`, filled by `fill` unless its marker says that it has been.
+    fn unless_there(&self, name: &str, version: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let home = self.root.join(format!("{name}-{version}"));
+        let marker = home.join("installed");
+        if fs::read_to_string(&marker).is_ok_and(|text| text == version) {
+            return Ok(home);
+        }
+        println!("installing {name} {version} into {}", home.display());
+        if home.exists() {
+            fs::remove_dir_all(&home)?;
+        }
+        fs::create_dir_all(&home)?;
+        fill(&home)?;
+        fs::write(marker, version)?;
+        Ok(home)
+    }
+
+    fn run(&self, command: &mut Command, folder: &Path) -> Result<()> {
+        let log = self.root.join("logs/install.log");
+        process::output(command.current_dir(folder), &log, PATIENCE).map(drop)
+    }
+}
+
+fn python() -> Result<PathBuf> {
+    on_path("python3").context("python3 with pip is needed to fetch the wheel")
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    let mut permissions = fs::metadata(path)?.permissions();
+    permissions.set_mode(0o755);
+    Ok(fs::set_permissions(path, permissions)?)
+}
+
+fn only_file(folder: &Path, ending: &str) -> Result<PathBuf> {
+    let mut found = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    match found.find(|path| path.to_string_lossy().ends_with(ending)) {
+        Some(path) => Ok(path),
+        None => bail!("no *{ending} in {}", folder.display()),
+    }
+}

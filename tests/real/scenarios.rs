@@ -1,0 +1,86 @@
+//! What must be seen, one function each, named as a sentence.
+
+mod api;
+mod components;
+mod halt;
+mod health;
+mod isolation;
+mod nodes;
+mod running;
+mod scrape;
+mod websocket;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::{alertmanager::Alertmanager, bench::Bench, haltwatch::Node, harness::wait, injective::Injective};
+
+/// The name of the network of validators.
+const CHAIN: &str = "injective";
+
+/// The name of the network of synthetic nodes, and its chain id.
+const DEVNET: &str = "devnet";
+const DEVNET_CHAIN_ID: u64 = 31_337;
+
+/// One scenario: it returns what it measured, or why it failed.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub run: Run,
+    /// Not part of the whole: runs only when its name is given.
+    pub on_request: bool,
+}
+
+/// What a scenario needs.
+#[derive(Debug, Clone, Copy)]
+pub enum Run {
+    /// Only what it starts itself.
+    Alone(fn(&Bench) -> Result<String>),
+    /// The four validators, all of them up.
+    WithValidators(fn(&Bench, &mut Injective) -> Result<String>),
+}
+
+/// A scenario named after its function.
+macro_rules! scenario {
+    ($need:ident, $room:ident, $name:ident, on_request: $on_request:literal) => {
+        Scenario { name: stringify!($name), run: Run::$need($room::$name), on_request: $on_request }
+    };
+    ($need:ident, $room:ident, $name:ident) => {
+        scenario!($need, $room, $name, on_request: false)
+    };
+}
+
+/// Every scenario, in the order in which they run.
+pub const ALL: &[Scenario] = &[
+    scenario!(WithValidators, components, the_instruments_work, on_request: true),
+    scenario!(Alone, components, the_synthetic_instruments_work, on_request: true),
+    scenario!(WithValidators, health, every_exported_value_equals_what_the_node_answers),
+    scenario!(WithValidators, halt, a_loss_of_quorum_is_found_in_time_and_resolves),
+    scenario!(WithValidators, halt, frozen_validators_are_a_halt_although_their_peers_look_fine),
+    scenario!(WithValidators, halt, a_halt_older_than_the_monitor_is_found_at_once),
+    scenario!(WithValidators, nodes, one_stopped_validator_is_its_own_trouble_only),
+    scenario!(WithValidators, nodes, a_node_of_another_chain_is_quarantined_and_moves_nothing),
+    scenario!(Alone, nodes, bad_manners_stay_with_the_node_that_has_them),
+    scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
+    scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
+    scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
+    scenario!(Alone, running, it_ends_politely_when_asked_to),
+    scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
+];
+
+/// The four validators as the configuration names them: `v0` to `v3`.
+fn validators(network: &Injective) -> Vec<Node<'static>> {
+    ["v0", "v1", "v2", "v3"].into_iter().enumerate().map(|(i, name)| Node::validator(name, network.evm(i))).collect()
+}
+
+/// Waits until Alertmanager shows the dead man's switch and nothing else.
+fn only_watchdog(alertmanager: &Alertmanager, limit: Duration) -> Result<()> {
+    wait::eventually("Alertmanager shows the Watchdog and nothing else", limit, || {
+        let names: Vec<_> = alertmanager.alerts()?.iter().map(|alert| alert.label("alertname").to_owned()).collect();
+        anyhow::ensure!(names == ["Watchdog"], "it shows {names:?}");
+        Ok(Some(()))
+    })
+}
