@@ -127,8 +127,10 @@ fn note(one: &Measured, report: &mut Report) {
     let name = one.name();
     report.figure("poll", format!("{name}: CPU"), one.median(|s| s.cpu_micros), "us/poll");
     report.figure("poll", format!("{name}: memory"), one.median(|s| s.resident as f64) / 1e6, "MB");
-    report.figure("poll", format!("{name}: p50 reply"), one.median(|s| f64::from(s.p50_micros)), "us");
-    report.figure("poll", format!("{name}: p99 reply"), one.median(|s| f64::from(s.p99_micros)), "us");
+    if one.case.client != Client::Daemon {
+        report.figure("poll", format!("{name}: p50 reply"), one.median(|s| f64::from(s.p50_micros)), "us");
+        report.figure("poll", format!("{name}: p99 reply"), one.median(|s| f64::from(s.p99_micros)), "us");
+    }
     report.figure("poll", format!("{name}: polls"), one.median(|s| s.polls_per_second), "/s");
     report.figure("poll", format!("{name}: errors"), one.median(|s| s.errors as f64), "");
     report.figure("poll", format!("{name}: server busy"), one.median(|s| s.server_busy), "cores");
@@ -154,6 +156,11 @@ fn ratios(measured: &[Measured], sizes: &Sizes, report: &mut Report) {
         Some(Goal::AtMost(0.65)),
     );
     ratio(format!("CPU pollers only / hyper, {large}"), cpu(Client::Pollers, large) / cpu(Client::Hyper, large), None);
+    ratio(
+        format!("CPU haltwatch daemon / hyper, {large}"),
+        cpu(Client::Daemon, large) / cpu(Client::Hyper, large),
+        None,
+    );
     ratio(format!("CPU haltwatch / hyper ticked, {large}"), ours / cpu(Client::HyperTicked, large), None);
     let ours_small = cpu(Client::Haltwatch, small);
     // The pollers cannot be told to wake for each node, so the timer a node is that of hyper.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     haltwatch, hyper, jsonrpsee,
-    meter::Meter,
+    meter::{Meter, Sample},
     question::{self, Question},
 };
 use crate::{fleet::INTERVAL, process};
@@ -28,6 +28,8 @@ pub enum Client {
     Haltwatch,
     /// Only the pollers of haltwatch; what they observe is dropped.
     Pollers,
+    /// The whole daemon, on as many threads as it takes.
+    Daemon,
     /// A hyper connection per node and a timer per node.
     Hyper,
     /// The same, with due polls fired together.
@@ -38,13 +40,15 @@ pub enum Client {
 
 impl Client {
     /// Everybody.
-    pub const ALL: [Self; 5] = [Self::Haltwatch, Self::Pollers, Self::Hyper, Self::HyperTicked, Self::Jsonrpsee];
+    pub const ALL: [Self; 6] =
+        [Self::Haltwatch, Self::Pollers, Self::Daemon, Self::Hyper, Self::HyperTicked, Self::Jsonrpsee];
 
     /// The name in figures.
     pub fn shown(self) -> &'static str {
         match self {
             Self::Haltwatch => "haltwatch",
             Self::Pollers => "haltwatch pollers only",
+            Self::Daemon => "haltwatch daemon",
             Self::Hyper => "hyper",
             Self::HyperTicked => "hyper ticked",
             Self::Jsonrpsee => "jsonrpsee",
@@ -116,22 +120,44 @@ impl Beat {
     }
 }
 
-/// Polls, measures and prints the sample. Every client runs on one thread.
+/// Polls, measures and prints the sample.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     process::raise_file_limit(options.nodes as u64 + OTHER_FILES)?;
+    let sample = if options.client == Client::Daemon { measure_daemon(options) } else { measure(options) }?;
+    println!("{}", serde_json::to_string(&sample)?);
+    // Tearing ten thousand connections down measures nothing.
+    std::process::exit(0);
+}
+
+/// Every client but the daemon runs on one thread.
+fn measure(options: &Options) -> anyhow::Result<Sample> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
-    let sample = local.block_on(&runtime, async {
+    local.block_on(&runtime, async {
         let meter = Rc::new(Meter::default());
         start(options, &meter)?;
         tokio::time::sleep(Duration::from_millis(options.warm_ms)).await;
         let running = meter.begin();
         tokio::time::sleep(Duration::from_millis(options.measured_ms)).await;
         anyhow::Ok(meter.end(&running))
-    })?;
-    println!("{}", serde_json::to_string(&sample)?);
-    // Tearing ten thousand connections down measures nothing.
-    std::process::exit(0);
+    })
+}
+
+fn measure_daemon(options: &Options) -> anyhow::Result<Sample> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let daemon = haltwatch::start_daemon(options.nodes, options.port)?;
+        tokio::time::sleep(Duration::from_millis(options.warm_ms)).await;
+        let meter = Meter::default();
+        let before = haltwatch::polls_of(&daemon);
+        let running = meter.begin();
+        tokio::time::sleep(Duration::from_millis(options.measured_ms)).await;
+        let after = haltwatch::polls_of(&daemon);
+        meter.counted(after.0 - before.0, after.1 - before.1);
+        let sample = meter.end(&running);
+        // It is not stopped but left behind: the process ends now.
+        std::mem::forget(daemon);
+        anyhow::Ok(sample)
+    })
 }
 
 fn start(options: &Options, meter: &Rc<Meter>) -> anyhow::Result<()> {
@@ -142,6 +168,7 @@ fn start(options: &Options, meter: &Rc<Meter>) -> anyhow::Result<()> {
     match options.client {
         Client::Haltwatch => haltwatch::spawn(&beat, meter, haltwatch::Depth::Decisions),
         Client::Pollers => haltwatch::spawn(&beat, meter, haltwatch::Depth::Polls),
+        Client::Daemon => anyhow::bail!("the daemon has a runtime of its own"),
         Client::Hyper | Client::HyperTicked => {
             hyper::spawn(&beat, &questions, meter);
             Ok(())

@@ -1,15 +1,18 @@
 //! haltwatch itself: its pollers with everything switched on, and the engine with its snapshots behind them, driven as
-//! the daemon's decision loop drives it.
+//! the daemon's decision loop drives it; or the whole daemon on its own runtime.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use haltwatch::{
+    app::{Daemon, Options},
     chain,
     clock::Clock,
+    config::{Config, Source},
     engine::{Engine, snapshot::Snapshot},
     model::Timestamp,
     observation::Observation,
+    output::{http, own::OwnMetrics},
     supervisor::{PanicCounter, Supervisor},
 };
 use tokio::sync::mpsc;
@@ -101,4 +104,25 @@ fn count(batch: &[Observation], meter: &Meter) {
             Observation::Canary(_) => {}
         }
     }
+}
+
+/// Starts the whole daemon, HTTP server and all.
+pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
+    let fleet = Fleet::in_hundreds(nodes);
+    let http =
+        http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, max_connections: 512 };
+    let engine = fleet.engine_settings().as_ref().clone();
+    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None };
+    // Nobody asks for a reload, so nothing is read from there.
+    let source = Source::File("config.toml".into());
+    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
+    Daemon::start_with(options, config)
+}
+
+/// How many polls the daemon has finished, and how many of them failed.
+pub fn polls_of(daemon: &Daemon) -> (u64, u64) {
+    let picture = daemon.snapshot();
+    let nodes = picture.as_ref().as_ref().map(|snapshot| snapshot.nodes.as_slice()).unwrap_or_default();
+    let sum = |outcomes: std::ops::RangeFrom<usize>| nodes.iter().flat_map(|node| &node.polls[outcomes.clone()]).sum();
+    (sum(0..), sum(1..))
 }

@@ -73,6 +73,12 @@ impl Meter {
         self.errors.set(self.errors.get() + 1);
     }
 
+    /// Polls of which others kept count; their latencies are not known.
+    pub fn counted(&self, polls: u64, errors: u64) {
+        self.polls.set(polls);
+        self.errors.set(errors);
+    }
+
     /// Forgets what was counted so far and begins to measure.
     pub fn begin(&self) -> Running {
         self.polls.set(0);
