@@ -23,7 +23,10 @@ const NODE_RULES: usize = 13;
 const WARM_ROUNDS: u64 = 60;
 
 /// Simulated seconds that are measured.
-const ROUNDS: u64 = 10;
+const ROUNDS: u64 = 5;
+
+/// Steps that are timed in each of them; the rest of a round goes in at once, so that no node falls silent.
+const TIMED_STEPS: usize = 50;
 
 /// Measures fleets of several shapes and sizes.
 pub fn run(scale: Scale, report: &mut Report) -> anyhow::Result<()> {
@@ -59,7 +62,7 @@ fn shape_figures(shape: &str, fleet: Fleet, scale: Scale, report: &mut Report) {
         (whole / NODE_RULES as f64, "ns"),
         Goal::AtMost(15.0),
     );
-    let (mut engine, now) = warm(fleet, nodes, scale);
+    let (mut engine, now) = warm(fleet, scale);
     let empty = median((1..=200).map(|tick| {
         let now = Now { at: Timestamp(now.at.0 + tick), ..now };
         nanos(|| drop(black_box(engine.step(now, &[]))))
@@ -71,23 +74,29 @@ fn shape_figures(shape: &str, fleet: Fleet, scale: Scale, report: &mut Report) {
 
 /// Median time of a step per observation in it, when `batch` observations come at a time.
 fn per_observation(fleet: Fleet, batch: usize, scale: Scale) -> f64 {
-    let (mut engine, _) = warm(fleet, batch.max(100), scale);
-    let warm_rounds = scale.pick(WARM_ROUNDS, 3);
+    let (mut engine, _) = warm(fleet, scale);
+    let first = warm_rounds(scale);
     let rounds = scale.pick(ROUNDS, 1) * scale.repetitions as u64;
-    median((0..rounds).map(|round| {
-        let observations = fleet.round(warm_rounds + round);
-        nanos(|| feed(&mut engine, &observations, batch)) / observations.len() as f64
+    median((first..first + rounds).map(|round| {
+        let observations = fleet.round(round);
+        let (timed, rest) = observations.split_at(observations.len().min(batch * TIMED_STEPS));
+        let spent = nanos(|| feed(&mut engine, timed, batch)) / timed.len() as f64;
+        feed(&mut engine, rest, fleet.nodes());
+        spent
     }))
 }
 
 /// An engine that has seen healthy rounds, and the time of the last.
-fn warm(fleet: Fleet, batch: usize, scale: Scale) -> (Engine, Now) {
+fn warm(fleet: Fleet, scale: Scale) -> (Engine, Now) {
     let mut engine = Engine::new(fleet.engine_settings(), at_round(0));
-    let rounds = scale.pick(WARM_ROUNDS, 3);
-    for round in 0..rounds {
-        feed(&mut engine, &fleet.round(round), batch);
+    for round in 0..warm_rounds(scale) {
+        feed(&mut engine, &fleet.round(round), fleet.nodes());
     }
-    (engine, at_round(rounds))
+    (engine, at_round(warm_rounds(scale)))
+}
+
+fn warm_rounds(scale: Scale) -> u64 {
+    scale.pick(WARM_ROUNDS, 3)
 }
 
 fn feed(engine: &mut Engine, observations: &[Observation], batch: usize) {
