@@ -15,8 +15,13 @@ use crate::{
 /// Writes the one log line of an effect.
 pub(super) fn log(settings: &Settings, effect: &Effect) {
     match effect {
-        Effect::Fired(alert) => log_alert(settings, alert, "fires"),
-        Effect::Resolved(alert) => log_alert(settings, alert, "resolved"),
+        Effect::Fired(alert) => log_fired(settings, alert),
+        Effect::Resolved(alert) => {
+            let name = alert.key.name.as_str();
+            let subject = subject_name(settings, alert.key.subject);
+            let (level, reason) = (alert.level.as_str(), alert.finding.reason());
+            tracing::info!(alertname = name, subject, level, reason, "{name} resolved: {subject}");
+        }
         Effect::Quiet(alert, change) => {
             let words = match change {
                 QuietChange::Pended => "pending",
@@ -50,17 +55,18 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
     }
 }
 
-fn log_alert(settings: &Settings, alert: &Alert, words: &str) {
+/// An alert is logged as loudly as it is meant.
+fn log_fired(settings: &Settings, alert: &Alert) {
     let name = alert.key.name.as_str();
     let subject = subject_name(settings, alert.key.subject);
     let (level, reason, finding) = (alert.level.as_str(), alert.finding.reason(), &alert.finding);
     match alert.level {
         Level::L1 | Level::L2 => {
-            tracing::error!(alertname = name, subject, level, reason, "{name} {words}: {subject}: {finding}");
+            tracing::error!(alertname = name, subject, level, reason, "{name} fires: {subject}: {finding}");
         }
-        Level::L3 => tracing::warn!(alertname = name, subject, level, reason, "{name} {words}: {subject}: {finding}"),
+        Level::L3 => tracing::warn!(alertname = name, subject, level, reason, "{name} fires: {subject}: {finding}"),
         Level::L4 | Level::None => {
-            tracing::info!(alertname = name, subject, level, reason, "{name} {words}: {subject}: {finding}");
+            tracing::info!(alertname = name, subject, level, reason, "{name} fires: {subject}: {finding}");
         }
     }
 }

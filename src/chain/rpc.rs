@@ -137,7 +137,7 @@ impl Session {
         Ok(round)
     }
 
-    /// One request a call, that for the head first. Once the head is known, the others may fail: they are then missing.
+    /// One request a call. Once the head is known, the other answers may be missing.
     async fn single_calls(
         &mut self,
         adapter: &mut dyn Adapter,
@@ -145,22 +145,7 @@ impl Session {
         now: Timestamp,
         stopwatch: Stopwatch,
     ) -> Result<Round, Failure> {
-        let calls = adapter.calls();
-        let mut responses: Vec<(usize, Response)> = Vec::with_capacity(due.len());
-        for position in due.with(HEAD).iter() {
-            let left = self.limits.deadline.saturating_sub(stopwatch.elapsed());
-            if position != HEAD && !self.leave_within(left).await {
-                break;
-            }
-            match self.exchange(single_body(calls, position), left).await {
-                Ok(response) => responses.push((position, response)),
-                Err(failure) if position == HEAD => return Err(failure),
-                Err(_) => break,
-            }
-            if responses.last().is_some_and(|(_, response)| !response.status.is_success()) {
-                break;
-            }
-        }
+        let responses = self.ask_singly(adapter.calls(), due, stopwatch).await?;
         let mut answers = Answers::default();
         for (position, response) in &responses {
             match single_answer(response, *position, adapter) {
@@ -169,11 +154,38 @@ impl Session {
                 Err(_) => {}
             }
         }
-        self.learn(calls, due, now, &answers);
+        self.learn(adapter.calls(), due, now, &answers);
         match responses.first() {
             Some((_, head)) => interpret(adapter, now, head, &answers),
             None => Err(Failure::from(PollError::new(ErrorKind::Timeout, "no time left for the head"))),
         }
+    }
+
+    /// Asks for the head first, then for the rest, until the time is up or the node has had enough.
+    async fn ask_singly(
+        &mut self,
+        calls: &[Call],
+        due: CallSet,
+        stopwatch: Stopwatch,
+    ) -> Result<Vec<(usize, Response)>, Failure> {
+        let mut responses: Vec<(usize, Response)> = Vec::with_capacity(due.len());
+        for position in due.with(HEAD).iter() {
+            let left = self.limits.deadline.saturating_sub(stopwatch.elapsed());
+            if position != HEAD && !self.leave_within(left).await {
+                break;
+            }
+            let response = match self.exchange(single_body(calls, position), left).await {
+                Ok(response) => response,
+                Err(failure) if position == HEAD => return Err(failure),
+                Err(_) => break,
+            };
+            let unwelcome = matches!(response.status.as_u16(), 401 | 402 | 403 | 429);
+            responses.push((position, response));
+            if unwelcome {
+                break;
+            }
+        }
+        Ok(responses)
     }
 
     async fn exchange(&mut self, body: Bytes, deadline: Duration) -> Result<Response, Failure> {
@@ -191,7 +203,7 @@ impl Session {
         }
     }
 
-    fn supported(&mut self, adapter: &dyn Adapter, now: Timestamp) -> CallSet {
+    fn supported(&self, adapter: &dyn Adapter, now: Timestamp) -> CallSet {
         let unsupported = |position: &usize| self.unsupported[*position].is_some_and(|until| now < until);
         let due = adapter.due(now).with(HEAD);
         due.iter().filter(unsupported).fold(due, CallSet::without)

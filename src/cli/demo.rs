@@ -69,7 +69,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     open_log(arguments.log_file.as_deref(), &terminal)?;
     let stage = Stage::default();
     let devnet = Devnet::start(stage.world(), Pace::REAL).context("cannot start the simulated networks")?;
-    let watcher = Watcher::start(stage.config(&devnet.urls()), listen_address()).await?;
+    let watcher = Watcher::start(stage.config(&devnet.urls()), listen_address())?;
     let mut show = Show { story: Story::begin(Clock.now()), urls: urls(&watcher), devnet, watcher };
     let outcome = show.play(&mut terminal, arguments.exit_after_story).await;
     drop(terminal);

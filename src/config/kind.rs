@@ -113,19 +113,10 @@ pub(super) fn name(item: &Item<'_>) -> Option<Arc<str>> {
 pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoint> {
     move |item| {
         let text = item.text("a URL", "write it in quotes")?;
-        let endpoint = Endpoint::parse(&text, schemes)
+        Endpoint::parse(&text, schemes)
             .map_err(|error| item.note(format!("`{}`: {error}", item.key), "write scheme://host:port/path"))
-            .ok()?;
-        if !has_usable_port(endpoint.authority()) {
-            return item.wrong(format!("`{}`: the port is out of range", item.key), "ports are 1 to 65535");
-        }
-        Some(endpoint)
+            .ok()
     }
-}
-
-fn has_usable_port(authority: &str) -> bool {
-    let after_host = authority.rsplit(']').next().unwrap_or_default();
-    after_host.rsplit_once(':').is_none_or(|(_, port)| port.parse().is_ok_and(|port: u16| port != 0))
 }
 
 /// A chain id: decimal, or hexadecimal after `0x`, or any other text that nodes of the family report.

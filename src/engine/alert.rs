@@ -252,3 +252,82 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::snapshot::Subject,
+        model::{AlertName, NetworkIndex},
+    };
+
+    /// One character a second: `!` holds, `.` clear, `?` unknown; in capitals of mutes, `m` holds and is muted, `u` is
+    /// clear and muted. Out come `P`ended, `W`ithdrawn, `F`ired, `R`esolved, `M` fired muted, `E`nded muted.
+    fn check((wait, hold): (u64, u64), script: &str, expected: &str) {
+        let seconds = Duration::from_secs;
+        let key = |name| AlertKey { name, subject: Subject::Network(NetworkIndex(0)) };
+        let mut slot = None;
+        let mut actual = String::new();
+        for (second, word) in script.chars().enumerate() {
+            let now = Now { at: Timestamp(i64::try_from(second).unwrap() * 1000), ..Now::default() };
+            let timer = Timer::new(now);
+            let verdict = match word {
+                '!' | 'm' => Verdict::Holds(Finding::Alive),
+                '.' | 'u' => Verdict::Clear,
+                _ => Verdict::Unknown,
+            };
+            let setting = Setting {
+                key: key(AlertName::NodeOffline),
+                level: Level::L2,
+                policy: Policy { wait: seconds(wait), hold: seconds(hold) },
+                muter: matches!(word, 'm' | 'u').then(|| key(AlertName::NetworkHalted)),
+            };
+            let mut effects = Vec::new();
+            live(&mut slot, verdict, &setting, &timer, &mut effects);
+            let mut letters = effects.iter().map(|effect| match effect {
+                Effect::Fired(_) => 'F',
+                Effect::Resolved(_) => 'R',
+                Effect::Quiet(_, QuietChange::Pended) => 'P',
+                Effect::Quiet(_, QuietChange::Withdrawn) => 'W',
+                Effect::Quiet(_, QuietChange::FiredMuted) => 'M',
+                Effect::Quiet(_, QuietChange::EndedMuted) => 'E',
+                Effect::NodeState { .. } => '#',
+            });
+            actual.push(letters.next_back().unwrap_or(' '));
+        }
+        assert_eq!(actual.trim_end(), expected, "{script}");
+    }
+
+    #[test]
+    fn an_alert_lives_through_pending_firing_and_hold() {
+        check((0, 0), "..!!..", "  F R");
+        check((2, 0), "!!!!..", "P F R");
+        check((3, 0), "!!..", "P W");
+        check((0, 2), "!.!....", "F    R");
+    }
+
+    #[test]
+    fn not_knowing_freezes_pending_and_firing() {
+        check((2, 0), "!??!.", "P  FR");
+        check((0, 0), "!????.", "F    R");
+        check((0, 0), "???", "");
+    }
+
+    #[test]
+    fn a_muted_alert_is_not_announced_and_does_not_resolve() {
+        check((0, 0), "mmmu", "M  E");
+        check((0, 0), "mm.", "M E");
+        check((2, 0), "mmm.", "P ME");
+    }
+
+    #[test]
+    fn an_announced_alert_that_is_muted_later_still_resolves() {
+        check((0, 0), "!mmu", "F  R");
+    }
+
+    #[test]
+    fn what_outlives_its_muter_is_announced_after_a_grace() {
+        check((0, 0), &format!("mm{}", "!".repeat(62)), &format!("M{}F", " ".repeat(61)));
+        check((0, 0), &format!("mm{}.", "!".repeat(30)), &format!("M{}E", " ".repeat(31)));
+    }
+}

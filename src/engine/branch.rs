@@ -42,16 +42,13 @@ impl Told {
 
     fn tell_one(&mut self, height: Height, hash: BlockHash) -> bool {
         let known = self.blocks.iter_mut().find(|(h, _)| *h == height);
-        let before = match known {
-            Some((_, told)) => Some(std::mem::replace(told, hash)),
-            None => {
-                if self.blocks.len() == TOLD {
-                    self.blocks.pop_front();
-                }
-                self.blocks.push_back((height, hash));
-                None
+        let before = known.map(|(_, told)| std::mem::replace(told, hash));
+        if before.is_none() {
+            if self.blocks.len() == TOLD {
+                self.blocks.pop_front();
             }
-        };
+            self.blocks.push_back((height, hash));
+        }
         if before != Some(hash) {
             if self.news.len() == TOLD {
                 self.news.remove(0);
@@ -158,5 +155,58 @@ impl Branches {
         if self.heights.first_key_value().is_some_and(|(height, _)| *height < lowest) {
             self.heights = self.heights.split_off(&lowest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(height: u64, branch: u8) -> Head {
+        Head {
+            height: Height(height),
+            hash: Some(BlockHash([branch; 32])),
+            parent: None,
+            time: None,
+            transactions: None,
+        }
+    }
+
+    /// What each node of a network says at one height, by branch, and who differs from the majority.
+    fn check(branches: &[u8], wanted: &str) {
+        let mut told: Vec<Told> = branches.iter().map(|_| Told::default()).collect();
+        let mut network = Branches::default();
+        for (node, branch) in told.iter_mut().zip(branches) {
+            node.tell(&head(7, *branch));
+            node.take_news().into_iter().for_each(|word| network.count(None, word));
+        }
+        let letter = |branch: &u8| match network.compare(&head(7, *branch)) {
+            Comparison::Open => '?',
+            Comparison::Same => '=',
+            Comparison::Differs { .. } => '!',
+        };
+        assert_eq!(branches.iter().map(letter).collect::<String>(), wanted, "{branches:?}");
+    }
+
+    #[test]
+    fn the_minority_differs_and_a_draw_accuses_nobody() {
+        check(&[1], "?");
+        check(&[1, 1], "==");
+        check(&[1, 2], "??");
+        check(&[1, 1, 2], "==!");
+        check(&[1, 1, 2, 2], "????");
+        check(&[1, 1, 1, 2, 2], "===!!");
+    }
+
+    #[test]
+    fn a_node_that_changes_its_word_is_counted_once() {
+        let (mut node, mut network) = (Told::default(), Branches::default());
+        for branch in [1, 2, 1, 2] {
+            node.tell(&head(7, branch));
+            node.take_news().into_iter().for_each(|word| network.count(None, word));
+        }
+        assert_eq!(node.reorgs, 3);
+        assert_eq!(network.hash_at(Height(7)), Some(BlockHash([2; 32])));
+        assert_eq!(network.compare(&head(7, 1)), Comparison::Open);
     }
 }

@@ -67,3 +67,32 @@ fn majority<'a, T: PartialEq>(
     }
     candidate.filter(|candidate| strict(said.filter(|id| id == candidate).count()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Height;
+
+    /// What the nodes say round by round, one letter a node (`.` says nothing), and the identity after each round.
+    fn check(rounds: &[(&str, Option<&str>)]) {
+        let mut identity = Identity::default();
+        for (said, wanted) in rounds {
+            let facts: Vec<Facts> = said
+                .chars()
+                .map(|letter| Facts {
+                    chain_id: (letter != '.').then(|| letter.to_string().into()),
+                    ..Facts::at_height(Height(1))
+                })
+                .collect();
+            identity.update(facts.iter(), said.len() == 1);
+            assert_eq!(identity.chain_id.as_deref(), *wanted, "{said}");
+        }
+    }
+
+    #[test]
+    fn only_a_strict_majority_of_two_or_more_names_the_chain() {
+        check(&[("a.", None), ("ab", None), ("aab", Some("a")), ("a", Some("a"))]);
+        check(&[("abcbb", Some("b")), ("aabb", Some("b")), ("aaab", Some("a"))]);
+        check(&[("...", None), (".aa", Some("a")), ("b..", Some("a")), ("bb.", Some("b"))]);
+    }
+}

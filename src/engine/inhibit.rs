@@ -7,7 +7,10 @@ use super::{
     settings::Settings,
     snapshot::{AlertKey, Subject},
 };
-use crate::model::{AlertName, NetworkIndex, NodeIndex};
+use crate::model::{
+    AlertName::{self, self as N},
+    NetworkIndex, NodeIndex,
+};
 
 /// The deepest chain of `depends_on` that is followed; beyond it, or in a circle, nothing is muted.
 const DEPTH: usize = 8;
@@ -21,7 +24,7 @@ pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkInd
             return Some(halt_of(parent));
         }
         level =
-            level.iter().flat_map(|p| settings.networks.get(p.index())).flat_map(|p| p.depends_on.clone()).collect();
+            level.iter().filter_map(|p| settings.networks.get(p.index())).flat_map(|p| p.depends_on.clone()).collect();
         level.sort_unstable();
         level.dedup();
     }
@@ -50,7 +53,6 @@ pub fn of_node(
         .then_some(AlertKey { name: AlertName::NetworkUnreachable, subject: Subject::Network(network_index) });
     let offline = || node.lives.fires(rule::OFFLINE).then(|| own(AlertName::NodeOffline));
     let wrong = || node.lives.fires(rule::WRONG_CHAIN).then(|| own(AlertName::NodeWrongChain));
-    use AlertName as N;
     match name {
         N::NodeOffline => by_halt.or(unreachable),
         N::NodeStalled | N::NodeLagging | N::NodeForked | N::NodeLowPeers | N::NodeSyncing => {

@@ -8,7 +8,7 @@ use super::{
     branch::{Branches, Comparison},
     finding::Finding,
     identity::Identity,
-    node::{Node, Word},
+    node::{HashDispute, Node, Word},
     progress::Progress,
     rule,
     settings::{NetworkSettings, NodeSettings},
@@ -23,6 +23,9 @@ use crate::{
 
 /// So long must fewer voters than before be all there are, until they are what is expected.
 const EXPECTATION_LASTS: Duration = Duration::from_secs(600);
+
+/// A node that moves on without being contradicted again for this long is no longer called forked.
+const CONTRADICTION_LASTS: Duration = Duration::from_secs(600);
 
 /// Polls in which transactions must have waited before they prove work.
 const WORK_POLLS: u32 = 2;
@@ -83,6 +86,8 @@ pub struct Recovery {
     pub blocks: u64,
     /// When the first came.
     pub first: Option<Timestamp>,
+    /// Since when no work has been waiting for a block.
+    pub idle_since: Option<Timestamp>,
 }
 
 impl Network {
@@ -95,6 +100,10 @@ impl Network {
         self.move_tip(settings, votes, head_time, timer);
         self.settle_sight(votes, timer);
         self.work = self.work(all, nodes, timer);
+        let idle = self.sight && self.work.is_none();
+        if let Some(recovery) = &mut self.recovery {
+            recovery.idle_since = recovery.idle_since.or(Some(timer.now().at)).filter(|_| idle);
+        }
     }
 
     fn settle_identity(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
@@ -125,11 +134,15 @@ impl Network {
             let node = &mut nodes[*i];
             let Word::Facts(facts) = node.word(&all[*i], timer) else { continue };
             match self.branches.compare(&facts.head) {
-                Comparison::Open => {}
+                Comparison::Open => {
+                    node.dispute.hash = node.dispute.hash.take().filter(|d| !outgrown(d, node.moved_at));
+                }
                 Comparison::Same => node.dispute.hash = None,
                 Comparison::Differs { height, wanted, said } => {
-                    let since = node.dispute.hash.take().map_or(timer.now().at, |(since, _)| since);
-                    node.dispute.hash = Some((since, Finding::HashDiffers { height, wanted, said }));
+                    let seen = timer.now().at;
+                    let since = node.dispute.hash.take().map_or(seen, |dispute| dispute.since);
+                    let finding = Finding::HashDiffers { height, wanted, said };
+                    node.dispute.hash = Some(HashDispute { since, seen, finding });
                 }
             }
         }
@@ -241,6 +254,11 @@ impl Network {
     }
 }
 
+/// Whether a node has moved on for so long without being contradicted again that an old contradiction proves nothing.
+fn outgrown(dispute: &HashDispute, moved_at: Option<Timestamp>) -> bool {
+    moved_at.is_some_and(|at| dispute.seen.after(CONTRADICTION_LASTS) <= at)
+}
+
 /// The newest timestamp among the voters' heads at the height that will be the tip: one node's clock may be wrong.
 fn newest_head<'a>(members: impl Iterator<Item = &'a Node>, votes: Votes) -> Option<UnixTime> {
     let tip = votes.second.or(votes.highest);
@@ -248,7 +266,7 @@ fn newest_head<'a>(members: impl Iterator<Item = &'a Node>, votes: Votes) -> Opt
     heads.filter_map(|node| node.good.as_ref()?.facts.head.time).max()
 }
 
-/// The height the network provably reached and that can be shown: see [`TipClock`].
+/// How many of the nodes that vote have reached `tip`.
 #[must_use]
 pub fn confirmed_by<'a>(tip: Height, members: impl Iterator<Item = &'a Node>) -> usize {
     members.filter(|node| node.vote.is_some_and(|vote| tip <= vote)).count()

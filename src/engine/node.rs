@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     alert::Lives,
     branch::Told,
+    finding::Finding,
     rule,
     settings::NodeSettings,
     snapshot::{Histogram, POLL_BUCKETS, POLL_OUTCOMES, PollCounts},
@@ -122,9 +123,20 @@ pub struct Skew {
 #[derive(Debug, Default)]
 pub struct Dispute {
     /// Another chain: the finding that says so.
-    pub identity: Option<super::finding::Finding>,
-    /// Another hash at a common height: since when, and the finding that says so.
-    pub hash: Option<(Timestamp, super::finding::Finding)>,
+    pub identity: Option<Finding>,
+    /// Another hash at a common height.
+    pub hash: Option<HashDispute>,
+}
+
+/// Another hash at a common height.
+#[derive(Debug, Clone)]
+pub struct HashDispute {
+    /// Since when it has been on another branch.
+    pub since: Timestamp,
+    /// When that was last seen.
+    pub seen: Timestamp,
+    /// What says so.
+    pub finding: Finding,
 }
 
 /// What a node's last telling poll amounts to now.

@@ -105,8 +105,7 @@ impl Progress {
         blocks.max(settings.limits.halt_floor)
     }
 
-    /// Says whether we can see the network now. Blind time does not count: it began at `now`, or at `since` if that
-    /// is earlier.
+    /// Says whether we can see the network now. Blind time does not count.
     pub fn see(&mut self, sight: bool, now: Timestamp) {
         match (sight, self.blind_since) {
             (true, Some(since)) => {
@@ -146,4 +145,64 @@ fn middle_mean(mut intervals: Vec<Duration>) -> Duration {
     let cut = intervals.len() / 4;
     let middle = &intervals[cut..intervals.len() - cut];
     middle.iter().sum::<Duration>() / u32::try_from(middle.len()).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::settings::{FaultTolerance, NetworkLimits};
+
+    fn settings(block_time: Option<u64>) -> NetworkSettings {
+        NetworkSettings {
+            name: "main".into(),
+            family: "evm".into(),
+            chain_id: None,
+            genesis: None,
+            cadence: Cadence::Interval,
+            block_time: block_time.map(Duration::from_secs),
+            tolerance: FaultTolerance::Bft,
+            limits: NetworkLimits::default(),
+            labels: Vec::new(),
+            depends_on: Vec::new(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp(second * 1000)
+    }
+
+    #[test]
+    fn the_threshold_is_ten_block_times_or_the_floor() {
+        let progress = Progress::default();
+        for (block_time, wanted) in [(None, 30), (Some(1), 30), (Some(12), 120), (Some(u64::MAX), u64::MAX)] {
+            assert_eq!(progress.threshold(&settings(block_time)).as_secs(), wanted);
+        }
+    }
+
+    #[test]
+    fn time_in_which_we_could_not_see_does_not_count() {
+        let mut progress = Progress::default();
+        progress.restart(at(0));
+        progress.see(true, at(10));
+        progress.see(false, at(20));
+        assert_eq!(progress.watched(at(500)), Duration::from_secs(20));
+        progress.see(true, at(520));
+        assert_eq!(progress.watched(at(525)), Duration::from_secs(25));
+        assert_eq!(progress.due(Duration::from_secs(30), None), at(530));
+        assert_eq!(progress.due(Duration::from_secs(30), Some(at(524))), at(554), "work counts from when it came");
+    }
+
+    #[test]
+    fn block_time_is_learned_from_normal_gaps_only() {
+        let settings = settings(None);
+        let mut progress = Progress::default();
+        progress.begin(Now { at: at(0), ..Now::default() }, None, &settings);
+        let mut now = 0;
+        for gap in [3, 1, 5, 3, 3, 1800, 3, 2, 4, 900, 3] {
+            now += gap;
+            progress.rise(at(now), 1, &settings);
+        }
+        assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(3)));
+        assert_eq!(progress.samples(), 8, "neither the first interval nor the stalls");
+    }
 }

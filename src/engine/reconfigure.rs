@@ -17,6 +17,7 @@ impl Engine {
     /// before. Announce them before the settings are swapped. The next `step` returns effects under the new settings;
     /// `wake_at` is now, so that it is taken at once.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the engine keeps these settings")]
     pub fn reconfigured(mut self, settings: Arc<Settings>, now: Now) -> (Self, Outcome) {
         let now = self.not_before_last_step(now);
         let effects = self.farewells(&settings, now);
@@ -28,6 +29,7 @@ impl Engine {
             if let Some(from) = networks.get(&settings.networks[i].name) {
                 let members = std::mem::take(&mut network.members);
                 *network = std::mem::take(&mut self.networks[*from]);
+                network.expected = network.expected.min(members.len());
                 network.members = members;
                 network.due = None;
             }
@@ -38,7 +40,7 @@ impl Engine {
             }
         }
         new.lives = self.lives;
-        new.surroundings.inherit(self.surroundings, &old.canaries, &settings.canaries);
+        new.surroundings.inherit(&self.surroundings, &old.canaries, &settings.canaries);
         new.recount_silent();
         new.agenda = (0..).map(|i| (now.at, NetworkIndex(i))).take(settings.networks.len()).collect();
         for network in &mut new.networks {

@@ -109,8 +109,15 @@ pub fn level(name: AlertName, core: bool) -> Level {
         N::NetworkHalted => Level::L1,
         N::NetworkUnreachable | N::MonitorIsolated => Level::L2,
         N::NodeOffline | N::NodeStalled | N::NodeLagging | N::NodeWrongChain | N::NodeForked if core => Level::L2,
-        N::NodeOffline | N::NodeStalled | N::NodeLagging | N::NodeWrongChain | N::NodeForked => Level::L3,
-        N::NodeLowPeers | N::NodeSlow | N::NodeErrors | N::NodeClockSkew => Level::L3,
+        N::NodeOffline
+        | N::NodeStalled
+        | N::NodeLagging
+        | N::NodeWrongChain
+        | N::NodeForked
+        | N::NodeLowPeers
+        | N::NodeSlow
+        | N::NodeErrors
+        | N::NodeClockSkew => Level::L3,
         N::NodeSyncing | N::NodeRateLimited | N::NodeUnauthorized | N::HeightRegression => Level::L4,
         N::Watchdog => Level::None,
     }

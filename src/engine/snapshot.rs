@@ -45,7 +45,7 @@ pub struct NodeView {
     pub last_poll: Option<Timestamp>,
     /// When its last good poll ended.
     pub last_success: Option<Timestamp>,
-    /// Whether the last poll was good; `None` = never polled.
+    /// Whether the last poll was good; `None` = never polled, or so long ago that nobody knows.
     pub up: Option<bool>,
     /// What it said at its last good poll; `None` once that is no longer fresh, so that no value ever freezes.
     pub facts: Option<Arc<Facts>>,

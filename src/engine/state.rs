@@ -67,7 +67,7 @@ impl Node {
     /// Whether it has told another hash than the majority for longer than a shallow reorganisation lasts.
     #[must_use]
     pub fn forked(&self, timer: &Timer) -> bool {
-        self.dispute.hash.as_ref().is_some_and(|(since, _)| timer.passed(since.after(FORK_SETTLES)))
+        self.dispute.hash.as_ref().is_some_and(|dispute| timer.passed(dispute.since.after(FORK_SETTLES)))
     }
 }
 

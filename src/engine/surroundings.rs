@@ -44,10 +44,8 @@ pub struct Surroundings {
     canaries: Vec<Option<CanaryObservation>>,
     /// When anything last answered.
     answered: Option<Timestamp>,
-    /// Nodes whose last word was an answer or is unknown: as long as there is one, nothing is suspected.
+    /// What the last look around said.
     pub outlook: Outlook,
-    /// When the outlook changes by itself.
-    pub due: Option<Timestamp>,
 }
 
 impl Surroundings {
@@ -71,7 +69,7 @@ impl Surroundings {
     }
 
     /// Takes over what was known of the canaries that are still there.
-    pub fn inherit(&mut self, old: Self, before: &[CanarySettings], now: &[CanarySettings]) {
+    pub fn inherit(&mut self, old: &Self, before: &[CanarySettings], now: &[CanarySettings]) {
         self.answered = old.answered;
         self.outlook = old.outlook;
         for (canary, settings) in self.canaries.iter_mut().zip(now) {
@@ -109,7 +107,6 @@ impl Surroundings {
         } else {
             Outlook::Suspect { since }
         };
-        self.due = timer.next();
         self.outlook
     }
 }

@@ -45,10 +45,19 @@ impl Votes {
 #[derive(Debug, Default)]
 pub struct TipClock {
     height: Option<Height>,
-    /// Since when every voter has been below the tip, and the highest corroborated height since.
-    below: Option<(Timestamp, Height, Timestamp)>,
+    below: Option<Below>,
     /// Since when the only voter has been implausibly far above.
     above: Option<Timestamp>,
+}
+
+/// Every voter is below the tip.
+#[derive(Debug, Clone, Copy)]
+struct Below {
+    since: Timestamp,
+    /// The highest corroborated height since.
+    best: Height,
+    /// When that last rose.
+    risen: Timestamp,
 }
 
 /// What a vote did to the tip.
@@ -83,6 +92,9 @@ impl TipClock {
         };
         let now = timer.now().at;
         let plausible = Height(tip.0.saturating_add(plausible_blocks(now.since(risen), block_time)));
+        if votes.count != 1 {
+            self.above = None;
+        }
         let candidate = match (votes.count, votes.second) {
             (1, _) | (_, None) => self.alone(highest, plausible, timer),
             (2, Some(_)) if highest <= plausible => highest,
@@ -111,9 +123,11 @@ impl TipClock {
             return if tip < candidate { Change::Rose(candidate.above(tip)) } else { Change::None };
         }
         let now = timer.now().at;
-        let (since, best, risen) = self.below.unwrap_or((now, candidate, now));
-        let risen = if best < candidate { now } else { risen };
-        self.below = Some((since, best.max(candidate), risen));
+        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now });
+        if below.best < candidate {
+            (below.best, below.risen) = (candidate, now);
+        }
+        let Below { since, risen, .. } = *below;
         if !timer.passed(since.after(ROLLBACK_AFTER)) {
             return Change::None;
         }
@@ -137,4 +151,55 @@ fn plausible_blocks(elapsed: Duration, block_time: Option<Duration>) -> u64 {
     let block_ms = block_time.unwrap_or(Duration::from_secs(1)).as_millis().max(1);
     let blocks = elapsed.as_millis().saturating_mul(u128::from(PLAUSIBLE_RATE)) / block_ms;
     u64::try_from(blocks).unwrap_or(u64::MAX).saturating_add(PLAUSIBLE_JUMP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Now;
+
+    const SECOND: Option<Duration> = Some(Duration::from_secs(1));
+
+    /// Heights per second, one line a second; the tip after each.
+    fn check(lines: &[(&[u64], u64)]) {
+        let mut tip = TipClock::default();
+        let mut risen = Timestamp(0);
+        for ((heights, wanted), second) in lines.iter().zip(0..) {
+            let timer = Timer::new(Now { at: Timestamp(second * 1000), ..Now::default() });
+            let mut votes = Votes::default();
+            heights.iter().for_each(|height| votes.add(Height(*height)));
+            if let Change::Rose(_) = tip.update(votes, &timer, SECOND, risen) {
+                risen = timer.now().at;
+            }
+            assert_eq!(tip.height(), Some(Height(*wanted)), "second {second}");
+        }
+    }
+
+    #[test]
+    fn of_three_voters_two_must_have_reached_it() {
+        check(&[(&[10, 11, 12], 11), (&[12, 12, 12], 12), (&[13, 12, 12], 12), (&[10_000_012, 13, 13], 13)]);
+    }
+
+    #[test]
+    fn of_two_voters_the_higher_counts_if_it_is_plausible() {
+        check(&[(&[10, 12], 12), (&[10, 14], 14), (&[15, 10_000_000], 15), (&[15, u64::MAX], 15)]);
+        check(&[(&[10, 10_000_000], 10)]);
+    }
+
+    #[test]
+    fn a_single_voter_is_believed_and_a_jump_only_after_a_while() {
+        let mut lines: Vec<(&[u64], u64)> = vec![(&[10], 10), (&[11], 11)];
+        lines.extend([(&[5_000_000][..], 11); 30]);
+        lines.push((&[5_000_000], 5_000_000));
+        check(&lines);
+    }
+
+    #[test]
+    fn the_tip_goes_back_only_when_all_voters_have_been_below_it_for_long() {
+        let mut lines: Vec<(&[u64], u64)> = vec![(&[100, 100, 100], 100)];
+        lines.extend([(&[60, 61, 60][..], 100); 30]);
+        lines.extend([(&[62, 62, 61][..], 62), (&[62, 63, 63], 63)]);
+        check(&lines);
+        check(&[(&[100, 100, 100], 100), (&[90, 90, 90], 100), (&[100, 100, 90], 100)]);
+    }
 }

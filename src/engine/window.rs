@@ -145,3 +145,34 @@ impl Failures {
             .map(|(_, kind)| kind)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_quarter_of_an_hour_does_not_become_normal() {
+        let mut latencies = Latencies::default();
+        (0..100).for_each(|_| latencies.add(Duration::from_millis(20)));
+        assert_eq!(
+            (latencies.p95(), latencies.baseline()),
+            (Some(Duration::from_millis(20)), Some(Duration::from_millis(20)))
+        );
+        (0..180).for_each(|_| latencies.add(Duration::from_millis(900)));
+        assert_eq!(latencies.p95(), Some(Duration::from_millis(900)));
+        assert!(latencies.baseline().unwrap() < Duration::from_millis(30));
+    }
+
+    #[test]
+    fn failures_leave_the_window_with_their_polls() {
+        let mut failures = Failures::default();
+        failures.add(Timestamp(0), Some(ErrorKind::Timeout));
+        failures.add(Timestamp(1), Some(ErrorKind::RateLimited));
+        assert_eq!((failures.count(|_| true), failures.count_recent(1, |_| true), failures.polls()), (2, 1, 2));
+        (0..300).for_each(|i| failures.add(Timestamp(i), None));
+        assert_eq!((failures.count(|_| true), failures.span(|_| true)), (0, None));
+        (0..1000).for_each(|i| failures.add(Timestamp(i), Some(ErrorKind::Refused)));
+        assert_eq!(failures.commonest(|_| true), Some(ErrorKind::Refused));
+        assert!(failures.count(|_| true) <= 128, "bounded");
+    }
+}

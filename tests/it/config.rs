@@ -748,10 +748,10 @@ url = "http://127.0.0.1:8545""#,
 name = "b"
 url = "http://b:99999""#,
         &expect![[r#"
-            <text>:10:7: error: `url`: the port is out of range
+            <text>:10:7: error: `url`: the port must be a number from 1 to 65535
             10 | url = "<redacted>"
                |       ^^^^^^^^^^^^
-               = help: ports are 1 to 65535"#]],
+               = help: write scheme://host:port/path"#]],
     );
     node_refused(
         r#"[[network.node]]

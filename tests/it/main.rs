@@ -3,21 +3,17 @@
 #![allow(clippy::disallowed_methods, reason = "tests play the world: they run servers and read its clock")]
 
 mod alertmanager;
+mod api;
 mod config;
 mod demo;
-mod log;
-mod api;
-mod metrics;
-mod sample;
-mod scripted_node;
-mod systemd;
+mod engine;
 mod evm;
 mod log;
+mod metrics;
 mod poller;
+mod sample;
 mod scripted_node;
 mod sim;
-mod systemd;
-mod engine;
 mod systemd;
 mod tidy;
 mod transport;

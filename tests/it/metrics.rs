@@ -147,6 +147,11 @@ fn registered() -> Vec<Row> {
     {
         metric.with_label_values(&[""]);
     }
+    own.deliveries.queue_length.with_label_values(&[""]);
+    own.deliveries.queue_capacity.with_label_values(&[""]);
+    own.deliveries.latency.with_label_values(&[""]);
+    own.deliveries.oldest_unacked.with_label_values(&[""]);
+    own.deliveries.clock_skew.with_label_values(&[""]);
     own.http_requests.with_label_values(&["", ""]);
     let row = |family: &MetricFamily| Row {
         name: family.name().to_owned(),

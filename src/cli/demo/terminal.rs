@@ -104,7 +104,7 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         if self.is_terminal {
             // Nobody is left to tell if even this fails.
-            let _ = write!(io::stdout(), "{SHOW_CURSOR}").and_then(|()| io::stdout().flush());
+            let _ = writeln!(io::stdout(), "{SHOW_CURSOR}").and_then(|()| io::stdout().flush());
         }
     }
 }

@@ -22,7 +22,7 @@ impl Watcher {
     ///
     /// # Errors
     /// If it cannot listen there; the configuration is our own and good.
-    pub async fn start(text: String, listen: SocketAddr) -> anyhow::Result<Self> {
+    pub fn start(text: String, listen: SocketAddr) -> anyhow::Result<Self> {
         let options = Options {
             source: Source::Text(text),
             listen: vec![listen],

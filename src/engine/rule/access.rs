@@ -33,11 +33,10 @@ fn limited_since(case: &NodeCase<'_>, since: Option<Timestamp>) -> Verdict {
 /// `NodeUnauthorized`: the node refuses our credentials.
 pub fn unauthorized(case: &NodeCase<'_>) -> Verdict {
     match case.node.word(case.settings, case.timer) {
-        Word::Nothing => Verdict::Unknown,
         Word::Failing(streak) if streak.meaning == Meaning::Refused => {
             Verdict::Holds(Finding::CredentialsRefused { lasting: case.timer.now().at.since(streak.since) })
         }
         Word::Facts(_) => Verdict::Clear,
-        Word::Failing(_) => Verdict::Unknown,
+        Word::Nothing | Word::Failing(_) => Verdict::Unknown,
     }
 }

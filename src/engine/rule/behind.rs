@@ -48,8 +48,6 @@ fn comparable(
             let distance = Distance::of(case.node, case.settings, case.tip, case.block_time, case.timer.now().at);
             Verdict::Holds(finding(height, case.tip.unwrap_or(height), distance))
         }
-        NodeState::Live | NodeState::Lagging | NodeState::Stalled | NodeState::Syncing => Verdict::Clear,
-        NodeState::WrongChain | NodeState::Forked => Verdict::Clear,
-        _ => Verdict::Unknown,
+        state => super::chain::clear_if_answering(state),
     }
 }

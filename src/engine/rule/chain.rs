@@ -8,22 +8,23 @@ use crate::model::NodeState;
 pub fn wrong(case: &NodeCase<'_>) -> Verdict {
     match (case.node.state, &case.node.dispute.identity) {
         (NodeState::WrongChain, Some(finding)) => Verdict::Holds(finding.clone()),
-        (state, _) => clear_if_heard(state),
+        (state, _) => clear_if_answering(state),
     }
 }
 
 /// `NodeForked`: its block at a common height is not the majority's.
 pub fn forked(case: &NodeCase<'_>) -> Verdict {
     match (case.node.state, &case.node.dispute.hash) {
-        (NodeState::Forked, Some((_, finding))) => Verdict::Holds(finding.clone()),
-        (state, _) => clear_if_heard(state),
+        (NodeState::Forked, Some(dispute)) => Verdict::Holds(dispute.finding.clone()),
+        (state, _) => clear_if_answering(state),
     }
 }
 
-fn clear_if_heard(state: NodeState) -> Verdict {
+/// Clear for a node that answers with facts; of any other nothing is known.
+pub fn clear_if_answering(state: NodeState) -> Verdict {
+    use NodeState as S;
     match state {
-        NodeState::Live | NodeState::Lagging | NodeState::Stalled | NodeState::Syncing => Verdict::Clear,
-        NodeState::WrongChain | NodeState::Forked => Verdict::Clear,
+        S::Live | S::Lagging | S::Stalled | S::Syncing | S::WrongChain | S::Forked => Verdict::Clear,
         _ => Verdict::Unknown,
     }
 }

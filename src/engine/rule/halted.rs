@@ -19,6 +19,9 @@ const RECOVERED_AFTER: Duration = Duration::from_secs(120);
 /// ... and for so many block times.
 const RECOVERED_BLOCK_TIMES: u32 = 8;
 
+/// On an on-demand network a halt is also over when nothing has been waiting for this long: whoever waited gave up.
+const IDLE_AFTER: Duration = Duration::from_secs(600);
+
 /// What the blocks say.
 enum Blocks {
     /// Nothing: too few voters see the tip.
@@ -94,6 +97,10 @@ fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
 /// Whether enough blocks have come since the halt, or there was none.
 fn recovered(case: &NetworkCase<'_>) -> bool {
     let Some(recovery) = case.network.recovery else { return true };
+    let idle = recovery.idle_since.filter(|_| case.settings.cadence == Cadence::OnDemand);
+    if idle.is_some_and(|since| case.timer.passed(since.after(IDLE_AFTER))) {
+        return true;
+    }
     let Some(first) = recovery.first else { return false };
     let block_time = case.network.progress.block_time(case.settings).unwrap_or_default();
     let patience = block_time.saturating_mul(RECOVERED_BLOCK_TIMES).max(RECOVERED_AFTER);

@@ -24,6 +24,9 @@ pub const FIRST_REQUEST: Duration = Duration::from_secs(5);
 /// Time between the start of a request and the moment the client has taken the last piece of the answer.
 pub const RESPONSE: Duration = Duration::from_secs(120);
 
+/// A connection that was opened or answered more recently than this is not dismissed: its request may be on its way.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// How often a connection looks whether its client still takes the answer.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -70,10 +73,12 @@ impl Seat {
         Served(Arc::clone(self))
     }
 
-    /// A number that is the smaller the longer nothing has been asked of it; `None` while a request is being served.
+    /// A number that is the smaller the longer nothing has been asked of it; `None` while a request is being served or
+    /// may be on its way.
     #[must_use]
     pub fn idle_since(&self) -> Option<u64> {
-        (!self.busy.load(Relaxed)).then(|| self.change.load(Relaxed))
+        let idle = !self.busy.load(Relaxed) && GRACE <= self.unchanged_for();
+        idle.then(|| self.change.load(Relaxed))
     }
 
     /// Asks the connection to close, because somebody else needs the place.
@@ -99,8 +104,11 @@ impl Seat {
     }
 
     fn served_for(&self) -> Duration {
-        let since = Timestamp(self.changed.load(Relaxed));
-        if self.busy.load(Relaxed) { self.clock.now().at.since(since) } else { Duration::ZERO }
+        if self.busy.load(Relaxed) { self.unchanged_for() } else { Duration::ZERO }
+    }
+
+    fn unchanged_for(&self) -> Duration {
+        self.clock.now().at.since(Timestamp(self.changed.load(Relaxed)))
     }
 
     fn change(&self, busy: bool) {

@@ -270,6 +270,20 @@ fn an_idle_chain_is_healthy_for_a_day_and_one_stuck_transaction_is_a_halt() {
 }
 
 #[test]
+fn a_halt_of_an_idle_chain_is_over_when_nobody_waits_any_more() {
+    let mut world = World::new(settings(&[(on_demand(), "A B C D")]));
+    world.run(10);
+    world.stop("main");
+    world.pending("main", 3);
+    world.run(600);
+    world.pending("main", 0);
+    world.run(300);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+    world.run(400);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main", "resolve NetworkHalted main"]);
+}
+
+#[test]
 fn transactions_that_one_node_alone_keeps_prove_no_halt() {
     let mut world = World::new(settings(&[(on_demand(), "A B C D")]));
     world.run(10);
@@ -373,7 +387,7 @@ fn shallow_reorganisations_are_ordinary_life() {
         world.let_say(name, |m| {
             m.but(|f| {
                 if m.second % 60 < 6 {
-                    f.head.hash = Some(block(1, m.height))
+                    f.head.hash = Some(block(1, m.height));
                 }
             })
         });
@@ -388,9 +402,9 @@ fn nothing_is_announced_twice_or_resolved_unannounced() {
     for round in 0..20 {
         world.run(40 + round * 7);
         if round % 3 == 0 {
-            world.stop("main")
+            world.stop("main");
         } else {
-            world.go("main")
+            world.go("main");
         }
         if round % 4 == 1 { world.kill("A C") } else { world.revive("A C") }
     }

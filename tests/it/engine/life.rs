@@ -101,3 +101,16 @@ fn a_snapshot_fills_every_field_of_a_living_network() {
     assert_eq!(view.votes.iter().filter(|vote| vote.counts && vote.height.is_some()).count(), 3);
     assert_eq!((view.voters, view.voters_expected, view.quorum_margin), (3, 3, Some(0)));
 }
+
+#[test]
+fn a_reload_that_removes_most_nodes_does_not_blind_us() {
+    let mut world = World::of("a b c d e f");
+    world.run(100);
+    let fewer = settings(&[(network("main"), "a b")]);
+    world.reconfigure(fewer.clone());
+    world.settings = fewer;
+    (0..4).for_each(|_| world.forget_last_node());
+    world.stop("main");
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}

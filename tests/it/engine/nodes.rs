@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use haltwatch::{
     engine::snapshot::Effect,
-    model::{AlertName, Level, NodeState, UnixTime},
+    model::{
+        AlertName, Level,
+        NodeState::{self, self as S},
+        UnixTime,
+    },
     observation::{ErrorKind, Syncing},
 };
 
@@ -313,6 +317,5 @@ fn every_change_of_state_is_an_effect() {
             _ => None,
         })
         .collect();
-    use NodeState as S;
     assert_eq!(changes, [(S::Unknown, S::Live), (S::Live, S::Unreachable), (S::Unreachable, S::Offline)]);
 }

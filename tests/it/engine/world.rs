@@ -42,6 +42,7 @@ impl Moment {
         self.at(self.height)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an answer like any other")]
     /// What an honest node says that has got as far as `height`.
     pub fn at(&self, height: u64) -> Answer {
         let mut facts = Facts::at_height(Height(height));
@@ -253,6 +254,12 @@ impl World {
     pub fn never_poll(&mut self, name: &str) {
         let index = self.node(name);
         self.next_poll[index] = i64::MAX;
+    }
+
+    /// The last node of the world is no longer in the configuration.
+    pub fn forget_last_node(&mut self) {
+        self.says.pop();
+        self.next_poll.pop();
     }
 
     pub fn now(&self) -> Now {
