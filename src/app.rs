@@ -104,7 +104,7 @@ impl Daemon {
         }
         web.lifecycle |= enable_lifecycle;
         let server = http::bind(&web).context("cannot start the HTTP server")?;
-        let addresses = server.addresses().to_vec();
+        let addresses = server.addresses();
 
         let (observations, observed) = mpsc::channel(OBSERVATION_QUEUE);
         let (notifications, notified) = mpsc::channel(NOTIFICATION_QUEUE);
@@ -181,9 +181,9 @@ impl Daemon {
     /// The text to show to whoever asked.
     pub async fn reload(&self) -> Result<(), String> {
         let (done, outcome) = oneshot::channel();
-        let stopping = |_| "the daemon is stopping".to_owned();
-        self.reload.send(done).await.map_err(|_| stopping(()))?;
-        outcome.await.map_err(|_| stopping(()))?
+        let stopping = || "the daemon is stopping".to_owned();
+        self.reload.send(done).await.map_err(|_| stopping())?;
+        outcome.await.map_err(|_| stopping())?
     }
 
     /// Completes when an essential part has died: the process is useless then.

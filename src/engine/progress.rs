@@ -14,6 +14,9 @@ const INTERVALS: usize = 32;
 /// Fewer intervals teach nothing.
 const INTERVALS_NEEDED: usize = 5;
 
+/// As long as nobody knows how long blocks take here, nothing shorter than this is called a halt.
+const PATIENCE_BEFORE_LEARNING: Duration = Duration::from_secs(300);
+
 /// A learned block time is never shorter than this.
 const SHORTEST_BLOCK_TIME: Duration = Duration::from_millis(50);
 
@@ -59,7 +62,8 @@ impl Progress {
         let gap = self.at.map_or(Duration::ZERO, |at| now.since(at));
         let each = gap / u32::try_from(blocks).unwrap_or(u32::MAX).max(1);
         let known = std::mem::replace(&mut self.seen_rising, true);
-        if known && gap <= self.threshold(settings) && self.blind_since.is_none() {
+        let ordinary = self.learned.is_none() || gap <= self.threshold(settings);
+        if known && ordinary && self.blind_since.is_none() {
             self.learn(each);
         }
         self.restart(now);
@@ -97,11 +101,15 @@ impl Progress {
         self.intervals.len()
     }
 
-    /// The gap from which on blocks are missing. While the block time is unknown only the floor applies.
+    /// The gap from which on blocks are missing. While the block time is unknown the network gets the benefit of the
+    /// doubt, unless work is waiting.
     #[must_use]
     pub fn threshold(&self, settings: &NetworkSettings) -> Duration {
-        let blocks =
-            self.block_time(settings).map_or(Duration::ZERO, |b| b.saturating_mul(settings.limits.missing_blocks));
+        let blocks = match (self.block_time(settings), settings.cadence) {
+            (Some(block_time), _) => block_time.saturating_mul(settings.limits.missing_blocks),
+            (None, Cadence::Interval) => PATIENCE_BEFORE_LEARNING,
+            (None, Cadence::OnDemand) => Duration::ZERO,
+        };
         blocks.max(settings.limits.halt_floor)
     }
 
@@ -172,11 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_is_ten_block_times_or_the_floor() {
+    fn the_threshold_is_ten_block_times_or_the_floor_and_patient_while_nobody_knows() {
         let progress = Progress::default();
-        for (block_time, wanted) in [(None, 30), (Some(1), 30), (Some(12), 120), (Some(u64::MAX), u64::MAX)] {
+        for (block_time, wanted) in [(None, 300), (Some(1), 30), (Some(12), 120), (Some(u64::MAX), u64::MAX)] {
             assert_eq!(progress.threshold(&settings(block_time)).as_secs(), wanted);
         }
+        let on_demand = NetworkSettings { cadence: Cadence::OnDemand, ..settings(None) };
+        assert_eq!(progress.threshold(&on_demand).as_secs(), 30, "waiting work needs no block time");
     }
 
     #[test]
@@ -198,11 +208,22 @@ mod tests {
         let mut progress = Progress::default();
         progress.begin(Now { at: at(0), ..Now::default() }, None, &settings);
         let mut now = 0;
-        for gap in [3, 1, 5, 3, 3, 1800, 3, 2, 4, 900, 3] {
+        for gap in [3, 1, 5, 3, 3, 3, 1800, 3, 2, 4, 900, 3] {
             now += gap;
             progress.rise(at(now), 1, &settings);
         }
         assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(3)));
-        assert_eq!(progress.samples(), 8, "neither the first interval nor the stalls");
+        assert_eq!(progress.samples(), 9, "neither the first interval nor the stalls");
+    }
+
+    #[test]
+    fn a_chain_slower_than_our_patience_is_learned_too() {
+        let settings = settings(None);
+        let mut progress = Progress::default();
+        progress.begin(Now { at: at(0), ..Now::default() }, None, &settings);
+        for block in 1..=6 {
+            progress.rise(at(block * 600), 1, &settings);
+        }
+        assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(600)));
     }
 }
