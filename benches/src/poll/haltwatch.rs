@@ -29,6 +29,12 @@ const STEP_LIMIT: usize = 4096;
 /// A picture is published at most this often.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
+/// After a step the loop rests this many times as long as the step took ...
+const REST_FACTOR: u32 = 24;
+
+/// ... and no longer than this.
+const MAX_REST: Duration = Duration::from_millis(100);
+
 /// The loop turns at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -73,14 +79,17 @@ async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Observation>, meter: 
     let mut engine = Engine::new(fleet.engine_settings(), now);
     let picture: ArcSwap<Option<Snapshot>> = ArcSwap::from_pointee(None);
     let mut batch = Vec::with_capacity(STEP_LIMIT);
-    let (mut wake_at, mut published) = (now.at, now.at);
+    let (mut wake_at, mut published, mut rested) = (now.at, now.at, now.at);
     loop {
         tokio::select! {
-            taken = observed.recv_many(&mut batch, STEP_LIMIT) => if taken == 0 { return },
+            taken = take_in(&mut observed, &mut batch, rested) => if taken == 0 { return },
             () = Clock.sleep_until(wake_at) => {}
         }
         let now = Clock.now();
+        let stopwatch = Clock.stopwatch();
         let outcome = engine.step(now, &batch);
+        let took = stopwatch.elapsed();
+        rested = now.at.after(took + took.saturating_mul(REST_FACTOR).min(MAX_REST));
         count(&batch, meter);
         let stale = PUBLISH_EVERY <= now.at.since(published);
         if !outcome.effects.is_empty() || (stale && !batch.is_empty()) {
@@ -90,6 +99,13 @@ async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Observation>, meter: 
         batch.clear();
         wake_at = earlier(outcome.wake_at, now.at.after(HEARTBEAT));
     }
+}
+
+async fn take_in(observed: &mut mpsc::Receiver<Observation>, batch: &mut Vec<Observation>, rested: Timestamp) -> usize {
+    if Clock.now().at < rested {
+        Clock.sleep_until(rested).await;
+    }
+    observed.recv_many(batch, STEP_LIMIT).await
 }
 
 fn earlier(wake_at: Option<Timestamp>, heartbeat: Timestamp) -> Timestamp {
