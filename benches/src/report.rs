@@ -107,11 +107,12 @@ fn readable(value: f64) -> String {
     }
 }
 
-/// The middle value; of an even number of values the lower of the two middle ones. Zero of none.
+/// The middle value; of an even number of values the mean of the two middle ones. Zero of none.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
+    let middle = |position: usize| sorted.get(position).copied().unwrap_or_default();
+    f64::midpoint(middle(sorted.len().saturating_sub(1) / 2), middle(sorted.len() / 2))
 }
 
 #[cfg(test)]
@@ -121,6 +122,7 @@ mod tests {
     #[test]
     fn a_median_is_not_moved_by_one_outlier() {
         assert!((median([3.0, 1000.0, 2.0]) - 3.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 2.0]) - 3.0).abs() < f64::EPSILON, "nobody gets the better of two");
         assert!((median([]) - 0.0).abs() < f64::EPSILON);
     }
 
