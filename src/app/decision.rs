@@ -30,6 +30,14 @@ const STEP_LIMIT: usize = 4096;
 /// A picture without any effect is published at most this often; one with effects at once.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
+/// After a step the loop rests this many times as long as the step took: what arrives meanwhile goes into one step, so
+/// that deciding takes a small share of a processor however many nodes there are. A step of a small fleet takes some
+/// microseconds and is followed by no rest that the clock could measure.
+const REST_FACTOR: u32 = 24;
+
+/// However long a step took, the next one waits no longer than this.
+const MAX_REST: Duration = Duration::from_millis(100);
+
 /// The loop turns at least this often, to show that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -58,6 +66,7 @@ struct Beat {
     wake_at: Option<Timestamp>,
     published: Option<Timestamp>,
     unpublished: bool,
+    rested: Option<Timestamp>,
 }
 
 impl Beat {
@@ -91,7 +100,7 @@ impl Decision {
                     self.take_in_the_rest(&mut observed, &mut beat).await;
                     self = self.reconfigure(request, &mut beat).await;
                 }
-                taken = observed.recv_many(&mut batch, STEP_LIMIT) => {
+                taken = self.take_in(&mut observed, &mut batch, beat.rested) => {
                     // Every poller has gone for good only in a shutdown; until it is announced there is only time.
                     if taken == 0 {
                         self.clock.sleep_until(beat.next(now)).await;
@@ -104,12 +113,28 @@ impl Decision {
         }
     }
 
+    /// Waits for observations, and for the end of the rest. Losing the race to another event loses none of them.
+    async fn take_in(
+        &self,
+        observed: &mut mpsc::Receiver<Observation>,
+        batch: &mut Vec<Observation>,
+        rested: Option<Timestamp>,
+    ) -> usize {
+        // A sleep that is over before it begins would still last until the next tick of the timer.
+        if let Some(rested) = rested.filter(|rested| self.clock.now().at < *rested) {
+            self.clock.sleep_until(rested).await;
+        }
+        observed.recv_many(batch, STEP_LIMIT).await
+    }
+
     async fn step(&mut self, batch: &mut Vec<Observation>, beat: &mut Beat) {
         let now = self.clock.now();
         let due = due_since(batch, beat.wake_at, now);
         let stopwatch = self.clock.stopwatch();
         let outcome = self.engine.step(now, batch);
-        self.own.step_duration.observe(stopwatch.elapsed().as_secs_f64());
+        let took = stopwatch.elapsed();
+        self.own.step_duration.observe(took.as_secs_f64());
+        beat.rested = Some(now.at.after(took + rest_after(took)));
         self.note_polls(batch, now.at);
         self.heartbeat.stepped(now.at);
         let told = outcome.effects.iter().filter(|effect| matches!(effect, Effect::Fired(_))).count();
@@ -176,6 +201,11 @@ impl Decision {
     }
 }
 
+/// How long to rest after a step that took so long.
+fn rest_after(took: Duration) -> Duration {
+    took.saturating_mul(REST_FACTOR).min(MAX_REST)
+}
+
 /// The instant at which what this step will decide became due: the engine's own deadline, or the arrival of the
 /// earliest new evidence.
 fn due_since(batch: &[Observation], wake_at: Option<Timestamp>, now: Now) -> Timestamp {
@@ -195,7 +225,9 @@ mod tests {
     fn the_loop_turns_at_the_engines_deadline_and_never_later_than_the_heartbeat() {
         let now = Now { at: Timestamp(10_000), ..Now::default() };
         let beat = |wake: Option<i64>, published: Option<i64>, unpublished| {
-            Beat { wake_at: wake.map(Timestamp), published: published.map(Timestamp), unpublished }.next(now).0
+            Beat { wake_at: wake.map(Timestamp), published: published.map(Timestamp), unpublished, rested: None }
+                .next(now)
+                .0
         };
         assert_eq!(beat(None, None, false), 10_000, "the first picture is due at once");
         assert_eq!(beat(Some(10_300), Some(9_900), false), 10_300);
@@ -212,5 +244,12 @@ mod tests {
         assert_eq!(due_since(&[], Some(Timestamp(450)), now), Timestamp(450));
         assert_eq!(due_since(&[probe(480), probe(470)], Some(Timestamp(900)), now), Timestamp(470));
         assert_eq!(due_since(&[], Some(Timestamp(900)), now), Timestamp(500));
+    }
+
+    #[test]
+    fn deciding_takes_a_small_share_of_a_processor_and_is_never_put_off_for_long() {
+        assert!(rest_after(Duration::from_micros(40)) < Duration::from_millis(1), "a small fleet is judged at once");
+        assert_eq!(rest_after(Duration::from_millis(1)), Duration::from_millis(24));
+        assert_eq!(rest_after(Duration::from_secs(1)), MAX_REST);
     }
 }

@@ -13,6 +13,10 @@ use tokio::sync::Mutex;
 
 use crate::{clock::Clock, model::Timestamp};
 
+/// Our clock and the timers count whole milliseconds, so what is allowed within this time may go out together: else no
+/// rate above some hundred a second could be reached. At lower rates it is less than one request.
+const TICK: Duration = Duration::from_millis(5);
+
 /// One host's limit, shared by every node behind it.
 pub struct Gate {
     limiter: RateLimiter<NotKeyed, InMemoryState, BootTime, NoOpMiddleware<Instant>>,
@@ -21,12 +25,14 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// A gate that lets `requests_per_second` through, evenly: no burst, because providers count in windows of their
-    /// own. `None` if the number is not a rate.
+    /// A gate that lets `requests_per_second` through, evenly: no burst beyond a tick, because providers count in
+    /// windows of their own. `None` if the number is not a rate.
     #[must_use]
     pub fn new(requests_per_second: f64) -> Option<Self> {
         let period = Duration::try_from_secs_f64(1.0 / requests_per_second).ok()?;
-        let quota = Quota::with_period(period)?.allow_burst(NonZeroU32::MIN);
+        let in_a_tick = TICK.as_nanos().checked_div(period.as_nanos())?;
+        let burst = u32::try_from(in_a_tick).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(period)?.allow_burst(burst);
         Some(Self { limiter: RateLimiter::direct_with_clock(quota, BootTime), queue: Mutex::const_new(()) })
     }
 
@@ -91,6 +97,18 @@ mod tests {
             assert!(Gate::new(wrong).is_none(), "{wrong}");
         }
         assert!(Gate::new(0.5).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_high_rate_is_not_cut_to_the_resolution_of_the_clock() {
+        let gate = Gate::new(20_000.0).unwrap();
+        let started = Clock.stopwatch();
+        for _ in 0..4000 {
+            gate.leave().await;
+        }
+        let elapsed = started.elapsed();
+        // 200 ms at the rate; a millisecond for each request would be four seconds.
+        assert!((Duration::from_millis(150)..Duration::from_secs(2)).contains(&elapsed), "{elapsed:?}");
     }
 
     #[tokio::test]

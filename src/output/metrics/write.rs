@@ -162,13 +162,21 @@ impl<'a> Samples<'a> {
 
     /// Writes one sample per word of a closed set, each with one more label that holds the word.
     pub fn words<V: Into<Value>>(&mut self, label: &str, words: impl IntoIterator<Item = (&'static str, V)>) {
+        let begin = self.out.len();
+        let mut stem = begin..begin;
         for (word, value) in words {
-            self.open(b"{");
-            if !self.block.is_empty() {
-                self.out.push(b',');
+            if stem.is_empty() {
+                self.open(b"{");
+                if !self.block.is_empty() {
+                    self.out.push(b',');
+                }
+                self.out.extend_from_slice(label.as_bytes());
+                self.out.extend_from_slice(b"=\"");
+                stem.end = self.out.len();
+            } else {
+                // What all lines begin with is copied in one piece: there are more lines of this kind than of any other.
+                self.out.extend_from_within(stem.clone());
             }
-            self.out.extend_from_slice(label.as_bytes());
-            self.out.extend_from_slice(b"=\"");
             self.out.extend_from_slice(word.as_bytes());
             self.out.extend_from_slice(b"\"} ");
             self.finish(value.into());
@@ -210,16 +218,19 @@ impl<'a> Samples<'a> {
     /// Writes the buckets, sum and count of a histogram whose bounds are those of the family.
     pub fn histogram<const N: usize>(&mut self, histogram: &Histogram<N>) {
         let comma = usize::from(self.block.is_empty());
+        let begin = self.out.len();
+        self.open(b"_bucket{");
+        let stem = begin..self.out.len();
         let mut below = 0_u64;
         for (index, count) in histogram.buckets.iter().enumerate() {
             below = below.saturating_add(*count);
-            self.open(b"_bucket{");
             if let Some(bound) = self.bounds.get(index) {
                 self.out.extend_from_slice(&bound[comma..]);
             }
             self.finish(Value::Unsigned(below));
+            // The next line, that of the unbounded bucket at the latest, begins in the same way.
+            self.out.extend_from_within(stem.clone());
         }
-        self.open(b"_bucket{");
         self.out.extend_from_slice(&b",le=\"+Inf\"} "[comma..]);
         self.finish(Value::Unsigned(histogram.count));
         self.suffixed("_sum", [], histogram.sum);
