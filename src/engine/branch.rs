@@ -167,13 +167,15 @@ impl Branches {
         told.max_by_key(|block| (block.nodes, std::cmp::Reverse(block.hash)))
     }
 
-    /// How a head compares with what the others say at its height, or else at its parent's.
+    /// How a head and its parent compare with what the others say at their heights. A branch that is the first to speak
+    /// of a height agrees with itself there; its parent tells where it comes from.
     #[must_use]
     pub fn compare(&self, head: &Head) -> Comparison {
         let parent = head.height.0.checked_sub(1).map(Height).zip(head.parent);
-        match self.compare_one(head.hash.map(|hash| (head.height, hash))) {
-            Comparison::Open => self.compare_one(parent),
-            decided => decided,
+        let (own, before) = (self.compare_one(head.hash.map(|hash| (head.height, hash))), self.compare_one(parent));
+        match (own, before) {
+            (Comparison::Same, Comparison::Differs { .. }) | (Comparison::Open, _) => before,
+            _ => own,
         }
     }
 

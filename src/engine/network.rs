@@ -135,13 +135,19 @@ impl Network {
             self.branches.settle(tip);
         }
         self.settle_disputes(all, nodes, timer);
-        let disputed = self.members.iter().filter(|i| nodes[**i].dispute.hash.is_some()).count();
+        let patience = self.rounds(all) * 3 / 4;
+        let lasts = |i: &&usize| {
+            let dispute = nodes[**i].dispute.hash.as_ref();
+            dispute.is_some_and(|dispute| timer.passed(dispute.since.after(patience)))
+        };
+        let disputed = self.members.iter().filter(lasts).count();
         if self.members.len() < 2 * disputed {
             self.begin_branches(nodes, timer.now().at);
         }
     }
 
-    /// Most nodes cannot be the minority: the chain was rolled back, and what was told of the old blocks is void.
+    /// Most nodes cannot be the minority for longer than it takes to ask them all: the chain was rolled back, and what
+    /// was told of the old blocks is void.
     fn begin_branches(&mut self, nodes: &mut [Node], now: Timestamp) {
         self.branches = Branches::default();
         for i in &self.members {
