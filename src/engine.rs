@@ -125,7 +125,7 @@ impl Engine {
     fn skip_pause(&mut self, now: Timestamp) {
         let Some(paused) = self.wake_at.map(|at| now.since(at)).filter(|late| PAUSE <= *late) else { return };
         for network in &mut self.networks {
-            network.progress.skip(paused);
+            network.progress.skip(paused, now);
         }
         self.forgive(now);
     }

@@ -96,6 +96,17 @@ impl<const N: usize> Lives<N> {
         self.0.iter().enumerate().filter_map(|(i, life)| Some((i, &**life.as_ref()?)))
     }
 
+    /// Gives what mutes them its new place; what is no longer there mutes no more.
+    pub fn replace_muters(&mut self, now: Timestamp, place: &impl Fn(AlertKey) -> Option<AlertKey>) {
+        for life in self.0.iter_mut().flatten() {
+            let before = life.muter;
+            life.muter = before.and_then(place);
+            if before.is_some() && life.muter.is_none() {
+                life.unmuted_at = Some(now);
+            }
+        }
+    }
+
     /// What only pended starts pending anew.
     pub fn forgive(&mut self, now: Timestamp) {
         for life in self.0.iter_mut().flatten() {

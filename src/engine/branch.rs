@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
-    model::{BlockHash, Height},
+    model::{BlockHash, Height, Timestamp},
     observation::Head,
 };
 
@@ -17,12 +17,20 @@ const DEPTH: u64 = 64;
 /// Hashes counted at one height; more than this is noise.
 const BRANCHES: usize = 8;
 
+/// Uncounted words kept at the most: whatever is told and taken back between two views.
+const NEWS: usize = 3 * TOLD;
+
+/// A node's word about a height: what it said before, and what it says now.
+pub type News = (Height, Option<BlockHash>, Option<BlockHash>);
+
 /// The hashes one node told for recent heights, newest last.
 #[derive(Debug, Default)]
 pub struct Told {
     blocks: VecDeque<(Height, BlockHash)>,
-    /// Words that the network has not counted yet: the hash before, and the hash now.
-    news: Vec<(Height, Option<BlockHash>, BlockHash)>,
+    /// The highest height that is no longer remembered: what is said of it again is not counted again.
+    forgotten: Option<Height>,
+    /// Words that the network has not counted yet.
+    news: VecDeque<News>,
     /// Other hashes at heights told before.
     pub reorgs: u64,
 }
@@ -44,29 +52,46 @@ impl Told {
         let known = self.blocks.iter_mut().find(|(h, _)| *h == height);
         let before = known.map(|(_, told)| std::mem::replace(told, hash));
         if before.is_none() {
+            if Some(height) <= self.forgotten {
+                return false;
+            }
             if self.blocks.len() == TOLD {
-                self.blocks.pop_front();
+                self.forgotten = self.forgotten.max(self.blocks.pop_front().map(|(height, _)| height));
             }
             self.blocks.push_back((height, hash));
         }
         if before != Some(hash) {
-            if self.news.len() == TOLD {
-                self.news.remove(0);
-            }
-            self.news.push((height, before, hash));
+            self.say((height, before, Some(hash)));
         }
         before.is_some_and(|before| before != hash)
     }
 
+    fn say(&mut self, news: News) {
+        if self.news.len() == NEWS {
+            self.news.pop_front();
+        }
+        self.news.push_back(news);
+    }
+
     /// The words the network has not counted yet.
-    pub fn take_news(&mut self) -> Vec<(Height, Option<BlockHash>, BlockHash)> {
+    pub fn take_news(&mut self) -> VecDeque<News> {
         std::mem::take(&mut self.news)
     }
 
-    /// Forgets everything told: the node was on another chain.
+    /// Begins anew with a head, when nothing told before counts any more.
+    pub fn restart(&mut self, head: Option<&Head>) {
+        *self = Self { reorgs: self.reorgs, ..Self::default() };
+        if let Some(head) = head {
+            self.tell(head);
+        }
+    }
+
+    /// Takes back everything told: the node is on another chain.
     pub fn forget(&mut self) {
-        self.blocks.clear();
-        self.news.clear();
+        for (height, hash) in std::mem::take(&mut self.blocks) {
+            self.say((height, Some(hash), None));
+        }
+        self.forgotten = None;
     }
 }
 
@@ -91,23 +116,33 @@ pub enum Comparison {
 /// How many nodes of a network told which hash at which height.
 #[derive(Debug, Default)]
 pub struct Branches {
-    heights: BTreeMap<Height, Vec<(BlockHash, usize)>>,
+    heights: BTreeMap<Height, Vec<Block>>,
+}
+
+/// A block somebody told of.
+#[derive(Debug)]
+struct Block {
+    hash: BlockHash,
+    /// How many nodes say so.
+    nodes: usize,
+    /// When the first of them did.
+    first: Timestamp,
 }
 
 impl Branches {
-    /// Counts one word: the node says `hash` now and, if anything, said `before`. Far from the tip it is not kept.
-    pub fn count(&mut self, tip: Option<Height>, (height, before, hash): (Height, Option<BlockHash>, BlockHash)) {
+    /// Counts one word: what the node says now, instead of what it said before. Far from the tip it is not kept.
+    pub fn count(&mut self, tip: Option<Height>, (height, before, said): News, now: Timestamp) {
         if tip.is_some_and(|tip| DEPTH < tip.above(height) || DEPTH < height.above(tip)) {
             return;
         }
-        let counts = self.heights.entry(height).or_default();
-        if let Some((_, n)) = counts.iter_mut().find(|(h, _)| Some(*h) == before) {
-            *n = n.saturating_sub(1);
+        let blocks = self.heights.entry(height).or_default();
+        if let Some(block) = blocks.iter_mut().find(|block| Some(block.hash) == before) {
+            block.nodes = block.nodes.saturating_sub(1);
         }
-        if let Some((_, n)) = counts.iter_mut().find(|(h, _)| *h == hash) {
-            *n += 1;
-        } else if counts.len() < BRANCHES {
-            counts.push((hash, 1));
+        if let Some(block) = blocks.iter_mut().find(|block| Some(block.hash) == said) {
+            block.nodes += 1;
+        } else if let Some(hash) = said.filter(|_| blocks.len() < BRANCHES) {
+            blocks.push(Block { hash, nodes: 1, first: now });
         }
         while 2 * usize::try_from(DEPTH).unwrap_or(usize::MAX) < self.heights.len() {
             self.heights.pop_first();
@@ -117,43 +152,52 @@ impl Branches {
     /// The hash most nodes tell at a height.
     #[must_use]
     pub fn hash_at(&self, height: Height) -> Option<BlockHash> {
-        let counts = self.heights.get(&height)?;
-        counts
-            .iter()
-            .filter(|(_, n)| 0 < *n)
-            .max_by_key(|(hash, n)| (*n, std::cmp::Reverse(*hash)))
-            .map(|(hash, _)| *hash)
+        Some(self.most_told(height, |_| true)?.hash)
     }
 
-    /// How a head compares with what the others say at its height, or else at its parent's.
+    /// When the block at a height was first told, if a second node has borne that out: nobody knows the hash of a block
+    /// that does not exist.
+    #[must_use]
+    pub fn proven_at(&self, height: Height) -> Option<Timestamp> {
+        self.most_told(height, |_| true).filter(|block| 2 <= block.nodes).map(|block| block.first)
+    }
+
+    fn most_told(&self, height: Height, wanted: impl Fn(&Block) -> bool) -> Option<&Block> {
+        let told = self.heights.get(&height)?.iter().filter(|block| 0 < block.nodes && wanted(block));
+        told.max_by_key(|block| (block.nodes, std::cmp::Reverse(block.hash)))
+    }
+
+    /// How a head and its parent compare with what the others say at their heights. A branch that is the first to speak
+    /// of a height agrees with itself there; its parent tells where it comes from.
     #[must_use]
     pub fn compare(&self, head: &Head) -> Comparison {
         let parent = head.height.0.checked_sub(1).map(Height).zip(head.parent);
-        match self.compare_one(head.hash.map(|hash| (head.height, hash))) {
-            Comparison::Open => self.compare_one(parent),
-            decided => decided,
+        let (own, before) = (self.compare_one(head.hash.map(|hash| (head.height, hash))), self.compare_one(parent));
+        match (own, before) {
+            (Comparison::Same, Comparison::Differs { .. }) | (Comparison::Open, _) => before,
+            _ => own,
         }
     }
 
     fn compare_one(&self, word: Option<(Height, BlockHash)>) -> Comparison {
         let Some((height, said)) = word else { return Comparison::Open };
-        let Some(counts) = self.heights.get(&height) else { return Comparison::Open };
-        let own = counts.iter().find(|(hash, _)| *hash == said).map_or(0, |(_, n)| *n);
-        let best =
-            counts.iter().filter(|(hash, _)| *hash != said).max_by_key(|(hash, n)| (*n, std::cmp::Reverse(*hash)));
-        match best {
-            Some((wanted, n)) if own.max(1) < *n => Comparison::Differs { height, wanted: *wanted, said },
-            Some((_, n)) if *n == own => Comparison::Open,
+        let own = self.most_told(height, |block| block.hash == said).map_or(0, |block| block.nodes);
+        match self.most_told(height, |block| block.hash != said) {
+            Some(best) if own.max(1) < best.nodes => Comparison::Differs { height, wanted: best.hash, said },
+            Some(best) if best.nodes == own => Comparison::Open,
             _ if 2 <= own => Comparison::Same,
             _ => Comparison::Open,
         }
     }
 
-    /// Forgets everything below the depth at which hashes are compared, and all above a tip that went back.
+    /// Forgets everything beyond the depth at which hashes are compared.
     pub fn settle(&mut self, tip: Height) {
         let lowest = Height(tip.0.saturating_sub(DEPTH));
         if self.heights.first_key_value().is_some_and(|(height, _)| *height < lowest) {
             self.heights = self.heights.split_off(&lowest);
+        }
+        while self.heights.last_key_value().is_some_and(|(height, _)| DEPTH < height.above(tip)) {
+            self.heights.pop_last();
         }
     }
 }
@@ -178,7 +222,7 @@ mod tests {
         let mut network = Branches::default();
         for (node, branch) in told.iter_mut().zip(branches) {
             node.tell(&head(7, *branch));
-            node.take_news().into_iter().for_each(|word| network.count(None, word));
+            node.take_news().into_iter().for_each(|word| network.count(None, word, Timestamp(0)));
         }
         let letter = |branch: &u8| match network.compare(&head(7, *branch)) {
             Comparison::Open => '?',
@@ -203,10 +247,27 @@ mod tests {
         let (mut node, mut network) = (Told::default(), Branches::default());
         for branch in [1, 2, 1, 2] {
             node.tell(&head(7, branch));
-            node.take_news().into_iter().for_each(|word| network.count(None, word));
+            node.take_news().into_iter().for_each(|word| network.count(None, word, Timestamp(0)));
         }
         assert_eq!(node.reorgs, 3);
         assert_eq!(network.hash_at(Height(7)), Some(BlockHash([2; 32])));
         assert_eq!(network.compare(&head(7, 1)), Comparison::Open);
+    }
+
+    #[test]
+    fn a_node_that_repeats_or_takes_back_its_words_gains_no_weight() {
+        let (mut node, mut network) = (Told::default(), Branches::default());
+        for round in 0..4 {
+            (1..=40).for_each(|height| {
+                node.tell(&head(height, 9));
+                node.take_news().into_iter().for_each(|word| network.count(None, word, Timestamp(0)));
+            });
+            if round % 2 == 1 {
+                node.forget();
+            }
+        }
+        for height in 25..=40 {
+            assert_eq!(network.compare(&head(height, 1)), Comparison::Open, "one node alone accuses nobody");
+        }
     }
 }

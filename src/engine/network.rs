@@ -56,7 +56,8 @@ pub struct Network {
     pub voters: usize,
     /// Voters of the last good view.
     pub expected: usize,
-    fewer_since: Option<Timestamp>,
+    /// Since when there have been fewer, and whether they are still enough.
+    fewer: Option<(Timestamp, bool)>,
     /// Whether enough voters see the tip for a verdict about blocks.
     pub sight: bool,
     /// Work that waits for a block, if that is proven.
@@ -101,8 +102,10 @@ impl Network {
         let votes = self.collect_votes(all, nodes, timer);
         let head_time = newest_head(self.members.iter().map(|i| &nodes[*i]), votes);
         self.settle_pace(all, nodes);
-        self.move_tip(settings, votes, head_time, timer);
-        self.settle_sight(votes, timer);
+        if self.move_tip(settings, all, votes, head_time, timer) {
+            self.members.iter().for_each(|i| nodes[*i].reached = nodes[*i].vote);
+        }
+        self.settle_sight(settings, all, votes, nodes, timer);
         self.work = self.work(all, nodes, timer);
         let idle = self.sight && self.work.is_none();
         if let Some(recovery) = &mut self.recovery {
@@ -119,6 +122,7 @@ impl Network {
         for (i, dispute) in disputes {
             if dispute.is_some() {
                 nodes[i].told.forget();
+                nodes[i].reached = None;
             }
             nodes[i].dispute.identity = dispute;
         }
@@ -128,12 +132,40 @@ impl Network {
         let tip = self.tip.height();
         for i in &self.members {
             for word in nodes[*i].told.take_news() {
-                self.branches.count(tip, word);
+                self.branches.count(tip, word, timer.now().at);
             }
         }
         if let Some(tip) = tip {
             self.branches.settle(tip);
         }
+        self.settle_disputes(all, nodes, timer);
+        let patience = self.rounds(all) * 3 / 4;
+        let lasts = |i: &&usize| {
+            let dispute = nodes[**i].dispute.hash.as_ref();
+            dispute.is_some_and(|dispute| timer.passed(dispute.since.after(patience)))
+        };
+        let disputed = self.members.iter().filter(lasts).count();
+        if self.members.len() < 2 * disputed {
+            self.begin_branches(nodes, timer.now().at);
+        }
+    }
+
+    /// Most nodes cannot be the minority for longer than it takes to ask them all: the chain was rolled back, and what
+    /// was told of the old blocks is void.
+    fn begin_branches(&mut self, nodes: &mut [Node], now: Timestamp) {
+        self.branches = Branches::default();
+        for i in &self.members {
+            let node = &mut nodes[*i];
+            node.dispute.hash = None;
+            let right = node.good.as_ref().filter(|_| node.dispute.identity.is_none());
+            node.told.restart(right.map(|good| &good.facts.head));
+            for word in node.told.take_news() {
+                self.branches.count(None, word, now);
+            }
+        }
+    }
+
+    fn settle_disputes(&self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
         for i in &self.members {
             let node = &mut nodes[*i];
             let Word::Facts(facts) = node.word(&all[*i], timer) else { continue };
@@ -170,13 +202,19 @@ impl Network {
                 }
             }
         }
-        let proven = self.tip.height().max(votes.second.or(votes.highest));
+        let tip = self.tip.height();
+        let proven = tip.max(votes.second.or(votes.highest));
         for i in syncing {
             let height = nodes[i].height();
             if proven.is_some() && proven <= height {
                 nodes[i].vote = height;
                 votes.add(height.unwrap_or_default());
             }
+        }
+        for i in &self.members {
+            let node = &mut nodes[*i];
+            node.reached = node.reached.max(node.vote);
+            votes.fallen += usize::from(node.vote.is_some() && node.vote < tip && tip <= node.reached);
         }
         votes
     }
@@ -192,24 +230,41 @@ impl Network {
         }
     }
 
-    fn move_tip(&mut self, settings: &NetworkSettings, votes: Votes, head: Option<UnixTime>, timer: &Timer) {
+    /// Returns whether the tip went back.
+    fn move_tip(
+        &mut self,
+        settings: &NetworkSettings,
+        all: &[NodeSettings],
+        votes: Votes,
+        head: Option<UnixTime>,
+        timer: &Timer,
+    ) -> bool {
         let now = timer.now();
         let block_time = self.progress.block_time(settings);
         let risen = self.progress.at.unwrap_or(now.at);
-        match self.tip.update(votes, timer, block_time, risen) {
+        let change = self.tip.update(votes, timer, block_time, risen);
+        match change {
             Change::None | Change::RolledBack { progress: None } => {}
-            Change::First => self.progress.begin(now, head, settings),
+            Change::First => self.progress.begin(now, head, self.rounds(all), settings),
             Change::RolledBack { progress: Some(at) } => {
                 self.progress.restart(at);
                 self.recover(1, at);
             }
             Change::Rose(blocks) => {
-                if let Some(each) = self.progress.rise(now.at, blocks, settings) {
+                let proven = self.tip.height().and_then(|tip| self.branches.proven_at(tip));
+                if let Some(each) = self.progress.rise(now.at, proven, blocks, settings) {
                     self.block_interval.observe_times(&BLOCK_BUCKETS, each, blocks.min(COUNTED_BLOCKS));
                 }
                 self.recover(blocks.min(BURST), now.at);
             }
         }
+        matches!(change, Change::RolledBack { .. })
+    }
+
+    /// In this time every node is asked at least once, and whoever answers is asked again.
+    fn rounds(&self, all: &[NodeSettings]) -> Duration {
+        let slowest = self.members.iter().map(|i| all[*i].interval).max().unwrap_or_default();
+        slowest.saturating_mul(2)
     }
 
     fn recover(&mut self, blocks: u64, at: Timestamp) {
@@ -220,22 +275,44 @@ impl Network {
     }
 
     /// We see enough when half of the voters of the last good view still speak, and one of them stands at the tip.
-    fn settle_sight(&mut self, votes: Votes, timer: &Timer) {
+    /// Whoever was last heard so long ago that a block could have been missed since does not see the tip.
+    fn settle_sight(
+        &mut self,
+        settings: &NetworkSettings,
+        all: &[NodeSettings],
+        votes: Votes,
+        see: &[Node],
+        timer: &Timer,
+    ) {
         let now = timer.now().at;
         self.voters = votes.count;
-        let enough = 0 < self.voters && self.expected <= 2 * self.voters;
-        if self.expected <= self.voters {
-            (self.expected, self.fewer_since) = (self.voters, None);
-        } else if enough {
-            let since = *self.fewer_since.get_or_insert(now);
-            if timer.passed(since.after(EXPECTATION_LASTS)) {
-                (self.expected, self.fewer_since) = (self.voters, None);
-            }
-        } else {
-            self.fewer_since = None;
-        }
-        self.sight = enough && self.tip.height() <= votes.highest && self.tip.height().is_some();
+        let half = |n: usize| 0 < n && self.expected.max(votes.count) <= 2 * n;
+        let enough = half(self.voters);
+        let threshold = self.progress.threshold(settings);
+        let sees = |i: &&usize| {
+            let good = see[**i].good.as_ref().filter(|_| see[**i].vote.is_some());
+            good.is_some_and(|good| !timer.passed(good.at.after(sees_for(&all[**i], threshold))))
+        };
+        let seeing = half(self.members.iter().filter(sees).count());
+        self.expect(enough, timer);
+        self.sight = seeing && self.tip.height() <= votes.highest && self.tip.height().is_some();
         self.progress.see(self.sight, now);
+    }
+
+    /// What lasts becomes what is expected: first fewer voters, at last even fewer than half.
+    fn expect(&mut self, enough: bool, timer: &Timer) {
+        if self.expected <= self.voters || self.voters == 0 {
+            (self.expected, self.fewer) = (self.expected.max(self.voters), None);
+            return;
+        }
+        let since = match self.fewer {
+            Some((since, before)) if before == enough => since,
+            _ => timer.now().at,
+        };
+        self.fewer = Some((since, enough));
+        if timer.passed(since.after(EXPECTATION_LASTS)) {
+            (self.expected, self.fewer) = (self.voters, None);
+        }
     }
 
     /// We cannot trust what we hear: nothing counts until we can.
@@ -262,11 +339,18 @@ impl Network {
         waiting.get(witness).map(|since| Work { since: *since, pending })
     }
 
-    /// Whether the tip rose, or is known to have risen, within the halt threshold.
+    /// Whether the tip rose after `since` and within the halt threshold: blocks demonstrably go on, whoever says so.
     #[must_use]
-    pub fn recently_rose(&self, settings: &NetworkSettings, now: Timestamp) -> bool {
-        self.sight && self.progress.at.is_some_and(|at| now.since(at) < self.progress.threshold(settings))
+    pub fn rose_since(&self, since: Timestamp, settings: &NetworkSettings, timer: &Timer) -> bool {
+        let rose = self.progress.at.filter(|at| since < *at);
+        rose.is_some_and(|at| !timer.passed(at.after(self.progress.threshold(settings))))
     }
+}
+
+/// How long a voter's last answer proves that no block has come: never so long that its next could be overlooked.
+fn sees_for(settings: &NodeSettings, threshold: Duration) -> Duration {
+    let until_next = settings.interval.saturating_add(settings.interval / 4);
+    fresh_for(settings).min(threshold.saturating_sub(until_next).max(threshold / 3))
 }
 
 /// Whether a node has moved on for so long without being contradicted again that an old contradiction proves nothing.

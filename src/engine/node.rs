@@ -51,7 +51,9 @@ pub struct Node {
     pub told: Told,
     /// The last step back that was more than harmless.
     pub step_back: Option<StepBack>,
-    /// Since when transactions have been waiting, and in how many polls.
+    /// Transactions that the last block left behind, though they waited before it: as many as these may wait for ever.
+    left_behind: u64,
+    /// Since when more than those have been waiting, and in how many polls.
     pub waiting: Option<(Timestamp, u32)>,
     /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
     pub skew: Option<Skew>,
@@ -73,6 +75,8 @@ pub struct Node {
     pub dispute: Dispute,
     /// The height with which it votes on the tip, if it votes.
     pub vote: Option<Height>,
+    /// The highest height with which it has voted.
+    pub reached: Option<Height>,
     /// Its alerts.
     pub lives: Lives<{ rule::NODE_RULES.len() }>,
 }
@@ -93,6 +97,8 @@ pub struct Streak {
     pub meaning: Meaning,
     /// When the first of them began; moved forward by times in which we were blind ourselves.
     pub since: Timestamp,
+    /// The same for the first failure since the last good answer, whatever it meant.
+    pub begun: Timestamp,
     /// How many there were.
     pub attempts: u32,
     /// How the last one failed.
@@ -181,11 +187,15 @@ impl Node {
         }
         self.heard = Some(at);
         self.failures.add(at, Some(error.kind));
+        let began = at.before(elapsed);
         self.streak = Some(match self.streak {
             Some(streak) if streak.meaning == meaning => {
                 Streak { attempts: streak.attempts.saturating_add(1), kind: error.kind, ..streak }
             }
-            _ => Streak { meaning, since: at.before(elapsed), attempts: 1, kind: error.kind },
+            before => {
+                let begun = before.map_or(began, |streak| streak.begun);
+                Streak { meaning, since: began, begun, attempts: 1, kind: error.kind }
+            }
         });
     }
 
@@ -200,12 +210,27 @@ impl Node {
         self.latencies.add(elapsed);
         self.skew = facts.clock.map(|clock| skew(now.wall_at(at), elapsed, clock));
         self.take_height(at, facts);
-        self.waiting = match (facts.pending, self.waiting) {
-            (None | Some(0), _) => None,
-            (Some(_), None) => Some((at, 1)),
-            (Some(_), Some((since, polls))) => Some((since, polls.saturating_add(1))),
-        };
+        self.take_pending(at, facts.pending);
         self.good = Some(Good { at, facts: Arc::clone(facts) });
+    }
+
+    /// Only what came after the last block proves that a block is due: a transaction that a block has passed over may
+    /// be one that no block will ever take.
+    fn take_pending(&mut self, at: Timestamp, pending: Option<u64>) {
+        let Some(pending) = pending else {
+            self.waiting = None;
+            return;
+        };
+        let before = self.good.as_ref().and_then(|good| good.facts.pending);
+        if let Some(before) = before.filter(|_| self.moved_at == Some(at)) {
+            (self.left_behind, self.waiting) = (before, None);
+        }
+        self.left_behind = self.left_behind.min(pending);
+        self.waiting = match self.waiting {
+            _ if pending == self.left_behind => None,
+            None => Some((at, 1)),
+            Some((since, polls)) => Some((since, polls.saturating_add(1))),
+        };
     }
 
     fn take_height(&mut self, at: Timestamp, facts: &Facts) {
@@ -268,7 +293,7 @@ impl Node {
             return;
         }
         if let Some(streak) = &mut self.streak {
-            streak.since = now;
+            (streak.since, streak.begun) = (now, now);
             streak.attempts = 0;
         }
         self.failures.clear();
@@ -278,7 +303,8 @@ impl Node {
     /// was counting before goes on.
     pub fn excuse(&mut self, since: Timestamp, now: Timestamp) {
         if let Some(streak) = &mut self.streak {
-            streak.since = streak.since.after(now.since(streak.since.max(since))).min(now);
+            let excused = |from: Timestamp| from.after(now.since(from.max(since))).min(now);
+            (streak.since, streak.begun) = (excused(streak.since), excused(streak.begun));
         }
         self.failures.drop_after(since);
     }

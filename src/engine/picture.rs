@@ -10,6 +10,7 @@ use super::{
     settings::{Cadence, Settings},
     snapshot::{Alert, AlertKey, BlockTime, NetworkPhase, NetworkView, NodeView, Snapshot, Subject, Tip, Vote},
     surroundings::Outlook,
+    timer::Timer,
 };
 use crate::{
     model::{NetworkIndex, NodeIndex, NodeState, Now, Timestamp},
@@ -30,7 +31,7 @@ impl Engine {
             settings: Arc::clone(settings),
             networks,
             nodes,
-            canaries: self.surroundings.canaries(&settings.canaries, now.at).collect(),
+            canaries: self.surroundings.canaries(&settings.canaries, &Timer::new(now)).collect(),
             isolated_since: if let Outlook::CutOff { since } = self.surroundings.outlook { Some(since) } else { None },
             alerts: self.alerts(),
         }

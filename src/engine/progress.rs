@@ -40,6 +40,8 @@ pub struct Progress {
     pub answer_counts: Duration,
     /// Since when we cannot see.
     blind_since: Option<Timestamp>,
+    /// When we last could not.
+    blind_until: Timestamp,
     /// Whether the tip has risen under our eyes: only then the time between two rises is known.
     seen_rising: bool,
     intervals: VecDeque<Duration>,
@@ -47,8 +49,9 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The first tip: the head's own timestamp tells when it came, unless it claims the future.
-    pub fn begin(&mut self, now: Now, head: Option<UnixTime>, settings: &NetworkSettings) {
+    /// The first tip: the head's own timestamp tells when it came, unless it claims the future. The first answers may
+    /// be those of nodes that trail, so nothing is missing before all have been asked for two `rounds`.
+    pub fn begin(&mut self, now: Now, head: Option<UnixTime>, rounds: Duration, settings: &NetworkSettings) {
         let age = head.map_or(Duration::ZERO, |head| now.wall.since(head));
         self.at = Some(now.at.before(age));
         self.counts_from = now.at.before(age);
@@ -56,11 +59,21 @@ impl Progress {
         self.seen_rising = false;
         let watch =
             self.block_time(settings).map_or(settings.limits.halt_floor, |b| b.saturating_mul(WATCHED_BLOCK_TIMES));
-        self.not_before = now.at.after(watch.min(self.threshold(settings)));
+        self.not_before = now.at.after(watch.min(self.threshold(settings)).max(rounds));
     }
 
-    /// The tip rose by `blocks`, just now. Returns the time per block, where it is known.
-    pub fn rise(&mut self, now: Timestamp, blocks: u64, settings: &NetworkSettings) -> Option<Duration> {
+    /// The tip rose by `blocks`. That is known since `now`; if we saw all the while, it is true since `proven`, when
+    /// its block was first told: a slow witness does not make the block newer. Returns the time per block, where it is
+    /// known.
+    pub fn rise(
+        &mut self,
+        now: Timestamp,
+        proven: Option<Timestamp>,
+        blocks: u64,
+        settings: &NetworkSettings,
+    ) -> Option<Duration> {
+        let seen = proven.filter(|_| self.blind_since.is_none()).unwrap_or(now).max(self.blind_until);
+        let now = self.at.map_or(now, |at| seen.max(at)).min(now);
         let gap = self.at.map_or(Duration::ZERO, |at| now.since(at));
         let each = gap / u32::try_from(blocks).unwrap_or(u32::MAX).max(1);
         let known = std::mem::replace(&mut self.seen_rising, true);
@@ -120,7 +133,7 @@ impl Progress {
         match (sight, self.blind_since) {
             (true, Some(since)) => {
                 self.counts_from = self.counts_from.after(now.since(since));
-                self.blind_since = None;
+                (self.blind_since, self.blind_until) = (None, now);
             }
             (false, None) => self.blind_since = Some(now),
             _ => {}
@@ -128,7 +141,8 @@ impl Progress {
     }
 
     /// Time in which nobody ran us does not count, and what we knew is old: a halt must be watched anew.
-    pub fn skip(&mut self, paused: Duration) {
+    pub fn skip(&mut self, paused: Duration, now: Timestamp) {
+        self.blind_until = now;
         if self.blind_since.is_none() {
             self.counts_from = self.counts_from.after(paused);
         }
@@ -208,11 +222,11 @@ mod tests {
     fn block_time_is_learned_from_normal_gaps_only() {
         let settings = settings(None);
         let mut progress = Progress::default();
-        progress.begin(Now { at: at(0), ..Now::default() }, None, &settings);
+        progress.begin(Now { at: at(0), ..Now::default() }, None, Duration::ZERO, &settings);
         let mut now = 0;
         for gap in [3, 1, 5, 3, 3, 3, 1800, 3, 2, 4, 900, 3] {
             now += gap;
-            progress.rise(at(now), 1, &settings);
+            progress.rise(at(now), None, 1, &settings);
         }
         assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(3)));
         assert_eq!(progress.samples(), 9, "neither the first interval nor the stalls");
@@ -222,9 +236,9 @@ mod tests {
     fn a_chain_slower_than_our_patience_is_learned_too() {
         let settings = settings(None);
         let mut progress = Progress::default();
-        progress.begin(Now { at: at(0), ..Now::default() }, None, &settings);
+        progress.begin(Now { at: at(0), ..Now::default() }, None, Duration::ZERO, &settings);
         for block in 1..=6 {
-            progress.rise(at(block * 600), 1, &settings);
+            progress.rise(at(block * 600), None, 1, &settings);
         }
         assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(600)));
     }

@@ -7,7 +7,7 @@ use super::{
     settings::Settings,
     snapshot::{AlertKey, Effect, Outcome, Subject},
 };
-use crate::model::{NetworkIndex, Now};
+use crate::model::{NetworkIndex, NodeIndex, Now};
 
 impl Engine {
     /// The same engine under new settings: whatever kept its name (a node: within its network) keeps its memory and
@@ -40,6 +40,7 @@ impl Engine {
             }
         }
         new.lives = self.lives;
+        new.replace_muters(&old, now);
         new.surroundings.inherit(&self.surroundings, &old.canaries, &settings.canaries);
         new.recount_silent();
         new.agenda = (0..).map(|i| (now.at, NetworkIndex(i))).take(settings.networks.len()).collect();
@@ -59,6 +60,24 @@ impl Engine {
             Subject::Node(node) => !nodes.contains(&node_name(&self.settings, node.index())),
         };
         self.living().filter(|(key, _)| gone(key)).map(|(key, life)| life.farewell(key, now)).collect()
+    }
+
+    /// A picture may be taken before the next step: what mutes an alert must be found in these settings by then.
+    fn replace_muters(&mut self, old: &Settings, now: Now) {
+        let settings = Arc::clone(&self.settings);
+        let networks: BTreeMap<_, _> = settings.networks.iter().map(|n| &n.name).zip((0..).map(NetworkIndex)).collect();
+        let nodes: BTreeMap<_, _> =
+            (0..settings.nodes.len()).map(|i| node_name(&settings, i)).zip((0..).map(NodeIndex)).collect();
+        let place = |key: AlertKey| {
+            let subject = match key.subject {
+                Subject::Monitor => Some(Subject::Monitor),
+                Subject::Network(n) => networks.get(&old.networks[n.index()].name).copied().map(Subject::Network),
+                Subject::Node(n) => nodes.get(&node_name(old, n.index())).copied().map(Subject::Node),
+            };
+            subject.map(|subject| AlertKey { subject, ..key })
+        };
+        self.networks.iter_mut().for_each(|network| network.lives.replace_muters(now.at, &place));
+        self.nodes.iter_mut().for_each(|node| node.lives.replace_muters(now.at, &place));
     }
 
     fn recount_silent(&mut self) {

@@ -104,11 +104,12 @@ fn answering(node: &Node, facts: &Facts, distance: &Distance, timer: &Timer) -> 
     if node.forked(timer) {
         return NodeState::Forked;
     }
+    let stood = |limit| timer.passed(timer.now().at.before(distance.still).after(limit));
     match (facts.syncing, node.behind) {
         (Syncing::Starting, _) => NodeState::Starting,
         (_, false) => NodeState::Live,
-        (Syncing::Yes { .. }, true) if distance.still < SYNC_PATIENCE => NodeState::Syncing,
-        (_, true) if distance.limit / 2 <= distance.still => NodeState::Stalled,
+        (Syncing::Yes { .. }, true) if !stood(SYNC_PATIENCE) => NodeState::Syncing,
+        (_, true) if stood(distance.limit / 2) => NodeState::Stalled,
         (_, true) => NodeState::Lagging,
     }
 }

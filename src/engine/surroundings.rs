@@ -86,9 +86,8 @@ impl Surroundings {
     pub fn canaries<'a>(
         &'a self,
         settings: &'a [CanarySettings],
-        now: Timestamp,
+        timer: &'a Timer,
     ) -> impl Iterator<Item = Option<bool>> + 'a {
-        let timer = Timer::new(crate::model::Now { at: now, ..Default::default() });
         self.canaries.iter().zip(settings).map(move |(canary, settings)| {
             let canary = canary.filter(|canary| !timer.passed(canary.at.after(canary_fresh_for(settings))))?;
             Some(canary.reachable)
@@ -98,7 +97,7 @@ impl Surroundings {
     /// Looks around. `silent` tells whether the last telling poll of every node failed as if there were no network.
     pub fn look(&mut self, settings: &Settings, silent: bool, timer: &Timer) -> Outlook {
         let now = timer.now().at;
-        let canaries_silent = self.canaries(&settings.canaries, now).all(|answer| answer == Some(false));
+        let canaries_silent = self.canaries(&settings.canaries, timer).all(|answer| answer == Some(false));
         let since = self.answered.unwrap_or(now);
         self.outlook = if !silent || !canaries_silent {
             Outlook::Open

@@ -9,6 +9,9 @@ use crate::model::{Height, Timestamp};
 /// All voters below the tip for this long: the chain was rolled back or started anew.
 const ROLLBACK_AFTER: Duration = Duration::from_secs(30);
 
+/// Voters that trail while those who proved the tip are silent show no rollback: so long they may catch up.
+const STRANDED_AFTER: Duration = Duration::from_secs(600);
+
 /// A single voter far above the tip is believed after this long: there is nobody else to ask.
 const JUMP_AFTER: Duration = Duration::from_secs(30);
 
@@ -27,6 +30,8 @@ pub struct Votes {
     pub second: Option<Height>,
     /// Voters in all.
     pub count: usize,
+    /// Voters that have been at the tip and are below it now.
+    pub fallen: usize,
 }
 
 impl Votes {
@@ -100,7 +105,8 @@ impl TipClock {
             (2, Some(_)) if highest <= plausible => highest,
             (_, Some(second)) => second,
         };
-        self.move_to(tip, candidate, timer)
+        let patience = if votes.count <= 2 * votes.fallen { ROLLBACK_AFTER } else { STRANDED_AFTER };
+        self.move_to(tip, candidate, patience, timer)
     }
 
     fn alone(&mut self, highest: Height, plausible: Height, timer: &Timer) -> Height {
@@ -116,7 +122,7 @@ impl TipClock {
         self.height.unwrap_or(highest)
     }
 
-    fn move_to(&mut self, tip: Height, candidate: Height, timer: &Timer) -> Change {
+    fn move_to(&mut self, tip: Height, candidate: Height, patience: Duration, timer: &Timer) -> Change {
         if tip <= candidate {
             self.below = None;
             self.height = Some(candidate);
@@ -128,7 +134,7 @@ impl TipClock {
             (below.best, below.risen) = (candidate, now);
         }
         let Below { since, risen, .. } = *below;
-        if !timer.passed(since.after(ROLLBACK_AFTER)) {
+        if !timer.passed(since.after(patience)) {
             return Change::None;
         }
         self.below = None;
@@ -168,6 +174,7 @@ mod tests {
             let timer = Timer::new(Now { at: Timestamp(second * 1000), ..Now::default() });
             let mut votes = Votes::default();
             heights.iter().for_each(|height| votes.add(Height(*height)));
+            votes.fallen = votes.count;
             if let Change::Rose(_) = tip.update(votes, &timer, SECOND, risen) {
                 risen = timer.now().at;
             }

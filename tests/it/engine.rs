@@ -2,8 +2,10 @@
 //! of a day takes milliseconds.
 
 mod chaos;
+mod evidence;
 mod halts;
 mod life;
 mod nodes;
 mod sight;
+mod wake;
 mod world;

@@ -38,8 +38,7 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     if let Blocks::Missing(finding) = blocks {
         return Verdict::Holds(finding);
     }
-    let coming = matches!(blocks, Blocks::Coming) && case.network.recently_rose(case.settings, case.timer.now().at);
-    if !coming && let Some(finding) = core_nodes_offline(case) {
+    if let Some(finding) = core_nodes_offline(case) {
         return Verdict::Holds(finding);
     }
     match blocks {
@@ -72,7 +71,7 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
     })
 }
 
-/// More core weight has been failing for `nodes_offline` than the protocol tolerates.
+/// More core weight has been failing for `nodes_offline` than the protocol tolerates, and no block came since.
 fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     let core = || case.nodes.iter().filter(|(settings, _)| settings.core);
     let total = core().fold(0_u64, |sum, (settings, _)| sum.saturating_add(settings.weight));
@@ -84,14 +83,17 @@ fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
         })
         .collect();
     gone.sort_unstable();
-    let mut offline = 0_u64;
+    let (mut offline, mut too_many) = (0_u64, None);
     for (since, weight) in gone {
         if !case.timer.passed(since.after(case.settings.limits.nodes_offline)) {
             break;
         }
         offline = offline.saturating_add(weight);
+        too_many = too_many.or((tolerated < offline).then_some(since));
     }
-    (tolerated < offline).then_some(Finding::CoreNodesOffline { offline, total, tolerated })
+    let since = too_many?;
+    let going_on = case.network.rose_since(since, case.settings, case.timer);
+    (!going_on).then_some(Finding::CoreNodesOffline { offline, total, tolerated })
 }
 
 /// Whether enough blocks have come since the halt, or there was none.

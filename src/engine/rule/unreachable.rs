@@ -11,7 +11,7 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
         match node.word(settings, case.timer) {
             Word::Facts(_) => return Verdict::Clear,
             Word::Nothing => return Verdict::Unknown,
-            Word::Failing(streak) => answered = answered.max(Some(streak.since)),
+            Word::Failing(streak) => answered = answered.max(Some(streak.begun)),
         }
     }
     let Some(since) = answered else { return Verdict::Unknown };

@@ -114,3 +114,18 @@ fn a_reload_that_removes_most_nodes_does_not_blind_us() {
     world.run(60);
     assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
 }
+
+#[test]
+fn a_picture_right_after_a_reload_knows_what_mutes_by_its_new_place() {
+    let mut world = World::new(settings(&[(network("side"), "x y"), (network("main"), "A B C D")]));
+    world.run(100);
+    world.stop("main");
+    world.kill("A");
+    world.run(150);
+    let fewer = settings(&[(network("main"), "A B C D")]);
+    world.reconfigure(fewer.clone());
+    world.settings = fewer;
+    let muters: Vec<_> = world.snapshot().alerts.iter().filter_map(|alert| alert.inhibited_by).collect();
+    let titles: Vec<_> = muters.into_iter().map(|key| world.title(key)).collect();
+    assert_eq!(titles, ["NetworkHalted main"]);
+}

@@ -90,6 +90,8 @@ pub struct World {
     pub ms: i64,
     /// How far the monitor's wall clock is off.
     pub wall_off: i64,
+    /// Steps at least this often, in milliseconds, though nobody asked for it.
+    pub restless: i64,
     chains: Vec<Chain>,
     says: Vec<Says>,
     next_poll: Vec<i64>,
@@ -169,6 +171,7 @@ impl World {
             engine: Engine::new(Arc::new(settings.clone()), now),
             ms: 0,
             wall_off: 0,
+            restless: i64::MAX,
             chains: settings.networks.iter().map(chain).collect(),
             says: settings.nodes.iter().map(|_| -> Says { Box::new(Moment::truth) }).collect(),
             next_poll: (0..settings.nodes.len()).map(|i| 300 + i64::try_from(i).unwrap() * 370 % 2000).collect(),
@@ -272,6 +275,7 @@ impl World {
         loop {
             let wake = self.wake_at.map_or(i64::MAX, |at| at.0);
             let next = self.next_poll.iter().copied().min().unwrap_or(i64::MAX).min(self.next_probe).min(wake);
+            let next = next.min(self.ms.saturating_add(self.restless));
             if end < next {
                 break;
             }

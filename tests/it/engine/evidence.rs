@@ -1,0 +1,216 @@
+//! What proves a halt, and what only looks like one: too few witnesses, old transactions, blocks of another branch,
+//! polls that are rarer than the limit is long.
+
+use std::time::Duration;
+
+use haltwatch::{
+    engine::settings::{Cadence, NetworkLimits, NetworkSettings, Settings},
+    model::AlertName,
+    observation::ErrorKind,
+};
+
+use super::world::{World, block, network, settings};
+
+/// One network whose nodes are polled at another pace.
+fn paced(network: NetworkSettings, nodes: &str, interval: u64, timeout: u64) -> Settings {
+    let mut settings = settings(&[(network, nodes)]);
+    for node in &mut settings.nodes {
+        (node.interval, node.timeout) = (Duration::from_secs(interval), Duration::from_secs(timeout));
+    }
+    settings
+}
+
+fn short_floor() -> NetworkSettings {
+    let limits = NetworkLimits { halt_floor: Duration::from_secs(10), ..NetworkLimits::default() };
+    NetworkSettings { limits, ..network("main") }
+}
+
+fn of_network(world: &World) -> Vec<String> {
+    world.told_names().into_iter().filter(|line| line.contains("Network")).collect()
+}
+
+#[test]
+fn at_the_start_every_node_is_asked_twice_before_old_timestamps_make_a_halt() {
+    for (nodes, interval) in [("a", 5), ("A B C D", 5), ("a b c", 15)] {
+        let mut world = World::new(paced(network("main"), nodes, interval, 5));
+        world.wall_off = 86_400_000;
+        world.run(300);
+        assert_eq!(world.told(), Vec::<String>::new(), "{nodes} every {interval} s");
+    }
+    let mut world = World::new(paced(network("main"), "A B C D", 5, 5));
+    world.stopped_before("main", 3600);
+    world.run(11);
+    assert_eq!(of_network(&world), ["fire NetworkHalted main"]);
+}
+
+#[test]
+fn polls_rarer_than_the_limit_are_no_halt_and_hide_none() {
+    for (network, interval) in [(short_floor(), 15), (network("main"), 60), (short_floor(), 5)] {
+        let mut world = World::new(paced(network, "a", interval, 5));
+        world.run(3600);
+        assert_eq!(of_network(&world), Vec::<String>::new(), "every {interval} s");
+        world.stop("main");
+        world.run(i64::try_from(interval).unwrap() * 5 + 30);
+        assert_eq!(of_network(&world), ["fire NetworkHalted main"], "every {interval} s");
+    }
+}
+
+#[test]
+fn the_last_words_of_the_dead_do_not_outvote_the_living() {
+    let mut world = World::new(paced(short_floor(), "A B C D", 5, 5));
+    world.run(100);
+    world.kill("A B C");
+    world.run(200);
+    assert_eq!(of_network(&world), Vec::<String>::new());
+}
+
+#[test]
+fn half_of_the_nodes_hanging_and_one_that_is_slow_delay_nothing() {
+    let mut settings = paced(short_floor(), "A B C D", 1, 5);
+    settings.nodes[3].interval = Duration::from_secs(4);
+    let mut world = World::new(settings);
+    world.run(99);
+    for name in ["A", "B"] {
+        world.let_say(name, |_| Err(ErrorKind::Timeout));
+    }
+    world.run(1);
+    let last_block = 99_100;
+    world.stop("main");
+    world.run(20);
+    let (ms, _) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert!(last_block < ms && ms <= last_block + 10_000 + 1000 + 200, "{} ms after the last block", ms - last_block);
+}
+
+#[test]
+fn a_single_witness_of_many_is_listened_to_when_the_others_stay_away() {
+    let mut world = World::of("a b c d");
+    world.run(100);
+    world.kill("b c d");
+    world.run(800);
+    assert_eq!(of_network(&world), Vec::<String>::new());
+    world.stop("main");
+    world.run(60);
+    assert_eq!(of_network(&world), ["fire NetworkHalted main"]);
+}
+
+#[test]
+fn core_nodes_we_cannot_reach_are_no_halt_while_one_node_sees_blocks() {
+    let mut world = World::of("A B C D e");
+    world.run(100);
+    world.kill("A B C D");
+    world.run(1500);
+    assert_eq!(of_network(&world), Vec::<String>::new());
+    world.kill("e");
+    world.run(60);
+    assert!(of_network(&world).contains(&"fire NetworkHalted main".to_owned()), "{:?}", world.told());
+}
+
+#[test]
+fn nodes_that_trail_prove_no_rollback_and_their_betters_coming_back_no_recovery() {
+    for nodes in ["A B C d", "A B c d"] {
+        let slow = NetworkSettings { block_time: Some(Duration::from_secs(15)), ..network("main") };
+        let mut world = World::new(settings(&[(slow, nodes)]));
+        for name in nodes.split(' ').filter(|name| name.chars().all(char::is_lowercase)) {
+            world.let_say(name, |m| m.at(m.height - 60));
+        }
+        world.run(600);
+        world.stop("main");
+        world.run(200);
+        let first = nodes.split(' ').filter(|name| name.chars().all(char::is_uppercase)).collect::<Vec<_>>().join(" ");
+        for _ in 0..3 {
+            world.kill(&first);
+            world.run(60);
+            world.revive(&first);
+            world.run(300);
+        }
+        assert_eq!(of_network(&world), ["fire NetworkHalted main"], "{nodes}");
+    }
+}
+
+#[test]
+fn a_rollback_onto_another_branch_makes_nobody_forked() {
+    for depth in [20, 45, 500] {
+        let mut world = World::of("A B C D");
+        world.run(1000);
+        world.roll_back("main", depth);
+        for name in ["A", "B", "C", "D"] {
+            world.let_say(name, |m| {
+                m.but(|f| (f.head.hash, f.head.parent) = (Some(block(7, m.height)), Some(block(7, m.height - 1))))
+            });
+        }
+        world.run(900);
+        assert!(!world.told_names().iter().any(|line| line.contains("NodeForked")), "{depth}: {:?}", world.told());
+        assert_eq!(world.snapshot().networks[0].voters, 4);
+    }
+}
+
+#[test]
+fn a_minority_that_always_speaks_first_stays_the_forked_one() {
+    let slow = NetworkSettings { block_time: Some(Duration::from_secs(20)), ..network("main") };
+    let mut world = World::new(paced(slow, "g h i j a b c d e f", 10, 5));
+    world.run(100);
+    for name in ["g", "h", "i", "j"] {
+        world.let_say(name, |m| {
+            m.but(|f| (f.head.hash, f.head.parent) = (Some(block(9, m.height)), Some(block(9, m.height - 1))))
+        });
+    }
+    world.run(900);
+    let mut told = world.told_names();
+    told.sort();
+    assert_eq!(told, ["fire NodeForked g", "fire NodeForked h", "fire NodeForked i", "fire NodeForked j"]);
+}
+
+#[test]
+fn an_overloaded_gateway_that_fails_in_two_ways_by_turns_is_unreachable() {
+    let mut world = World::of("a b c");
+    world.run(100);
+    for name in ["a", "b", "c"] {
+        world.let_say(name, |m| Err(if m.second % 4 < 2 { ErrorKind::RateLimited } else { ErrorKind::Http5xx }));
+    }
+    world.run(100);
+    assert_eq!(of_network(&world), ["fire NetworkUnreachable main"]);
+}
+
+fn on_demand() -> World {
+    World::new(settings(&[(NetworkSettings { cadence: Cadence::OnDemand, ..network("main") }, "A B C D")]))
+}
+
+#[test]
+fn transactions_that_blocks_pass_over_prove_no_halt_and_a_new_one_does() {
+    let mut world = on_demand();
+    world.run(60);
+    world.pending("main", 3);
+    world.run(20);
+    world.stop("main");
+    world.run(1800);
+    assert_eq!(world.told(), Vec::<String>::new(), "what no block ever takes waits for ever");
+    world.pending("main", 4);
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
+
+#[test]
+fn a_transaction_that_came_just_after_the_last_block_proves_the_halt() {
+    let mut world = on_demand();
+    world.run(60);
+    world.stop("main");
+    world.pending("main", 1);
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
+
+#[test]
+fn a_busy_chain_whose_pool_never_empties_is_seen_to_halt() {
+    let mut world = on_demand();
+    world.run(20);
+    for name in ["A", "B", "C", "D"] {
+        world.let_say(name, |m| m.but(|f| f.pending = Some(40 + u64::try_from(m.second).unwrap() % 5)));
+    }
+    world.run(100);
+    for name in ["A", "B", "C", "D"] {
+        world.let_say(name, |m| m.but(|f| f.pending = Some(40 + u64::try_from(m.second).unwrap() - 120)));
+    }
+    world.stop("main");
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
