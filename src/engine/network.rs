@@ -21,9 +21,6 @@ use crate::{
     observation::{Facts, Syncing},
 };
 
-/// From so many voters on, a second one must have reached the tip.
-const ENOUGH_FOR_A_SECOND: usize = 3;
-
 /// So long must fewer voters than before be all there are, until they are what is expected.
 const EXPECTATION_LASTS: Duration = Duration::from_secs(600);
 
@@ -101,7 +98,6 @@ impl Network {
         self.settle_branches(all, nodes, timer);
         let votes = self.collect_votes(all, nodes, timer);
         let head_time = newest_head(self.members.iter().map(|i| &nodes[*i]), votes);
-        self.settle_pace(all, nodes);
         if self.move_tip(settings, all, votes, head_time, timer) {
             self.members.iter().for_each(|i| nodes[*i].reached = nodes[*i].vote);
         }
@@ -217,17 +213,6 @@ impl Network {
             votes.fallen += usize::from(node.vote.is_some() && node.vote < tip && tip <= node.reached);
         }
         votes
-    }
-
-    /// The tip rises when its second witness is polled, or the only one. Those who are polled less often show it no sooner.
-    fn settle_pace(&mut self, all: &[NodeSettings], nodes: &[Node]) {
-        let voters = self.members.iter().filter(|i| nodes[**i].vote.is_some());
-        let mut count_for: Vec<Duration> = voters.map(|i| fresh_for(&all[*i])).collect();
-        count_for.sort_unstable();
-        let witness = usize::from(ENOUGH_FOR_A_SECOND <= count_for.len());
-        if let Some(answer_counts) = count_for.get(witness) {
-            self.progress.answer_counts = *answer_counts;
-        }
     }
 
     /// Returns whether the tip went back.

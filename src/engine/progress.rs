@@ -36,8 +36,6 @@ pub struct Progress {
     counts_from: Timestamp,
     /// No halt before this, whatever the timestamps say.
     not_before: Timestamp,
-    /// How long an answer of those who show us the tip counts: a shorter gap fits between two polls and proves nothing.
-    pub answer_counts: Duration,
     /// Since when we cannot see.
     blind_since: Option<Timestamp>,
     /// When we last could not.
@@ -116,7 +114,7 @@ impl Progress {
         self.intervals.len()
     }
 
-    /// The gap from which on blocks are missing, never shorter than polls can tell. While the block time is unknown the network gets the benefit of the
+    /// The gap from which on blocks are missing. While the block time is unknown the network gets the benefit of the
     /// doubt, unless work is waiting.
     #[must_use]
     pub fn threshold(&self, settings: &NetworkSettings) -> Duration {
@@ -125,7 +123,7 @@ impl Progress {
             (None, Cadence::Interval) => PATIENCE_BEFORE_LEARNING,
             (None, Cadence::OnDemand) => Duration::ZERO,
         };
-        blocks.max(settings.limits.halt_floor).max(self.answer_counts)
+        blocks.max(settings.limits.halt_floor)
     }
 
     /// Says whether we can see the network now. Blind time does not count.
