@@ -2,10 +2,12 @@
 
 use crate::{
     engine::{
+        finding::Finding,
         settings::Settings,
         snapshot::{Alert, Effect, QuietChange},
     },
-    model::Level,
+    model::{Level, NodeIndex, NodeState},
+    observation::ErrorKind,
     output::{
         alertmanager::Notification,
         label::{alert_labels, annotations, subject_name},
@@ -15,14 +17,15 @@ use crate::{
 /// Writes the one log line of an effect.
 pub(super) fn log(settings: &Settings, effect: &Effect) {
     match effect {
-        Effect::Fired(alert) => log_fired(settings, alert),
+        Effect::Fired(alert) => log_fired(&Entry::of(settings, alert)),
         Effect::Resolved(alert) => {
-            let name = alert.key.name.as_str();
-            let subject = subject_name(settings, alert.key.subject);
-            let (level, reason) = (alert.level.as_str(), alert.finding.reason());
-            tracing::info!(alertname = name, subject, level, reason, "{name} resolved: {subject}");
+            let Entry { name, subject, level, reason, trace_id, .. } = Entry::of(settings, alert);
+            let alert_level = level.as_str();
+            tracing::info!(alertname = name, subject, alert_level, reason, trace_id, "{name} resolved: {subject}");
         }
         Effect::Quiet(alert, change) => {
+            let Entry { name, subject, level, reason, trace_id, finding } = Entry::of(settings, alert);
+            let alert_level = level.as_str();
             let words = match change {
                 QuietChange::Pended => "pending",
                 QuietChange::Withdrawn => "withdrawn",
@@ -30,44 +33,76 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
                 QuietChange::EndedMuted => "ended, muted",
             };
             tracing::debug!(
-                alertname = alert.key.name.as_str(),
-                subject = subject_name(settings, alert.key.subject),
-                reason = alert.finding.reason(),
-                "{} {words}: {}",
-                alert.key.name.as_str(),
-                alert.finding
+                alertname = name,
+                subject,
+                alert_level,
+                reason,
+                trace_id,
+                "{name} {words}: {subject}: {finding}"
             );
         }
-        Effect::NodeState { node, from, to } => {
-            let node = &settings.nodes[node.index()];
-            let network = &settings.networks[node.network.index()].name;
-            tracing::info!(
-                network = &**network,
-                node = &*node.name,
-                from = from.as_str(),
-                to = to.as_str(),
-                "node {network}/{} is {}, was {}",
-                node.name,
-                to.as_str(),
-                from.as_str()
-            );
+        Effect::NodeState { node, from, to, error } => log_state(settings, *node, *from, *to, *error),
+    }
+}
+
+fn log_state(settings: &Settings, node: NodeIndex, from: NodeState, to: NodeState, error: Option<ErrorKind>) {
+    let node = &settings.nodes[node.index()];
+    let (network, node) = (&*settings.networks[node.network.index()].name, &*node.name);
+    let (from, to) = (from.as_str(), to.as_str());
+    match error.map(ErrorKind::as_str) {
+        Some(error) => {
+            tracing::info!(network, node, from, to, error, "node {network}/{node} is {to} ({error}), was {from}")
+        }
+        None => tracing::info!(network, node, from, to, "node {network}/{node} is {to}, was {from}"),
+    }
+}
+
+/// What a line about an alert says.
+struct Entry<'a> {
+    name: &'static str,
+    subject: String,
+    level: Level,
+    reason: &'static str,
+    /// Ties the lines of one life of one alert together.
+    trace_id: String,
+    finding: &'a Finding,
+}
+
+impl<'a> Entry<'a> {
+    fn of(settings: &Settings, alert: &'a Alert) -> Self {
+        let subject = subject_name(settings, alert.key.subject);
+        let name = alert.key.name.as_str();
+        Self {
+            name,
+            level: alert.level,
+            reason: alert.finding.reason(),
+            trace_id: format!("{name}/{subject}/{}", alert.active_at.millis()),
+            finding: &alert.finding,
+            subject,
         }
     }
 }
 
 /// An alert is logged as loudly as it is meant.
-fn log_fired(settings: &Settings, alert: &Alert) {
-    let name = alert.key.name.as_str();
-    let subject = subject_name(settings, alert.key.subject);
-    let (level, reason, finding) = (alert.level.as_str(), alert.finding.reason(), &alert.finding);
-    match alert.level {
-        Level::L1 | Level::L2 => {
-            tracing::error!(alertname = name, subject, level, reason, "{name} fires: {subject}: {finding}");
-        }
-        Level::L3 => tracing::warn!(alertname = name, subject, level, reason, "{name} fires: {subject}: {finding}"),
-        Level::L4 | Level::None => {
-            tracing::info!(alertname = name, subject, level, reason, "{name} fires: {subject}: {finding}");
-        }
+fn log_fired(entry: &Entry<'_>) {
+    let Entry { name, subject, level, reason, trace_id, finding } = entry;
+    let alert_level = level.as_str();
+    macro_rules! line {
+        ($log:ident) => {
+            tracing::$log!(
+                alertname = name,
+                subject,
+                alert_level,
+                reason,
+                trace_id,
+                "{name} fires: {subject}: {finding}"
+            )
+        };
+    }
+    match level {
+        Level::L1 | Level::L2 => line!(error),
+        Level::L3 => line!(warn),
+        Level::L4 | Level::None => line!(info),
     }
 }
 

@@ -40,6 +40,15 @@ pub enum Finding {
         /// Nodes of the network.
         nodes: usize,
     },
+    /// NetworkUnreachable: nodes answer, but none of them about this chain.
+    NoNodeOfThisChain {
+        /// For how long.
+        lasting: Duration,
+        /// Nodes that answer about another chain.
+        elsewhere: usize,
+        /// Nodes of the network.
+        nodes: usize,
+    },
     /// NodeOffline: no good answer.
     NoAnswer {
         /// For how long.
@@ -87,6 +96,11 @@ pub enum Finding {
         wanted: BlockHash,
         /// What the node says.
         said: BlockHash,
+    },
+    /// NodeWrongChain: the nodes of the network speak for different chains, and nothing tells which is right.
+    NodesDisagree {
+        /// What they disagree about.
+        about: &'static str,
     },
     /// NodeForked: another hash at a common height.
     HashDiffers {
@@ -163,6 +177,8 @@ impl Finding {
             Self::BlocksMissing { .. } => "blocks_missing",
             Self::CoreNodesOffline { .. } => "core_nodes_offline",
             Self::NoVoterAnswers { .. } => "no_voter_answers",
+            Self::NoNodeOfThisChain { .. } => "no_node_of_this_chain",
+            Self::NodesDisagree { .. } => "nodes_disagree",
             Self::NoAnswer { .. } => "no_answer",
             Self::StandsStill { .. } => "stands_still",
             Self::Behind { .. } => "behind",
@@ -187,9 +203,10 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BlocksMissing { .. } | Self::CoreNodesOffline { .. } | Self::NoVoterAnswers { .. } => {
-                self.of_network(f)
-            }
+            Self::BlocksMissing { .. }
+            | Self::CoreNodesOffline { .. }
+            | Self::NoVoterAnswers { .. }
+            | Self::NoNodeOfThisChain { .. } => self.of_network(f),
             Self::CutOff { silence, canaries, nodes } => {
                 let silence = Humane(*silence);
                 write!(f, "nothing has answered for {silence}: ")?;
@@ -210,6 +227,9 @@ impl fmt::Display for Finding {
             }
             Self::ChainIdDiffers { wanted, said } => write!(f, "says chain id {said}, wanted {wanted}"),
             Self::GenesisDiffers { wanted, said } => write!(f, "says genesis block {said}, wanted {wanted}"),
+            Self::NodesDisagree { about } => {
+                write!(f, "the nodes of the network disagree about the {about} and none has a majority: configure it")
+            }
             Self::HashDiffers { height, wanted, said } => {
                 write!(f, "says block {height} is {said}, the majority says {wanted}")
             }
@@ -231,7 +251,7 @@ impl Finding {
     fn of_network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BlocksMissing { tip, gap, threshold, pending, voters } => {
-                write!(f, "no new block since {tip} for {}, the limit is {}", Humane(*gap), Humane(*threshold))?;
+                write!(f, "no block after {tip} for {}, the limit is {}", Humane(*gap), Humane(*threshold))?;
                 if let Some(pending) = pending {
                     write!(f, ", while {}", Count(*pending, "transaction waits", "transactions wait"))?;
                 }
@@ -251,6 +271,12 @@ impl Finding {
                     Count(*nodes as u64, "node", "nodes")
                 )
             }
+            Self::NoNodeOfThisChain { lasting, elsewhere, nodes } => write!(
+                f,
+                "no good answer about this chain for {}; {elsewhere} of {} speak for another",
+                Humane(*lasting),
+                Count(*nodes as u64, "node", "nodes")
+            ),
             _ => f.write_str(self.reason()),
         }
     }
@@ -353,8 +379,7 @@ mod tests {
             pending: Some(1),
             voters: 1,
         };
-        let wanted =
-            "no new block since 100 for 42 s, the limit is 30 s, while 1 transaction waits; a single node says so";
+        let wanted = "no block after 100 for 42 s, the limit is 30 s, while 1 transaction waits; a single node says so";
         assert_eq!(halted.to_string(), wanted);
         let silent = Finding::NoAnswer { silence: seconds(95), attempts: 3, kind: ErrorKind::Refused };
         assert_eq!(silent.to_string(), "no good answer for 1 m 35 s after 3 failed attempts, the last one: refused");

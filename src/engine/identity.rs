@@ -2,43 +2,83 @@
 //! What was once the majority's stays until another strict majority says otherwise, so that one node that is left over
 //! cannot turn the tables.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{finding::Finding, settings::NetworkSettings};
-use crate::{model::BlockHash, observation::Facts};
+use super::{finding::Finding, settings::NetworkSettings, timer::Timer};
+use crate::{
+    model::{BlockHash, Timestamp},
+    observation::Facts,
+};
+
+/// Nodes that have contradicted each other for this long without any majority are told: at the start some may not have
+/// been heard yet.
+const MAJORITY_MUST_FORM: Duration = Duration::from_secs(30);
 
 /// The chain the nodes of a network agree on.
 #[derive(Debug, Default)]
 pub struct Identity {
-    chain_id: Option<Arc<str>>,
-    genesis: Option<BlockHash>,
+    chain_id: Claim<Arc<str>>,
+    genesis: Claim<BlockHash>,
+}
+
+/// One part of an identity: what the majority said, or since when there has been none among nodes that disagree.
+#[derive(Debug)]
+struct Claim<T> {
+    agreed: Option<T>,
+    contested_since: Option<Timestamp>,
+}
+
+impl<T> Default for Claim<T> {
+    fn default() -> Self {
+        Self { agreed: None, contested_since: None }
+    }
+}
+
+impl<T: Clone + PartialEq> Claim<T> {
+    fn update<'a>(&mut self, said: impl Iterator<Item = &'a T> + Clone, quorum: usize, now: Timestamp)
+    where
+        T: 'a,
+    {
+        if let Some(value) = majority(said.clone(), self.agreed.as_ref(), quorum) {
+            self.agreed = Some(value.clone());
+        }
+        let mut others = said.clone();
+        let first = others.next();
+        let contested = self.agreed.is_none() && others.any(|other| Some(other) != first);
+        self.contested_since = if contested { self.contested_since.or(Some(now)) } else { None };
+    }
+
+    /// Whether nobody can tell any more who is right.
+    fn is_open(&self, timer: &Timer) -> bool {
+        self.contested_since.is_some_and(|since| timer.passed(since.after(MAJORITY_MUST_FORM)))
+    }
 }
 
 impl Identity {
     /// Takes in what all answering nodes say. `alone`: the network has one node only, which is then always right.
-    pub fn update<'a>(&mut self, said: impl Iterator<Item = &'a Facts> + Clone, alone: bool) {
+    pub fn update<'a>(&mut self, said: impl Iterator<Item = &'a Facts> + Clone, alone: bool, now: Timestamp) {
         let quorum = if alone { 1 } else { 2 };
-        let ids = said.clone().filter_map(|facts| facts.chain_id.as_ref());
-        if let Some(id) = majority(ids, self.chain_id.as_ref(), quorum) {
-            self.chain_id = Some(Arc::clone(id));
-        }
-        if let Some(genesis) = majority(said.filter_map(|facts| facts.genesis.as_ref()), self.genesis.as_ref(), quorum)
-        {
-            self.genesis = Some(*genesis);
-        }
+        self.chain_id.update(said.clone().filter_map(|facts| facts.chain_id.as_ref()), quorum, now);
+        self.genesis.update(said.filter_map(|facts| facts.genesis.as_ref()), quorum, now);
     }
 
-    /// What is wrong about the chain a node speaks for, if anything.
+    /// What is wrong about the chain a node speaks for, if anything. Where nodes disagree, nothing is pinned and there
+    /// is no majority, nobody can say whose word is about this network: then nobody's counts.
     #[must_use]
-    pub fn dispute(&self, settings: &NetworkSettings, facts: &Facts) -> Option<Finding> {
-        let wanted = settings.chain_id.as_ref().or(self.chain_id.as_ref());
-        if let (Some(wanted), Some(said)) = (wanted, &facts.chain_id)
-            && wanted != said
-        {
-            return Some(Finding::ChainIdDiffers { wanted: Arc::clone(wanted), said: Arc::clone(said) });
+    pub fn dispute(&self, settings: &NetworkSettings, facts: &Facts, timer: &Timer) -> Option<Finding> {
+        if let Some(said) = &facts.chain_id {
+            match settings.chain_id.as_ref().or(self.chain_id.agreed.as_ref()) {
+                Some(wanted) if wanted != said => {
+                    return Some(Finding::ChainIdDiffers { wanted: Arc::clone(wanted), said: Arc::clone(said) });
+                }
+                None if self.chain_id.is_open(timer) => return Some(Finding::NodesDisagree { about: "chain id" }),
+                _ => {}
+            }
         }
-        match (settings.genesis.or(self.genesis), facts.genesis) {
-            (Some(wanted), Some(said)) if wanted != said => Some(Finding::GenesisDiffers { wanted, said }),
+        let said = facts.genesis?;
+        match settings.genesis.or(self.genesis.agreed) {
+            Some(wanted) if wanted != said => Some(Finding::GenesisDiffers { wanted, said }),
+            None if self.genesis.is_open(timer) => Some(Finding::NodesDisagree { about: "genesis block" }),
             _ => None,
         }
     }
@@ -84,8 +124,8 @@ mod tests {
                     ..Facts::at_height(Height(1))
                 })
                 .collect();
-            identity.update(facts.iter(), said.len() == 1);
-            assert_eq!(identity.chain_id.as_deref(), *wanted, "{said}");
+            identity.update(facts.iter(), said.len() == 1, Timestamp(0));
+            assert_eq!(identity.chain_id.agreed.as_deref(), *wanted, "{said}");
         }
     }
 

@@ -123,8 +123,9 @@ impl Bench<'_> {
 
 fn enter(node: &mut Node, i: usize, to: NodeState, timer: &Timer, effects: &mut Vec<Effect>) {
     if let Some(from) = node.enter(to, timer.now().at) {
+        let error = node.error.as_ref().map(|(kind, _)| *kind);
         let node = NodeIndex(u32::try_from(i).unwrap_or(u32::MAX));
-        effects.push(Effect::NodeState { node, from, to });
+        effects.push(Effect::NodeState { node, from, to, error });
     }
 }
 

@@ -112,9 +112,9 @@ impl Network {
     fn settle_identity(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
         let facts: Vec<(usize, &Facts)> =
             self.members.iter().filter_map(|i| Some((*i, nodes[*i].testimony(&all[*i], timer)?))).collect();
-        self.identity.update(facts.iter().map(|(_, facts)| *facts), self.members.len() == 1);
+        self.identity.update(facts.iter().map(|(_, facts)| *facts), self.members.len() == 1, timer.now().at);
         let disputes: Vec<(usize, Option<Finding>)> =
-            facts.into_iter().map(|(i, facts)| (i, self.identity.dispute(settings, facts))).collect();
+            facts.into_iter().map(|(i, facts)| (i, self.identity.dispute(settings, facts, timer))).collect();
         for (i, dispute) in disputes {
             if dispute.is_some() {
                 nodes[i].told.forget();
@@ -350,8 +350,23 @@ fn newest_head<'a>(members: impl Iterator<Item = &'a Node>, votes: Votes) -> Opt
     heads.filter_map(|node| node.good.as_ref()?.facts.head.time).max()
 }
 
-/// How many of the nodes that vote have reached `tip`.
+/// How many of the nodes that vote stand behind `tip`: those above it, and the largest group that tells one hash for it.
 #[must_use]
 pub fn confirmed_by<'a>(tip: Height, members: impl Iterator<Item = &'a Node>) -> usize {
-    members.filter(|node| node.vote.is_some_and(|vote| tip <= vote)).count()
+    let mut above = 0;
+    let mut told = Vec::new();
+    for node in members.filter(|node| node.vote.is_some_and(|vote| tip <= vote)) {
+        match node
+            .good
+            .as_ref()
+            .map(|good| good.facts.head)
+            .filter(|head| head.height == tip)
+            .and_then(|head| head.hash)
+        {
+            Some(hash) => told.push(hash),
+            None => above += 1,
+        }
+    }
+    told.sort_unstable();
+    above + told.chunk_by(PartialEq::eq).map(<[_]>::len).max().unwrap_or(0)
 }

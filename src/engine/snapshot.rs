@@ -288,6 +288,8 @@ pub enum Effect {
         from: NodeState,
         /// Its state now.
         to: NodeState,
+        /// How its last poll failed, if it did.
+        error: Option<ErrorKind>,
     },
 }
 

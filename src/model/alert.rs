@@ -78,7 +78,7 @@ macro_rules! alert_names {
 alert_names! {
     /// The network makes no blocks.
     NetworkHalted,
-    /// No voter of the network answers while our own surroundings are fine.
+    /// No node answers about the network, as far as we can tell not by our own fault.
     NetworkUnreachable,
     /// A node gives no good answer.
     NodeOffline,

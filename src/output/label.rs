@@ -63,11 +63,11 @@ pub struct Annotations {
 /// The annotations of an alert.
 #[must_use]
 pub fn annotations(settings: &Settings, alert: &Alert) -> Annotations {
-    Annotations {
-        summary: summary(alert.key.name).to_owned(),
-        description: format!("{}: {}.", subject_name(settings, alert.key.subject), alert.finding),
-        reason: alert.finding.reason(),
+    let mut description = format!("{}: {}.", subject_name(settings, alert.key.subject), alert.finding);
+    if alert.key.name == AlertName::NetworkUnreachable && settings.canaries.is_empty() {
+        description.push_str(" No canaries are configured: it may be this monitor that is cut off.");
     }
+    Annotations { summary: summary(alert.key.name).to_owned(), description, reason: alert.finding.reason() }
 }
 
 /// `network`, `network/node` or the monitor's name.
@@ -105,7 +105,7 @@ pub fn summary(name: AlertName) -> &'static str {
     use AlertName as N;
     match name {
         N::NetworkHalted => "The network makes no blocks.",
-        N::NetworkUnreachable => "No node of the network answers, while the monitor's own surroundings are fine.",
+        N::NetworkUnreachable => "No node answers about the network: whether it makes blocks cannot be seen.",
         N::NodeOffline => "The node gives no good answer.",
         N::NodeStalled => "The node stands still while its network moves.",
         N::NodeLagging => "The node is too far behind its network.",

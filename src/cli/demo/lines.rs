@@ -31,7 +31,7 @@ pub fn effect(at: UnixTime, settings: &Settings, effect: &Effect) -> Option<Line
         Effect::Fired(alert) => ("fired", Paint::Bad, alert),
         Effect::Resolved(alert) => ("resolved", Paint::Good, alert),
         Effect::Quiet(alert, QuietChange::FiredMuted) => ("muted", Paint::Faint, alert),
-        Effect::NodeState { node, from, to } => {
+        Effect::NodeState { node, from, to, .. } => {
             let place = place(settings, crate::engine::snapshot::Subject::Node(*node));
             let text = format!("{place}: {} -> {}", from.as_str(), to.as_str());
             return Some(line(at, "node", Paint::Faint).with(Paint::Plain, text));

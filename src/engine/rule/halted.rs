@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{NetworkCase, Verdict};
 use crate::{
-    engine::{finding::Finding, node::Word, settings::Cadence},
+    engine::{finding::Finding, network::confirmed_by, node::Word, settings::Cadence},
     model::Timestamp,
     observation::Meaning,
 };
@@ -67,7 +67,7 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
         gap: now.since(network.progress.at.max(work).unwrap_or(now)),
         threshold,
         pending: network.work.filter(|_| work.is_some()).map(|work| work.pending),
-        voters: network.voters,
+        voters: confirmed_by(tip, case.nodes.iter().map(|(_, node)| *node)),
     })
 }
 

@@ -2,22 +2,34 @@
 //! That is neither a halt nor a matter of single nodes, so it has a name of its own.
 
 use super::{NetworkCase, Verdict};
-use crate::engine::{finding::Finding, node::Word};
+use crate::{
+    engine::{finding::Finding, node::Word},
+    model::NodeState,
+};
 
-/// `NetworkUnreachable`: every node fails, and none has given a good answer for `unreachable_after`.
+/// `NetworkUnreachable`: for `unreachable_after` no node has given a good answer, or none about this chain.
 pub fn judge(case: &NetworkCase<'_>) -> Verdict {
-    let mut answered = None;
+    let mut lost = None;
+    let mut elsewhere = 0;
     for (settings, node) in case.nodes {
         match node.word(settings, case.timer) {
+            Word::Facts(_) if node.state == NodeState::WrongChain => {
+                elsewhere += 1;
+                lost = lost.max(node.state_since);
+            }
             Word::Facts(_) => return Verdict::Clear,
             Word::Nothing => return Verdict::Unknown,
-            Word::Failing(streak) => answered = answered.max(Some(streak.begun)),
+            Word::Failing(streak) => lost = lost.max(Some(streak.begun)),
         }
     }
-    let Some(since) = answered else { return Verdict::Unknown };
+    let Some(since) = lost else { return Verdict::Unknown };
     if !case.timer.passed(since.after(case.settings.limits.unreachable_after)) {
         return Verdict::Unknown;
     }
-    let silence = case.timer.now().at.since(since);
-    Verdict::Holds(Finding::NoVoterAnswers { silence, nodes: case.nodes.len() })
+    let (silence, nodes) = (case.timer.now().at.since(since), case.nodes.len());
+    Verdict::Holds(if elsewhere == 0 {
+        Finding::NoVoterAnswers { silence, nodes }
+    } else {
+        Finding::NoNodeOfThisChain { lasting: silence, elsewhere, nodes }
+    })
 }

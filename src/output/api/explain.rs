@@ -243,6 +243,8 @@ fn confidence(view: &NetworkView) -> (&'static str, &'static str) {
         ("none", "fewer than half of the voters of the last good view answer")
     } else if view.voters < 2 {
         ("low", "one voter only: nobody confirms what it says")
+    } else if view.tip.is_some_and(|tip| tip.confirmed_by < 2) && view.halt_ratio.is_some_and(|ratio| 0.5 < ratio) {
+        ("low", "one voter only stands at the tip: nobody confirms it")
     } else {
         ("normal", "several voters answer")
     }

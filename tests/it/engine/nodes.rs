@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use haltwatch::{
-    engine::snapshot::Effect,
+    engine::{finding::Finding, settings::NetworkSettings, snapshot::Effect},
     model::{
         AlertName, Level,
         NodeState::{self, self as S},
@@ -12,7 +12,7 @@ use haltwatch::{
     observation::{ErrorKind, Syncing},
 };
 
-use super::world::{World, block};
+use super::world::{World, block, network, settings};
 
 fn state(world: &World, name: &str) -> NodeState {
     world.snapshot().nodes[world.node(name)].state
@@ -102,6 +102,48 @@ fn another_genesis_block_is_another_chain() {
     world.run(60);
     assert_eq!(world.told_names(), ["fire NodeWrongChain c"]);
     assert_eq!(world.fired(AlertName::NodeWrongChain).unwrap().1.finding.reason(), "genesis_differs");
+}
+
+#[test]
+fn two_nodes_of_two_chains_are_both_doubted_and_the_blindness_is_told() {
+    let mut world = World::of("a b");
+    for (name, branch) in [("a", 1), ("b", 2)] {
+        world.let_say(name, move |m| m.but(|f| f.genesis = Some(block(branch, 0))));
+    }
+    world.run(25);
+    assert_eq!(world.told(), Vec::<String>::new(), "at the start others may still be heard");
+    world.run(120);
+    assert_eq!(world.told_names(), ["fire NodeWrongChain a", "fire NodeWrongChain b", "fire NetworkUnreachable main"]);
+    assert_eq!(world.fired(AlertName::NodeWrongChain).unwrap().1.finding.reason(), "nodes_disagree");
+    assert_eq!(world.fired(AlertName::NetworkUnreachable).unwrap().1.finding.reason(), "no_node_of_this_chain");
+    world.let_say("b", |m| m.but(|f| f.genesis = Some(block(1, 0))));
+    world.run(120);
+    assert_eq!(world.snapshot().alerts.len(), 1, "only the watchdog goes on: {:?}", world.told_names());
+}
+
+#[test]
+fn a_network_of_which_no_node_speaks_is_told_as_such() {
+    let pinned = NetworkSettings { chain_id: Some("1".into()), ..network("main") };
+    let mut world = World::new(settings(&[(pinned, "a b")]));
+    for name in ["a", "b"] {
+        world.let_say(name, |m| m.but(|f| f.chain_id = Some("31337".into())));
+    }
+    world.run(120);
+    let (_, alert) = world.fired(AlertName::NetworkUnreachable).unwrap();
+    assert_eq!(alert.finding.to_string(), "no good answer about this chain for 1 m; 2 of 2 nodes speak for another");
+}
+
+#[test]
+fn a_node_that_never_saw_the_last_block_is_no_witness_of_the_halt() {
+    let mut world = World::of("a b c");
+    world.run(60);
+    world.let_say("b", |m| m.at(m.height - 1));
+    world.run(60);
+    world.stop("main");
+    world.run(120);
+    let (_, alert) = world.fired(AlertName::NetworkHalted).unwrap();
+    let Finding::BlocksMissing { voters, .. } = alert.finding else { panic!("{:?}", alert.finding) };
+    assert_eq!(voters, 2, "b is one block behind for ever");
 }
 
 #[test]
@@ -313,7 +355,7 @@ fn every_change_of_state_is_an_effect() {
         .effects()
         .iter()
         .filter_map(|(_, effect)| match effect {
-            Effect::NodeState { node, from, to } if node.0 == 0 => Some((*from, *to)),
+            Effect::NodeState { node, from, to, .. } if node.0 == 0 => Some((*from, *to)),
             _ => None,
         })
         .collect();

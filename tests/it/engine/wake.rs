@@ -74,7 +74,7 @@ fn line(world: &World, effect: &Effect) -> String {
         Effect::Fired(alert) => format!("fire {}", world.title(alert.key)),
         Effect::Resolved(alert) => format!("resolve {}", world.title(alert.key)),
         Effect::Quiet(alert, change) => format!("{change:?} {}", world.title(alert.key)),
-        Effect::NodeState { node, from, to } => format!("{node:?} {from:?} {to:?}"),
+        Effect::NodeState { node, from, to, .. } => format!("{node:?} {from:?} {to:?}"),
     }
 }
 
