@@ -133,7 +133,8 @@ impl Daemon {
             panics.clone(),
             decision.run(observed, reconfigurations, supervisor.shutdown()),
         );
-        if let Some(settings) = config.alertmanager.clone() {
+        if let Some(mut settings) = config.alertmanager.clone() {
+            settings.external_url = settings.external_url.or_else(|| addresses.first().map(link));
             alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         }
         let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
@@ -218,5 +219,14 @@ impl Daemon {
     /// Returns whether all parts stopped by themselves.
     pub async fn stop(self) -> bool {
         self.supervisor.stop(DRAIN_LIMIT).await
+    }
+}
+
+/// Where a reader of an alert finds the server that listens at `address`, as far as we can know.
+fn link(address: &SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("http://{}:{}", config::host_name(), address.port())
+    } else {
+        format!("http://{address}")
     }
 }

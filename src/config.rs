@@ -26,6 +26,8 @@ pub use self::{
     source::Source,
 };
 
+pub(crate) use self::monitor::host_name;
+
 use std::path::Path;
 
 use toml::de::DeTable;

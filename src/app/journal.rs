@@ -49,11 +49,10 @@ fn log_state(settings: &Settings, node: NodeIndex, from: NodeState, to: NodeStat
     let node = &settings.nodes[node.index()];
     let (network, node) = (&*settings.networks[node.network.index()].name, &*node.name);
     let (from, to) = (from.as_str(), to.as_str());
-    match error.map(ErrorKind::as_str) {
-        Some(error) => {
-            tracing::info!(network, node, from, to, error, "node {network}/{node} is {to} ({error}), was {from}")
-        }
-        None => tracing::info!(network, node, from, to, "node {network}/{node} is {to}, was {from}"),
+    if let Some(error) = error.map(ErrorKind::as_str) {
+        tracing::info!(network, node, from, to, error, "node {network}/{node} is {to} ({error}), was {from}");
+    } else {
+        tracing::info!(network, node, from, to, "node {network}/{node} is {to}, was {from}");
     }
 }
 

@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(config) => {
             let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
             let file = arguments.config_file.display();
-            let _ = writeln!(io::stdout(), "{file}: good, {nodes} nodes of {networks} networks");
+            let _ = writeln!(io::stdout(), "{file}: good; networks: {networks}, nodes: {nodes}");
             ExitCode::SUCCESS
         }
         Err(problems) => {

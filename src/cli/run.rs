@@ -68,11 +68,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
     let panics = PanicCounter::from(own.task_panics.clone());
     let options = Options { source, listen: arguments.listen, enable_lifecycle: arguments.enable_lifecycle, own };
-    let mut daemon = Daemon::start_with(options, config)?;
+    let mut daemon = match Daemon::start_with(options, config) {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            tracing::error!("Cannot start: {error:#}");
+            return Ok(ExitCode::from(exit::FAILURE));
+        }
+    };
     for address in daemon.addresses() {
         tracing::info!(address = %address, "Listening on http://{address}");
     }
-    tracing::info!(networks, nodes, "Watching {nodes} nodes of {networks} networks");
+    tracing::info!(networks, nodes, "Watching the nodes");
     tell_systemd(&mut daemon, panics);
 
     let code = wait(&daemon, &mut signals).await;

@@ -76,7 +76,7 @@ impl FromStr for Address {
 }
 
 /// The name of this machine, the name of a monitor that was not given one.
-pub(super) fn host_name() -> Arc<str> {
+pub(crate) fn host_name() -> Arc<str> {
     let system = rustix::system::uname();
     let name: String = system.nodename().to_string_lossy().chars().filter(|c| !c.is_control()).take(64).collect();
     if name.trim().is_empty() { Arc::from("haltwatch") } else { Arc::from(name.trim()) }

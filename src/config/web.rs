@@ -4,11 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
     kind::{count, flag, list, parsed, url},
-    monitor::host_name,
     section::{Item, Section},
     unique::Unique,
 };
-use crate::{model::Endpoint, output::http};
+use crate::output::http;
 
 /// The port of haltwatch.
 const PORT: u16 = 10019;
@@ -19,7 +18,8 @@ const MAX_LISTEN: usize = 64;
 /// The settings of the server, and where its readers find it.
 pub(super) struct Web {
     pub http: http::Settings,
-    pub external_url: String,
+    /// `None` if not given: then it follows from where the server listens in the end.
+    pub external_url: Option<String>,
 }
 
 /// Reads the section.
@@ -31,8 +31,6 @@ pub(super) fn read(mut section: Section<'_>) -> Web {
     section.set("max_connections", count(1..=65_536), &mut max_connections);
     let external_url = section.optional("external_url", external);
     section.finish();
-    let port = listen.first().map_or(PORT, SocketAddr::port);
-    let external_url = external_url.unwrap_or_else(|| url_of_this_machine(port));
     Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
 }
 
@@ -49,10 +47,4 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
 /// A URL that is published in alerts.
 fn external(item: &Item<'_>) -> Option<String> {
     Some(url("http, https")(item)?.url().trim_end_matches('/').to_owned())
-}
-
-/// Where readers look for us who are told nothing else. Alertmanager refuses alerts whose link is not a URL.
-fn url_of_this_machine(port: u16) -> String {
-    let url = format!("http://{}:{port}", host_name());
-    if Endpoint::parse(&url, "http").is_ok() { url } else { format!("http://127.0.0.1:{port}") }
 }

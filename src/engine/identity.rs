@@ -35,16 +35,15 @@ impl<T> Default for Claim<T> {
 }
 
 impl<T: Clone + PartialEq> Claim<T> {
-    fn update<'a>(&mut self, said: impl Iterator<Item = &'a T> + Clone, quorum: usize, now: Timestamp)
+    fn update<'a>(&mut self, mut said: impl Iterator<Item = &'a T> + Clone, quorum: usize, now: Timestamp)
     where
         T: 'a,
     {
         if let Some(value) = majority(said.clone(), self.agreed.as_ref(), quorum) {
             self.agreed = Some(value.clone());
         }
-        let mut others = said.clone();
-        let first = others.next();
-        let contested = self.agreed.is_none() && others.any(|other| Some(other) != first);
+        let first = said.next();
+        let contested = self.agreed.is_none() && said.any(|other| Some(other) != first);
         self.contested_since = if contested { self.contested_since.or(Some(now)) } else { None };
     }
 

@@ -41,7 +41,7 @@ pub struct Settings {
     /// Time between two sendings of an alert that goes on firing.
     pub resend: Duration,
     /// Where a reader of the alert finds us (`generatorURL`).
-    pub external_url: String,
+    pub external_url: Option<String>,
 }
 
 /// One announcement: an alert that fires (`ends_at` is `None`) or is over.
@@ -73,8 +73,11 @@ pub fn spawn(
     panics: &PanicCounter,
 ) {
     let inputs_ended = watch::Sender::new(false);
-    let policy =
-        Policy { resend: settings.resend, generator_url: wire::absolute(&settings.external_url), capacity: CAPACITY };
+    let policy = Policy {
+        resend: settings.resend,
+        generator_url: settings.external_url.as_deref().and_then(wire::absolute),
+        capacity: CAPACITY,
+    };
     let make = |endpoint: &Endpoint| {
         let numbers = Numbers::new(own, endpoint.shown(), policy.capacity);
         Arc::new(Courier::new(endpoint.clone(), Peer::new(policy.clone()), numbers, settings.timeout, clock))

@@ -43,7 +43,7 @@ fn settings(urls: &[String]) -> Settings {
         external_labels: labels(&[("cluster", "eu"), ("monitor", "external")]),
         timeout: Duration::from_secs(5),
         resend: Duration::from_secs(60),
-        external_url: "http://mon.example:10019/".to_owned(),
+        external_url: Some("http://mon.example:10019/".to_owned()),
     }
 }
 

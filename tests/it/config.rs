@@ -1442,15 +1442,6 @@ fn the_first_thousand_problems_are_told() {
 
 /// Alertmanager refuses alerts whose link is not a URL, so a monitor's name never ends up in one.
 #[test]
-fn the_link_in_alerts_is_a_url_whatever_the_monitor_is_called() {
-    let text = format!("[monitor]\nname = \"watch one\"\n[alertmanager]\nurls = [\"http://127.0.0.1:9093\"]\n{RIGHT}");
-    let config = load(&text).unwrap();
-    assert_eq!(&*config.engine.monitor, "watch one");
-    let url = config.alertmanager.unwrap().external_url;
-    assert!(url.ends_with(":10019") && url.parse::<http::Uri>().is_ok(), "{url}");
-}
-
-#[test]
 fn numbers_may_be_written_in_every_way_toml_knows() {
     let node = |keys: &str| load(&format!("{RIGHT}{keys}")).unwrap().chain.nodes.remove(0);
     for (written, read) in

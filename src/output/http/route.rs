@@ -161,7 +161,10 @@ impl Site {
             return Reply::text(StatusCode::FORBIDDEN, "a web page may not ask for a reload");
         }
         match timeout(RELOAD, self.reloaded()).await {
-            Ok(Ok(())) => Reply::text(StatusCode::OK, "reloaded"),
+            Ok(Ok(())) => Reply::text(
+                StatusCode::OK,
+                "reloaded; changes under [web] and [alertmanager] take effect at the next restart",
+            ),
             Ok(Err(text)) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, &text),
             Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the reload did not end in time"),
         }
