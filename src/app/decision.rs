@@ -97,7 +97,7 @@ impl Decision {
                 biased;
                 () = shutdown.begun() => return,
                 Some(request) = reconfigurations.recv() => {
-                    self.take_in_the_rest(&mut observed, &mut beat).await;
+                    self.step_with_all(&mut observed, &mut batch, &mut beat).await;
                     self = self.reconfigure(request, &mut beat).await;
                 }
                 taken = self.take_in(&mut observed, &mut batch, beat.rested) => {
@@ -107,7 +107,9 @@ impl Decision {
                     }
                     self.step(&mut batch, &mut beat).await;
                 }
-                () = self.clock.sleep_until(beat.next(now)) => self.step(&mut batch, &mut beat).await,
+                () = self.clock.sleep_until(beat.next(now)) => {
+                    self.step_with_all(&mut observed, &mut batch, &mut beat).await;
+                }
             }
             self.own.queue_holds(Queue::Observations, observed.len());
         }
@@ -178,12 +180,18 @@ impl Decision {
         self.herald.show(&self.own);
     }
 
-    async fn take_in_the_rest(&mut self, observed: &mut mpsc::Receiver<Observation>, beat: &mut Beat) {
-        let mut rest = Vec::new();
+    /// A deadline is judged with everything that has arrived, also during a rest: the block that came in time must not
+    /// lie in the queue while its network is called halted.
+    async fn step_with_all(
+        &mut self,
+        observed: &mut mpsc::Receiver<Observation>,
+        batch: &mut Vec<Observation>,
+        beat: &mut Beat,
+    ) {
         while let Ok(observation) = observed.try_recv() {
-            rest.push(observation);
+            batch.push(observation);
         }
-        self.step(&mut rest, beat).await;
+        self.step(batch, beat).await;
     }
 
     async fn reconfigure(mut self, request: Reconfiguration, beat: &mut Beat) -> Self {
@@ -219,7 +227,11 @@ fn due_since(batch: &[Observation], wake_at: Option<Timestamp>, now: Now) -> Tim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::CanaryIndex, observation::CanaryObservation};
+    use crate::{
+        config,
+        model::{CanaryIndex, Height, NodeIndex},
+        observation::{CanaryObservation, Facts, NodeObservation},
+    };
 
     #[test]
     fn the_loop_turns_at_the_engines_deadline_and_never_later_than_the_heartbeat() {
@@ -251,5 +263,35 @@ mod tests {
         assert!(rest_after(Duration::from_micros(40)) < Duration::from_millis(1), "a small fleet is judged at once");
         assert_eq!(rest_after(Duration::from_millis(1)), Duration::from_millis(24));
         assert_eq!(rest_after(Duration::from_secs(1)), MAX_REST);
+    }
+    const ONE_NODE: &str = "[[network]]\nname = \"main\"\nfamily = \"evm\"\nblock_time = \"1s\"\n\
+                            [[network.node]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\n";
+
+    #[tokio::test]
+    async fn a_deadline_is_judged_with_what_waits_in_the_queue_even_during_a_rest() {
+        let settings = config::load(&config::Source::Text(ONE_NODE.to_owned())).unwrap().engine;
+        let clock = Clock;
+        let mut decision = Decision {
+            engine: Engine::new(Arc::new(settings), clock.now()),
+            clock,
+            own: OwnMetrics::new(),
+            snapshot: Arc::new(ArcSwap::from_pointee(None)),
+            heartbeat: Heartbeat::starting(clock.now().at),
+            herald: Herald::new(None),
+            follow: mpsc::channel(1).0,
+        };
+        let (sender, mut observed) = mpsc::channel(1);
+        let poll = NodeObservation {
+            node: NodeIndex(0),
+            at: clock.now().at,
+            elapsed: Duration::ZERO,
+            outcome: Ok(Arc::new(Facts::at_height(Height(7)))),
+        };
+        sender.send(Observation::Node(poll)).await.unwrap();
+        let mut beat = Beat { rested: Some(clock.now().at.after(HEARTBEAT)), ..Beat::default() };
+        decision.step_with_all(&mut observed, &mut Vec::new(), &mut beat).await;
+        let picture = decision.snapshot.load_full();
+        let facts = picture.as_ref().as_ref().unwrap().nodes[0].facts.clone();
+        assert_eq!(facts.unwrap().head.height, Height(7));
     }
 }
