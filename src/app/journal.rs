@@ -10,7 +10,7 @@ use crate::{
     observation::ErrorKind,
     output::{
         alertmanager::Notification,
-        label::{alert_labels, annotations, subject_name},
+        label::{alert_labels, annotations, lasted, subject_name},
     },
 };
 
@@ -20,8 +20,16 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
         Effect::Fired(alert) => log_fired(&Entry::of(settings, alert)),
         Effect::Resolved(alert) => {
             let Entry { name, subject, level, reason, trace_id, .. } = Entry::of(settings, alert);
-            let alert_level = level.as_str();
-            tracing::info!(alertname = name, subject, alert_level, reason, trace_id, "{name} resolved: {subject}");
+            let (alert_level, lasted) = (level.as_str(), lasted(alert).unwrap_or_default());
+            tracing::info!(
+                alertname = name,
+                subject,
+                alert_level,
+                reason,
+                trace_id,
+                lasted,
+                "{name} resolved: {subject}, after {lasted}"
+            );
         }
         Effect::Quiet(alert, change) => {
             let Entry { name, subject, level, reason, trace_id, finding } = Entry::of(settings, alert);

@@ -1,6 +1,6 @@
 //! The labels and annotations of an alert, the same in metrics, API and Alertmanager.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     engine::{
@@ -63,11 +63,22 @@ pub struct Annotations {
 /// The annotations of an alert.
 #[must_use]
 pub fn annotations(settings: &Settings, alert: &Alert) -> Annotations {
-    let mut description = format!("{}: {}.", subject_name(settings, alert.key.subject), alert.finding);
+    let (subject, finding) = (subject_name(settings, alert.key.subject), &alert.finding);
+    let mut description = match lasted(alert) {
+        None => format!("{subject}: {finding}."),
+        Some(lasted) => format!("{subject}: over after {lasted}; it was: {finding}."),
+    };
     if alert.key.name == AlertName::NetworkUnreachable && settings.canaries.is_empty() {
         description.push_str(" No canaries are configured: it may be this monitor that is cut off.");
     }
     Annotations { summary: summary(alert.key.name).to_owned(), description, reason: alert.finding.reason() }
+}
+
+/// How long an alert that is over has fired, in whole seconds: `1m 17s`.
+#[must_use]
+pub fn lasted(alert: &Alert) -> Option<String> {
+    let lasted = alert.resolved_at?.since(alert.fired_at?);
+    Some(humantime::format_duration(Duration::from_secs(lasted.as_secs())).to_string())
 }
 
 /// `network`, `network/node` or the monitor's name.
@@ -121,5 +132,43 @@ pub fn summary(name: AlertName) -> &'static str {
         N::HeightRegression => "The node's height went backwards.",
         N::MonitorIsolated => "The monitor is cut off: nothing it knows of answers.",
         N::Watchdog => "The monitor is alive. This alert always fires; page when it stops.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{finding::Finding, snapshot::AlertKey},
+        model::{Level, UnixTime},
+    };
+
+    fn unreachable(resolved_at: Option<i64>) -> Alert {
+        Alert {
+            key: AlertKey { name: AlertName::NetworkUnreachable, subject: Subject::Monitor },
+            level: Level::L2,
+            state: AlertState::Firing,
+            active_at: UnixTime::from_millis(0),
+            fired_at: Some(UnixTime::from_millis(60_000)),
+            resolved_at: resolved_at.map(UnixTime::from_millis),
+            inhibited_by: None,
+            finding: Finding::NoVoterAnswers { silence: Duration::from_secs(60), nodes: 2 },
+        }
+    }
+
+    #[test]
+    fn a_description_says_what_holds_what_nobody_checked_and_what_is_over() {
+        let settings = Settings { monitor: "main".into(), ..Settings::default() };
+        let said = |alert: &Alert| annotations(&settings, alert).description;
+        assert_eq!(
+            said(&unreachable(None)),
+            "main: no good answer for 1 m from any of 2 nodes. \
+             No canaries are configured: it may be this monitor that is cut off."
+        );
+        assert!(
+            said(&unreachable(Some(137_500))).starts_with("main: over after 1m 17s; it was: no good answer for 1 m"),
+            "{}",
+            said(&unreachable(Some(137_500)))
+        );
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         snapshot::{Alert, Effect, QuietChange},
     },
     model::{AlertName, UnixTime},
+    output::label::lasted,
 };
 
 /// What the narrator says.
@@ -43,7 +44,11 @@ pub fn effect(at: UnixTime, settings: &Settings, effect: &Effect) -> Option<Line
 
 fn text(settings: &Settings, alert: &Alert) -> String {
     let place = place(settings, alert.key.subject);
-    format!("{} {place} ({}): {}", alert.key.name.as_str(), alert.level.as_str(), alert.finding)
+    let (name, level) = (alert.key.name.as_str(), alert.level.as_str());
+    match lasted(alert) {
+        None => format!("{name} {place} ({level}): {}", alert.finding),
+        Some(lasted) => format!("{name} {place} ({level}) after {lasted}"),
+    }
 }
 
 fn line(at: UnixTime, word: &str, paint: Paint) -> Line {
