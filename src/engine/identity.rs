@@ -54,11 +54,20 @@ impl<T: Clone + PartialEq> Claim<T> {
 }
 
 impl Identity {
-    /// Takes in what all answering nodes say. `alone`: the network has one node only, which is then always right.
-    pub fn update<'a>(&mut self, said: impl Iterator<Item = &'a Facts> + Clone, alone: bool, now: Timestamp) {
+    /// Takes in what all answering nodes say; those whose chain id is wrong have no say about the genesis block.
+    /// `pinned`: the configured chain id. `alone`: the network has one node only, which is then always right.
+    pub fn update<'a>(
+        &mut self,
+        pinned: Option<&Arc<str>>,
+        said: impl Iterator<Item = &'a Facts> + Clone,
+        alone: bool,
+        now: Timestamp,
+    ) {
         let quorum = if alone { 1 } else { 2 };
         self.chain_id.update(said.clone().filter_map(|facts| facts.chain_id.as_ref()), quorum, now);
-        self.genesis.update(said.filter_map(|facts| facts.genesis.as_ref()), quorum, now);
+        let wanted = pinned.or(self.chain_id.agreed.as_ref());
+        let is_ours = |facts: &&Facts| wanted.zip(facts.chain_id.as_ref()).is_none_or(|(wanted, said)| wanted == said);
+        self.genesis.update(said.filter(is_ours).filter_map(|facts| facts.genesis.as_ref()), quorum, now);
     }
 
     /// What is wrong about the chain a node speaks for, if anything. Where nodes disagree, nothing is pinned and there
@@ -123,7 +132,7 @@ mod tests {
                     ..Facts::at_height(Height(1))
                 })
                 .collect();
-            identity.update(facts.iter(), said.len() == 1, Timestamp(0));
+            identity.update(None, facts.iter(), said.len() == 1, Timestamp(0));
             assert_eq!(identity.chain_id.agreed.as_deref(), *wanted, "{said}");
         }
     }

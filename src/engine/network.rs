@@ -112,7 +112,8 @@ impl Network {
     fn settle_identity(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
         let facts: Vec<(usize, &Facts)> =
             self.members.iter().filter_map(|i| Some((*i, nodes[*i].testimony(&all[*i], timer)?))).collect();
-        self.identity.update(facts.iter().map(|(_, facts)| *facts), self.members.len() == 1, timer.now().at);
+        let said = facts.iter().map(|(_, facts)| *facts);
+        self.identity.update(settings.chain_id.as_ref(), said, self.members.len() == 1, timer.now().at);
         let disputes: Vec<(usize, Option<Finding>)> =
             facts.into_iter().map(|(i, facts)| (i, self.identity.dispute(settings, facts, timer))).collect();
         for (i, dispute) in disputes {

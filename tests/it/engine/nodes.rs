@@ -122,6 +122,20 @@ fn two_nodes_of_two_chains_are_both_doubted_and_the_blindness_is_told() {
 }
 
 #[test]
+fn a_node_whose_chain_id_is_wrong_has_no_say_about_the_genesis_block() {
+    let pinned = NetworkSettings { chain_id: Some("1".into()), ..network("main") };
+    let mut world = World::new(settings(&[(pinned, "a b")]));
+    for (name, chain_id, branch) in [("a", "1", 1), ("b", "31337", 2)] {
+        world.let_say(name, move |m| {
+            m.but(|f| (f.chain_id, f.genesis) = (Some(chain_id.into()), Some(block(branch, 0))))
+        });
+    }
+    world.run(300);
+    assert_eq!(world.told_names(), ["fire NodeWrongChain b"]);
+    assert_eq!(state(&world, "a"), NodeState::Live);
+}
+
+#[test]
 fn a_network_of_which_no_node_speaks_is_told_as_such() {
     let pinned = NetworkSettings { chain_id: Some("1".into()), ..network("main") };
     let mut world = World::new(settings(&[(pinned, "a b")]));
