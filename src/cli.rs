@@ -2,6 +2,7 @@
 
 pub mod check_config;
 pub mod demo;
+pub mod replay;
 pub mod run;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     CheckConfig(check_config::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
+    /// Judge a recorded stream of observations and print the alerts as JSON lines.
+    Replay(replay::Arguments),
 }
 
 /// Runs the command that `arguments` name.
@@ -52,5 +55,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(arguments).await,
         Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Replay(arguments) => replay::run(&arguments),
     }
 }

@@ -14,6 +14,7 @@ pub mod chain;
 pub mod config;
 pub mod engine;
 pub mod output;
+pub mod replay;
 pub mod sim;
 pub mod transport;
 

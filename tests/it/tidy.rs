@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["engine", "model", "observation"]),
     ("output", &["clock", "engine", "model", "observation", "output", "supervisor", "transport"]),
     ("config", &["chain", "config", "engine", "model", "output"]),
+    ("replay", &["engine", "model", "observation", "replay"]),
     ("sim", &["clock", "sim", "supervisor"]),
 ];
 

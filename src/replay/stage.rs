@@ -1,0 +1,208 @@
+//! Turns the first line of a stream into the engine's settings, and the others into observations of it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::record::{Cadence as Word, Chain, Flag, Kind, Meta, Node, Record, Role as RoleWord};
+use crate::{
+    engine::settings::{
+        Cadence, CanarySettings, FaultTolerance, NetworkLimits, NetworkSettings, NodeSettings, Settings,
+    },
+    model::{BlockHash, CanaryIndex, Height, Labels, NetworkIndex, NodeIndex, Role, Timestamp, UnixTime},
+    observation::{
+        CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Observation, PollError, Syncing, clean_text,
+    },
+};
+
+/// The format understood.
+const SCHEMA: &str = "halt-replay/1";
+
+/// Networks and nodes of one stream.
+const MAX_SUBJECTS: usize = 100_000;
+
+/// A canary is known by its name from the first probe on; the engine is told of as many as the stream announces.
+const MAX_CANARIES: u32 = 64;
+
+/// Longest text of a version in bytes.
+const VERSION_BYTES: usize = 128;
+
+/// One false alarm in this time is tolerated where blocks come at random: ten years, in seconds.
+const HORIZON_SECONDS: f64 = 315_576_000.0;
+
+/// The settings, and what the names of the stream stand for in them.
+pub struct Stage {
+    /// The engine's settings.
+    pub settings: Settings,
+    vantage: Arc<str>,
+    nodes: HashMap<(Arc<str>, Arc<str>), NodeIndex>,
+    canaries: Vec<Arc<str>>,
+}
+
+impl Stage {
+    /// Sets the stage the first line describes.
+    pub fn set(meta: &Meta) -> Result<Self, String> {
+        if meta.schema != SCHEMA {
+            return Err(format!("the schema is {:?}, not {SCHEMA:?}", clean_text(&meta.schema, 64)));
+        }
+        if MAX_SUBJECTS < meta.chains.len().max(meta.nodes.len()) {
+            return Err(format!("more than {MAX_SUBJECTS} networks or nodes"));
+        }
+        let vantage = meta.monitor.vantages.first().ok_or("there is no vantage")?;
+        let (interval, timeout) = (seconds(meta.monitor.poll_s)?, seconds(meta.monitor.timeout_s)?);
+        let canary = |n| CanarySettings { name: Arc::from(format!("canary {n}")), interval };
+        let mut stage = Self {
+            settings: Settings {
+                monitor: Arc::clone(vantage),
+                networks: meta.chains.iter().map(network).collect::<Result<_, _>>()?,
+                nodes: Vec::with_capacity(meta.nodes.len()),
+                canaries: (1..=meta.monitor.canaries.min(MAX_CANARIES)).map(canary).collect(),
+                isolated_after: Duration::from_secs(60),
+            },
+            vantage: Arc::clone(vantage),
+            nodes: HashMap::new(),
+            canaries: Vec::new(),
+        };
+        // Nodes of a network stand together, in whatever order they are named.
+        for (chain, index) in meta.chains.iter().zip((0..).map(NetworkIndex)) {
+            for node in meta.nodes.iter().filter(|node| node.chain == chain.id) {
+                stage.add(node, index, interval, timeout)?;
+            }
+        }
+        if stage.nodes.len() < meta.nodes.len() {
+            return Err("two nodes have one name, or a node belongs to no network".to_owned());
+        }
+        Ok(stage)
+    }
+
+    fn add(&mut self, node: &Node, network: NetworkIndex, interval: Duration, timeout: Duration) -> Result<(), String> {
+        let core = node.role == RoleWord::Core;
+        let number = u32::try_from(self.settings.nodes.len()).map_err(|_| "too many nodes")?;
+        self.nodes.insert((Arc::clone(&node.chain), Arc::clone(&node.id)), NodeIndex(number));
+        self.settings.nodes.push(NodeSettings {
+            name: Arc::clone(&node.id),
+            network,
+            role: if core { Role::Validator } else { Role::Rpc },
+            core,
+            weight: node.weight.unwrap_or(1),
+            labels: Labels::new(),
+            interval,
+            timeout,
+            limits: crate::engine::settings::NodeLimits { min_peers: Some(1), ..Default::default() },
+        });
+        Ok(())
+    }
+
+    /// A monitor that runs writes at least one line in this time.
+    #[must_use]
+    pub fn longest_silence(&self) -> Duration {
+        let of = |node: &NodeSettings| node.interval.saturating_mul(2).saturating_add(node.timeout);
+        self.settings.nodes.iter().map(of).max().unwrap_or(Duration::MAX)
+    }
+
+    /// What a line observed; `None` if it is none of this monitor's observations.
+    pub fn observation(&mut self, record: &Record) -> Result<Option<Observation>, String> {
+        if record.v.as_ref().is_some_and(|vantage| *vantage != self.vantage) {
+            return Ok(None);
+        }
+        match record.k {
+            Kind::Sample => self.sample(record).map(|it| Some(Observation::Node(it))),
+            Kind::Canary => Ok(self.canary(record)?.map(Observation::Canary)),
+            Kind::Other => Ok(None),
+        }
+    }
+
+    fn sample(&self, record: &Record) -> Result<NodeObservation, String> {
+        let name = record.c.clone().zip(record.n.clone()).ok_or("a sample has `c` and `n`")?;
+        let node = *self.nodes.get(&name).ok_or("a sample of a node that the first line does not name")?;
+        let Flag(good) = record.ok.ok_or("a sample has `ok`")?;
+        Ok(NodeObservation {
+            node,
+            at: Timestamp(record.t),
+            elapsed: Duration::from_millis(record.lat.unwrap_or_default()),
+            outcome: if good { Ok(Arc::new(facts(record)?)) } else { Err(failure(record)) },
+        })
+    }
+
+    fn canary(&mut self, record: &Record) -> Result<Option<CanaryObservation>, String> {
+        let target = record.target.clone().ok_or("a canary has `target`")?;
+        let Flag(reachable) = record.ok.ok_or("a canary has `ok`")?;
+        let known = self.canaries.iter().position(|name| *name == target);
+        let position = known.unwrap_or_else(|| {
+            self.canaries.push(target);
+            self.canaries.len() - 1
+        });
+        // More canaries than announced: those are left out, as in `settings`.
+        let canary = u32::try_from(position).ok().filter(|_| position < self.settings.canaries.len());
+        Ok(canary.map(|canary| CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(record.t), reachable }))
+    }
+}
+
+fn network(chain: &Chain) -> Result<NetworkSettings, String> {
+    let block_time = seconds(chain.block_time_s)?;
+    let defaults = NetworkLimits::default();
+    let halt_floor = match chain.cadence {
+        Word::Poisson => defaults.halt_floor.max(rare_gap(block_time)),
+        Word::Fixed | Word::OnDemand => defaults.halt_floor,
+    };
+    Ok(NetworkSettings {
+        name: Arc::clone(&chain.id),
+        family: chain.family.clone().unwrap_or_else(|| Arc::from("generic")),
+        chain_id: Some(Arc::clone(&chain.net)),
+        genesis: None,
+        cadence: if chain.cadence == Word::OnDemand { Cadence::OnDemand } else { Cadence::Interval },
+        block_time: Some(block_time),
+        tolerance: if chain.bft == Flag(true) { FaultTolerance::Bft } else { FaultTolerance::AllButOne },
+        limits: NetworkLimits { halt_floor, ..defaults },
+        labels: Labels::new(),
+        depends_on: Vec::new(),
+    })
+}
+
+/// The gap between two blocks that comes by chance once in ten years, where they come at random.
+fn rare_gap(block_time: Duration) -> Duration {
+    let mean = block_time.as_secs_f64();
+    Duration::try_from_secs_f64(mean * (HORIZON_SECONDS / mean).ln()).unwrap_or(Duration::ZERO)
+}
+
+fn facts(record: &Record) -> Result<Facts, String> {
+    let mut facts = Facts::at_height(Height(record.h.ok_or("a good sample has `h`")?));
+    facts.chain_id.clone_from(&record.net);
+    facts.version = record.ver.as_ref().map(|version| Arc::from(clean_text(version, VERSION_BYTES)));
+    facts.head.hash = record.hh.as_deref().map(hash);
+    facts.head.time = record.ht.map(UnixTime::from_millis);
+    facts.head.transactions = record.ntx;
+    facts.peers = record.peers;
+    facts.pending = record.pend;
+    facts.round = record.r;
+    facts.clock = record.nw.map(UnixTime::from_millis);
+    facts.syncing = match record.syncing {
+        Some(Flag(true)) => Syncing::Yes { behind: None },
+        Some(Flag(false)) => Syncing::No,
+        None => Syncing::Unknown,
+    };
+    if let Some(height) = record.f {
+        facts.finality = Finality::Known { height: Height(height), time: record.ft.map(UnixTime::from_millis) };
+    }
+    Ok(facts)
+}
+
+fn failure(record: &Record) -> PollError {
+    let kind = match record.err.as_deref().unwrap_or_default() {
+        "timeout" => ErrorKind::Timeout,
+        "refused" => ErrorKind::Refused,
+        "http_429" => ErrorKind::RateLimited,
+        other => ErrorKind::ALL.iter().copied().find(|kind| kind.as_str() == other).unwrap_or(ErrorKind::Malformed),
+    };
+    PollError::new(kind, "")
+}
+
+/// A hash is an opaque text; up to 32 bytes of it tell blocks apart.
+fn hash(text: &str) -> BlockHash {
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(text.bytes()).for_each(|(byte, letter)| *byte = letter);
+    BlockHash(bytes)
+}
+
+fn seconds(number: f64) -> Result<Duration, String> {
+    let duration = Duration::try_from_secs_f64(number).ok().filter(|duration| !duration.is_zero());
+    duration.ok_or_else(|| format!("{number} is not a number of seconds"))
+}
