@@ -59,6 +59,8 @@ pub struct Engine {
     settings: Arc<Settings>,
     nodes: Vec<Node>,
     networks: Vec<Network>,
+    /// How many networks stand above each in the longest chain of `depends_on`. Parallel to `networks`.
+    ranks: Vec<usize>,
     surroundings: Surroundings,
     /// Nodes whose last word was silence, by network.
     silent: BTreeMap<NetworkIndex, usize>,
@@ -80,6 +82,7 @@ impl Engine {
         Self {
             nodes: settings.nodes.iter().map(|_| Node::default()).collect(),
             networks,
+            ranks: inhibit::ranks(&settings.networks),
             surroundings: Surroundings::new(settings.canaries.len(), now.at),
             silent: BTreeMap::new(),
             lives: Lives::default(),
@@ -219,8 +222,12 @@ impl Engine {
     }
 
     /// Judges every network that is due, and those that depend on one whose halt began or ended.
-    fn judge(&mut self, now: Now, mut due: BTreeSet<NetworkIndex>, effects: &mut Vec<Effect>) {
-        while let Some(index) = due.pop_first() {
+    ///
+    /// Parents come first: where both halt in one step, the child is muted before anybody is told of it.
+    fn judge(&mut self, now: Now, due: BTreeSet<NetworkIndex>, effects: &mut Vec<Effect>) {
+        let ranked = |index: NetworkIndex, ranks: &[usize]| (ranks[index.index()], index);
+        let mut due: BTreeSet<_> = due.into_iter().map(|index| ranked(index, &self.ranks)).collect();
+        while let Some((_, index)) = due.pop_first() {
             let timer = Timer::new(now);
             let halted = self.networks[index.index()].lives.fires(rule::HALTED);
             let (networks, nodes) = (&mut self.networks[..], &mut self.nodes[..]);
@@ -228,7 +235,7 @@ impl Engine {
             Bench { settings: &self.settings, networks, nodes, outlook, timer: &timer, effects }.judge(index);
             self.schedule(index, timer.next());
             if halted != self.networks[index.index()].lives.fires(rule::HALTED) {
-                due.extend(self.children(index));
+                due.extend(self.children(index).into_iter().map(|child| ranked(child, &self.ranks)));
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{
     network::Network,
     node::Node,
     rule,
-    settings::Settings,
+    settings::{NetworkSettings, Settings},
     snapshot::{AlertKey, Subject},
 };
 use crate::model::{
@@ -29,6 +29,19 @@ pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkInd
         level.dedup();
     }
     None
+}
+
+/// How many networks stand above each of `networks` in its longest chain of `depends_on`, as deep as it is followed.
+#[must_use]
+pub fn ranks(networks: &[NetworkSettings]) -> Vec<usize> {
+    let mut ranks = vec![0; networks.len()];
+    for _ in 0..DEPTH {
+        for (network, settings) in networks.iter().enumerate() {
+            let above = settings.depends_on.iter().filter_map(|parent| ranks.get(parent.index())).max();
+            ranks[network] = above.map_or(0, |above: &usize| DEPTH.min(above + 1));
+        }
+    }
+    ranks
 }
 
 /// The alert that mutes a network's `NetworkUnreachable`, or what follows from its halt: its own halt, else what mutes

@@ -1,15 +1,16 @@
 //! Has the network halted? In time, once, and never without reason.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use haltwatch::{
     engine::{
+        Engine,
         finding::Finding,
         settings::{Cadence, NetworkSettings},
-        snapshot::{Effect, NetworkPhase},
+        snapshot::{Effect, NetworkPhase, Subject},
     },
-    model::AlertName,
-    observation::{ErrorKind, Syncing},
+    model::{AlertName, Height, NetworkIndex, NodeIndex, Now, Timestamp},
+    observation::{ErrorKind, Facts, NodeObservation, Observation, Syncing},
 };
 
 use super::world::{Moment, World, block, network, settings};
@@ -376,7 +377,7 @@ fn identity_excludes_values_so_changing_numbers_are_the_same_alert() {
 
 #[test]
 fn the_halt_of_a_parent_mutes_its_child() {
-    let child = NetworkSettings { depends_on: vec![haltwatch::model::NetworkIndex(0)], ..network("child") };
+    let child = NetworkSettings { depends_on: vec![NetworkIndex(0)], ..network("child") };
     let mut world = World::new(settings(&[(network("parent"), "A B C D"), (child, "E F G H")]));
     world.run(100);
     world.stop("parent");
@@ -388,6 +389,28 @@ fn the_halt_of_a_parent_mutes_its_child() {
     world.run(300);
     let wanted = ["fire NetworkHalted parent", "resolve NetworkHalted parent", "fire NetworkHalted child"];
     assert_eq!(world.told_names(), wanted);
+}
+
+#[test]
+fn a_child_that_halts_in_the_same_instant_as_its_parent_is_muted_wherever_it_stands() {
+    let child = NetworkSettings { depends_on: vec![NetworkIndex(1)], ..network("child") };
+    let settings = Arc::new(settings(&[(child, "E"), (network("parent"), "A")]));
+    let now = |second: i64| Now { at: Timestamp(second * 1000), ..Now::default() };
+    let mut engine = Engine::new(settings, now(0));
+    let mut told = Vec::new();
+    for second in 1..=120 {
+        let height = Height(1000 + u64::try_from(second.min(60)).unwrap());
+        let answers = [NodeIndex(0), NodeIndex(1)].map(|node| {
+            let outcome = Ok(Arc::new(Facts::at_height(height)));
+            Observation::Node(NodeObservation { node, at: now(second).at, elapsed: Duration::ZERO, outcome })
+        });
+        let effects = engine.step(now(second), &answers).effects;
+        told.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Fired(alert) if alert.key.name == AlertName::NetworkHalted => Some(alert.key.subject),
+            _ => None,
+        }));
+    }
+    assert_eq!(told, [Subject::Network(NetworkIndex(1))]);
 }
 
 #[test]
