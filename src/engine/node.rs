@@ -51,8 +51,9 @@ pub struct Node {
     pub told: Told,
     /// The last step back that was more than harmless.
     pub step_back: Option<StepBack>,
-    /// Transactions that the last block left behind, though they waited before it: as many as these may wait for ever.
-    left_behind: u64,
+    /// Transactions that the last block left behind, though they waited before it, or that waited when we first asked:
+    /// as many as these may wait for ever.
+    left_behind: Option<u64>,
     /// Since when more than those have been waiting, and in how many polls.
     pub waiting: Option<(Timestamp, u32)>,
     /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
@@ -223,11 +224,13 @@ impl Node {
         };
         let before = self.good.as_ref().and_then(|good| good.facts.pending);
         if let Some(before) = before.filter(|_| self.moved_at == Some(at)) {
-            (self.left_behind, self.waiting) = (before, None);
+            (self.left_behind, self.waiting) = (Some(before), None);
         }
-        self.left_behind = self.left_behind.min(pending);
+        // What waits at the first sight may have been passed over by any number of blocks.
+        let left_behind = self.left_behind.unwrap_or(pending).min(pending);
+        self.left_behind = Some(left_behind);
         self.waiting = match self.waiting {
-            _ if pending == self.left_behind => None,
+            _ if pending == left_behind => None,
             None => Some((at, 1)),
             Some((since, polls)) => Some((since, polls.saturating_add(1))),
         };

@@ -190,6 +190,18 @@ fn transactions_that_blocks_pass_over_prove_no_halt_and_a_new_one_does() {
 }
 
 #[test]
+fn transactions_that_waited_before_the_monitor_came_prove_no_halt_and_a_new_one_does() {
+    let mut world = on_demand();
+    world.stop("main");
+    world.pending("main", 3);
+    world.run(1800);
+    assert_eq!(world.told(), Vec::<String>::new(), "any number of blocks may have passed them over");
+    world.pending("main", 4);
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
+
+#[test]
 fn a_transaction_that_came_just_after_the_last_block_proves_the_halt() {
     let mut world = on_demand();
     world.run(60);
