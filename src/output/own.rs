@@ -59,6 +59,7 @@ impl OwnMetrics {
         let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
         };
@@ -97,12 +98,9 @@ impl OwnMetrics {
                 &["alertmanager"],
             ),
             deliveries: DeliveryMetrics::new(&registry),
-            config_last_reload_successful: register(
-                &registry,
-                IntGauge::new(
-                    "haltwatch_config_last_reload_successful",
-                    "Whether the last attempt to load the configuration succeeded.",
-                ),
+            config_last_reload_successful: gauge(
+                "haltwatch_config_last_reload_successful",
+                "Whether the last attempt to load the configuration succeeded.",
             ),
             config_last_reload_success_timestamp: register(
                 &registry,
@@ -111,10 +109,7 @@ impl OwnMetrics {
                     "When the configuration was last loaded with success.",
                 ),
             ),
-            config_hash: register(
-                &registry,
-                IntGauge::new("haltwatch_config_hash", "Hash of the configuration file that is in force."),
-            ),
+            config_hash: gauge("haltwatch_config_hash", "Hash of the configuration file that is in force."),
             task_panics: register(
                 &registry,
                 IntCounter::new("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
