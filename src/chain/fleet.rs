@@ -199,3 +199,84 @@ fn host(node: &NodeTarget) -> String {
 fn share(position: usize, count: usize) -> f64 {
     (position as f64 + fastrand::f64()) / count.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chain::Family,
+        model::{CanaryIndex, Endpoint, NodeIndex},
+    };
+
+    fn node(place: u32, name: &str, url: &str) -> NodeTarget {
+        NodeTarget {
+            node: NodeIndex(place),
+            name: name.into(),
+            family: Family::Evm,
+            rpc: Endpoint::parse(url, "http, https").unwrap(),
+            ws: None,
+            interval: Duration::from_secs(3600),
+            timeout: Duration::from_secs(1),
+            body_limit: 1024,
+            requests_per_second: None,
+            block_time: None,
+        }
+    }
+
+    fn canary(place: u32, host: &str) -> CanaryTarget {
+        let (interval, timeout) = (Duration::from_secs(3600), Duration::from_secs(1));
+        CanaryTarget { canary: CanaryIndex(place), host: host.into(), port: 53, interval, timeout }
+    }
+
+    /// The source of each node in a fleet that goes over to `nodes`, in their order.
+    fn go_over(fleet: &mut Fleet, nodes: Vec<NodeTarget>) -> Vec<u64> {
+        let plan = fleet.plan(&Settings { nodes, canaries: Vec::new() });
+        let sources = plan.nodes.iter().map(|(source, _)| source.0).collect();
+        assert!(plan.nodes.iter().all(|(source, target)| plan.roster().nodes[source] == target.node));
+        fleet.carry_out(plan);
+        sources
+    }
+
+    fn fleet() -> Fleet {
+        Fleet::new(Clock, mpsc::channel(1).0, PanicCounter::default())
+    }
+
+    #[tokio::test]
+    async fn only_a_node_that_changed_gets_another_poller() {
+        const URL: &str = "http://127.0.0.1:1";
+        let mut fleet = fleet();
+        assert_eq!(go_over(&mut fleet, vec![node(0, "n/a", URL), node(1, "n/b", URL), node(2, "n/c", URL)]), [1, 2, 3]);
+        let limited = NodeTarget { requests_per_second: Some(5.0), ..node(1, "n/a", URL) };
+        let next = vec![node(0, "n/c", URL), limited, node(2, "n/b", "http://127.0.0.1:2")];
+        assert_eq!(go_over(&mut fleet, next), [3, 1, 4], "moved, limited, with another URL");
+        let slower = NodeTarget { interval: Duration::from_secs(1800), ..node(0, "n/c", URL) };
+        assert_eq!(go_over(&mut fleet, vec![slower, node(1, "m/a", URL)]), [5, 6], "another beat, another name");
+        assert_eq!(go_over(&mut fleet, vec![node(0, "n/a", URL)]), [7], "what was gone comes back as a new one");
+        assert_eq!(fleet.pollers.len(), 1);
+        assert!(fleet.stop(Duration::from_secs(1)).await);
+    }
+
+    #[tokio::test]
+    async fn canaries_are_known_by_host_and_port() {
+        let mut fleet = fleet();
+        let settings = |canaries| Settings { nodes: Vec::new(), canaries };
+        let plan = fleet.plan(&settings(vec![canary(0, "a"), canary(1, "b")]));
+        let first = plan.roster();
+        fleet.carry_out(plan);
+        let second = fleet.plan(&settings(vec![canary(0, "c"), canary(1, "a")])).roster();
+        let source = |roster: &Roster, place| {
+            *roster.canaries.iter().find(|(_, canary)| **canary == CanaryIndex(place)).unwrap().0
+        };
+        assert_eq!(source(&first, 0), source(&second, 1));
+        assert!(!first.canaries.contains_key(&source(&second, 0)), "a name is never given twice");
+    }
+
+    #[tokio::test]
+    async fn a_host_without_nodes_leaves_no_limit_behind() {
+        let mut fleet = fleet();
+        go_over(&mut fleet, vec![node(0, "n/a", "http://127.0.0.1:1"), node(1, "n/b", "http://127.0.0.2:1")]);
+        assert_eq!(fleet.gates.len(), 2);
+        go_over(&mut fleet, vec![node(0, "n/b", "http://127.0.0.2:1")]);
+        assert_eq!(fleet.gates.keys().collect::<Vec<_>>(), ["127.0.0.2"]);
+    }
+}

@@ -316,6 +316,23 @@ async fn a_full_queue_makes_pollers_wait_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn another_rate_limit_reaches_a_poller_that_goes_on() {
+    let node = ScriptedNode::start(healthy(3)).await;
+    let limited = |rate| nodes(vec![NodeTarget { requests_per_second: rate, ..target(0, &node.url()) }]);
+    let (sender, mut sightings) = mpsc::channel(64);
+    let (mut fleet, _) = fleet(&limited(Some(0.01)), sender);
+    sightings.recv().await.unwrap();
+    tokio::time::sleep(INTERVAL * 3).await;
+    assert_eq!(node.asked().len(), 1, "the next leave comes in a hundred seconds");
+    let plan = fleet.plan(&limited(None));
+    fleet.carry_out(plan);
+    for _ in 0..3 {
+        tokio::time::timeout(Duration::from_secs(5), sightings.recv()).await.unwrap().unwrap();
+    }
+    assert_eq!(node.connections(), 1);
+}
+
+#[tokio::test]
 async fn a_canary_tells_a_living_host_from_a_silent_one() {
     let node = ScriptedNode::start(healthy(3)).await;
     let canary = |index, host: &str, port| CanaryTarget {
