@@ -135,10 +135,11 @@ async fn series(daemon: &Daemon) -> BTreeSet<String> {
     lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned())).collect()
 }
 
-async fn value(daemon: &Daemon, metric: &str) -> f64 {
+/// The value of a metric without labels, as it is written.
+async fn value(daemon: &Daemon, metric: &str) -> String {
     let scrape = ask(daemon.addresses()[0], "/metrics").await;
     let line = scrape.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ')).map(str::to_owned);
-    line.unwrap_or_else(|| panic!("{metric} is missing")).parse().unwrap()
+    line.unwrap_or_else(|| panic!("{metric} is missing"))
 }
 
 async fn reload(daemon: &Daemon, file: &File, text: &Text) {
@@ -215,7 +216,7 @@ async fn an_alert_lives_on_with_its_node_and_ends_with_its_removal_or_renaming()
     turned.nodes[1].1.push_str("\nrole = \"archive\"");
     reload(&daemon, &file, &turned).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(told(&peer, "NodeOffline"), [first.clone()], "it goes on as it was");
+    assert_eq!(told(&peer, "NodeOffline"), std::slice::from_ref(&first), "it goes on as it was");
 
     let renamed = Text::new().peers(&[&peer]).node("other", &url).node("good", &node.url());
     reload(&daemon, &file, &renamed).await;
@@ -329,16 +330,31 @@ async fn an_address_that_cannot_be_had_leaves_everything_as_it_was() {
         let said = daemon.reload().await.unwrap_err();
         assert!(said.contains(&format!("cannot listen on {}", node.address())) || said.contains(":1:"), "{said}");
         assert_eq!(daemon.addresses(), address);
-        assert_eq!(value(&daemon, "haltwatch_config_last_reload_successful").await, 0.0);
+        assert_eq!(value(&daemon, "haltwatch_config_last_reload_successful").await, "0");
         assert_eq!(value(&daemon, "haltwatch_config_last_reload_success_timestamp_seconds").await, since);
         assert_eq!(value(&daemon, "haltwatch_config_hash").await, hash);
     }
     assert_eq!(other.asked().len(), 0);
     reload(&daemon, &file, &text.node("other", &other.url())).await;
-    assert_eq!(value(&daemon, "haltwatch_config_last_reload_successful").await, 1.0);
+    assert_eq!(value(&daemon, "haltwatch_config_last_reload_successful").await, "1");
     assert_ne!(value(&daemon, "haltwatch_config_hash").await, hash);
     eventually("the new one is polled", || !other.asked().is_empty()).await;
     assert_eq!(node.connections(), 1);
+    assert!(daemon.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_our_own_socket_is_in_the_way_of_is_told_as_such() {
+    let node = ScriptedNode::start(healthy(7)).await;
+    let mut text = Text::new().node("good", &node.url());
+    let file = File::new(&text.text());
+    let daemon = start(&file);
+    let address = daemon.addresses()[0];
+    text.web = format!("listen = [\"0.0.0.0:{}\"]", address.port());
+    file.write(&text.text());
+    let said = daemon.reload().await.unwrap_err();
+    assert!(said.contains(&format!("haltwatch itself listens on {address}")), "{said}");
+    assert_eq!(daemon.addresses(), [address]);
     assert!(daemon.stop().await);
 }
 
@@ -389,10 +405,12 @@ async fn a_thousand_requests_in_a_second_are_a_few_reloads_and_the_last_file_cou
 
 /// The fleet of the great test in its `turn`: every node but the first ones comes, goes, moves and is labelled anew.
 fn fleet_in(turn: usize, urls: &[String], peer: &ScriptedNode) -> Text {
-    let mut text = Text::new().peers(&[peer]);
-    // However busy the machine is, nothing is called slow.
-    text.defaults = "interval = \"500ms\"\ntimeout = \"30s\"\nslow_latency = \"1h\"".to_owned();
-    text.network = "block_time = \"1s\"".to_owned();
+    let mut text = Text {
+        // However busy the machine is, nothing is called slow.
+        defaults: "interval = \"500ms\"\ntimeout = \"30s\"\nslow_latency = \"1h\"".to_owned(),
+        network: "block_time = \"1s\"".to_owned(),
+        ..Text::new().peers(&[peer])
+    };
     for (n, url) in urls.iter().enumerate() {
         if n < 20 || turn == 0 || !(n + turn).is_multiple_of(7) {
             text = text.node(&format!("n{n}"), &format!("{url}/{n}"));

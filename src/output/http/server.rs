@@ -64,12 +64,13 @@ pub fn bind(settings: &Settings) -> io::Result<Server> {
 impl Bound {
     /// Listens on the addresses of `settings`, on those that `known` holds with the same sockets.
     fn of(settings: &Settings, mut known: Vec<(SocketAddr, Arc<TcpListener>)>) -> io::Result<Self> {
+        let ours: Vec<_> = known.iter().filter_map(|(_, listener)| listener.local_addr().ok()).collect();
         let listeners = settings.listen.iter().map(|address| {
             if let Some(same) = known.iter().position(|(listened, _)| listened == address) {
                 return Ok(known.swap_remove(same));
             }
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
-            listen(*address).map(|listener| (*address, Arc::new(listener))).map_err(named)
+            let listener = listen(*address).map_err(|error| in_the_way(*address, &error, &ours))?;
+            Ok((*address, Arc::new(listener)))
         });
         Ok(Self {
             listeners: listeners.collect::<io::Result<_>>()?,
@@ -83,6 +84,14 @@ impl Bound {
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|(_, listener)| listener.local_addr().ok()).collect()
     }
+}
+
+/// Why `address` cannot be listened on. Where one socket of ours takes the place of another, such as that of one address
+/// the place of that of all addresses, the old one is in the way of the new one.
+fn in_the_way(address: SocketAddr, error: &io::Error, ours: &[SocketAddr]) -> io::Error {
+    let own = ours.iter().find(|own| error.kind() == io::ErrorKind::AddrInUse && own.port() == address.port());
+    let own = own.map(|own| format!("; haltwatch itself listens on {own}, so this change takes a restart"));
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{}", own.unwrap_or_default()))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
