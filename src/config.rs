@@ -28,8 +28,9 @@ pub use self::{
 
 pub(crate) use self::monitor::host_name;
 
-use std::path::Path;
+use std::{fmt, path::Path};
 
+use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use self::{page::Page, secret::Vault, section::Section};
@@ -46,6 +47,28 @@ pub struct Config {
     pub http: output::http::Settings,
     /// For the notifier; `None` = no Alertmanager configured.
     pub alertmanager: Option<output::alertmanager::Settings>,
+    /// Of the text it was read from.
+    pub hash: Hash,
+}
+
+/// Tells one text of a configuration from another, in 48 bits that every number of a metric holds. `Debug` shows no
+/// number: what two texts mean can be the same.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hash(pub i64);
+
+impl Hash {
+    /// The first bits of the SHA-256 of `text`.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        Self(digest.iter().take(6).fold(0, |bits, byte| bits << 8 | i64::from(*byte)))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hash")
+    }
 }
 
 /// Reads and validates a configuration, secrets included: their files are read and their variables looked up now.
@@ -56,7 +79,8 @@ pub fn load(source: &Source) -> Result<Config, Problems> {
     let name = source.to_string();
     let text = source.read().map_err(|problem| Problems { source: name.clone(), list: vec![problem] })?;
     let environment = |variable: &str| std::env::var_os(variable);
-    let (config, _, list) = read(&text, &Vault { directory: source.directory(), environment: &environment });
+    let (mut config, _, list) = read(&text, &Vault { directory: source.directory(), environment: &environment });
+    config.hash = Hash::of(&text);
     if list.is_empty() { Ok(config) } else { Err(Problems { source: name, list }) }
 }
 
@@ -100,5 +124,5 @@ fn read_config(mut root: Section<'_>) -> Config {
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     network::read_all(&mut root, &defaults, &mut engine, &mut chain);
     root.finish();
-    Config { engine, chain, http: web.http, alertmanager }
+    Config { engine, chain, http: web.http, alertmanager, hash: Hash::default() }
 }

@@ -1,134 +1,126 @@
-//! Owns the pollers and replaces them when the configuration is read again. A bad configuration changes nothing.
+//! Listens to wishes for another configuration and has the ensemble play it. A bad configuration changes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::decision::Reconfiguration;
+use super::ensemble::Ensemble;
 use crate::{
-    chain,
     clock::Clock,
-    config::{self, Config},
-    observation::Observation,
-    output::{http::ReloadRequest, own::OwnMetrics, systemd::Heartbeat},
-    supervisor::{PanicCounter, Shutdown, Supervisor},
+    config::{self, Config, Problem, Problems},
+    model::Timestamp,
+    output::{http::ReloadRequest, own::OwnMetrics, systemd::Systemd},
+    supervisor::Shutdown,
 };
 
-/// Pollers that are replaced get this long to end their polls.
+/// Pollers get this long to end their polls at the end.
 const POLLER_STOP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Beyond two intervals and deadlines of the busiest node, waits for leave included, the pollers hang.
-const POLL_SLACK: Duration = Duration::from_secs(60);
-
-/// Starts the pollers and reloads the configuration on request.
+/// Has new configurations played, whoever wishes for them.
 #[derive(Debug)]
 pub(super) struct Conductor {
     pub(super) source: config::Source,
-    pub(super) running: Config,
+    /// The configuration that was read last and is in force.
+    pub(super) loaded: Config,
+    pub(super) ensemble: Ensemble,
     pub(super) clock: Clock,
     pub(super) own: OwnMetrics,
-    pub(super) heartbeat: Heartbeat,
-    pub(super) panics: PanicCounter,
-    pub(super) observations: mpsc::Sender<Observation>,
-    pub(super) reconfigure: mpsc::Sender<Reconfiguration>,
+    pub(super) systemd: Systemd,
+    /// The shortest time between the beginnings of two reloads.
+    pub(super) pause: Duration,
 }
 
 impl Conductor {
     /// Runs until the shutdown begins.
     pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<ReloadRequest>, mut shutdown: Shutdown) {
-        let mut pollers = self.spawn_pollers();
+        let mut rested = Timestamp(i64::MIN);
         loop {
             let first = tokio::select! {
                 request = reloads.recv() => request,
                 () = shutdown.begun() => None,
             };
             let Some(first) = first else { break };
-            let mut waiting = vec![first];
-            while let Ok(another) = reloads.try_recv() {
-                waiting.push(another);
+            tokio::select! {
+                () = self.clock.sleep_until(rested) => {}
+                () = shutdown.begun() => break,
             }
-            let outcome = match self.read().await {
-                Ok(config) => {
-                    pollers = self.replace(pollers, config).await;
-                    Ok(())
-                }
-                Err(text) => Err(text),
-            };
-            self.report(outcome.as_ref().err());
-            for request in waiting {
-                // A requester that no longer waits loses nothing: the outcome is in the log and the metrics too.
-                let _ = request.send(outcome.clone());
-            }
+            rested = self.clock.now().at.after(self.pause);
+            self.answer(first, &mut reloads).await;
         }
-        pollers.stop(POLLER_STOP_LIMIT).await;
+        self.ensemble.fleet.stop(POLLER_STOP_LIMIT).await;
+    }
+
+    /// Answers all requests that wait with one reload. One that comes once the reading has begun is not among them: the
+    /// file may have changed behind it.
+    async fn answer(&mut self, first: ReloadRequest, reloads: &mut mpsc::Receiver<ReloadRequest>) {
+        let mut waiting = vec![first];
+        while let Ok(another) = reloads.try_recv() {
+            waiting.push(another);
+        }
+        self.systemd.reloading();
+        let outcome = self.reload().await;
+        self.report(&outcome);
+        self.systemd.reloaded();
+        for request in waiting {
+            // A requester that no longer waits loses nothing: the outcome is in the log and the metrics too.
+            let _ = request.send(outcome.as_ref().copied().map_err(ToString::to_string));
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), Refusal> {
+        let config = self.read().await?;
+        self.ensemble.apply(&config).await.map_err(Refusal::Other)?;
+        self.loaded = config;
+        Ok(())
     }
 
     /// Reads the configuration off the event loop: files can be on slow disks.
-    async fn read(&self) -> Result<Config, String> {
+    async fn read(&self) -> Result<Config, Refusal> {
         let source = self.source.clone();
         match tokio::task::spawn_blocking(move || config::load(&source)).await {
-            Ok(loaded) => loaded.map_err(|problems| problems.to_string()),
-            Err(_) => Err("reading the configuration failed".to_owned()),
+            Ok(loaded) => Ok(loaded?),
+            Err(_) => Err(Refusal::Other("reading the configuration failed".to_owned())),
         }
     }
 
-    /// Swaps engine settings and, where nodes changed, pollers. The old pollers are gone before the engine changes, so
-    /// that no observation made under old indices reaches it under new ones.
-    async fn replace(&mut self, pollers: Supervisor, config: Config) -> Supervisor {
-        self.warn_about_fixed_parts(&config);
-        // The same nodes at the same places: their pollers go on, with their connections and what they have learned,
-        // however often somebody asks for a reload.
-        let same = config.chain == self.running.chain;
-        let pollers = if same {
-            Some(pollers)
-        } else {
-            pollers.stop(POLLER_STOP_LIMIT).await;
-            None
-        };
-        let (done, applied) = oneshot::channel();
-        let request = Reconfiguration { settings: Arc::new(config.engine.clone()), done };
-        if self.reconfigure.send(request).await.is_ok() {
-            // The decision loop is gone only in a shutdown, which ends this loop too.
-            let _ = applied.await;
-        }
-        self.running = config;
-        self.heartbeat.expect_polls_within(poll_limit(&self.running.chain));
-        pollers.unwrap_or_else(|| self.spawn_pollers())
-    }
-
-    fn spawn_pollers(&self) -> Supervisor {
-        let mut pollers = Supervisor::default();
-        chain::spawn(&mut pollers, &self.running.chain, self.clock, &self.observations, &self.panics);
-        pollers
-    }
-
-    fn warn_about_fixed_parts(&self, config: &Config) {
-        if config.http != self.running.http {
-            tracing::warn!("changes under [web] take effect at the next restart");
-        }
-        if config.alertmanager != self.running.alertmanager {
-            tracing::warn!("changes under [alertmanager] take effect at the next restart");
-        }
-    }
-
-    fn report(&self, failure: Option<&String>) {
-        self.own.config_loaded(failure.is_none(), self.clock.now().wall);
-        match failure {
-            None => tracing::info!(
-                networks = self.running.engine.networks.len(),
-                nodes = self.running.engine.nodes.len(),
+    fn report(&self, outcome: &Result<(), Refusal>) {
+        self.own.config_loaded(outcome.is_ok().then_some(self.loaded.hash.0), self.clock.now().wall);
+        match outcome {
+            Ok(()) => tracing::info!(
+                networks = self.loaded.engine.networks.len(),
+                nodes = self.loaded.engine.nodes.len(),
                 "configuration reloaded"
             ),
-            Some(problems) => tracing::error!(problems, "configuration not reloaded, the old one stays in force"),
+            Err(refusal) => refusal.log(),
         }
     }
 }
 
-/// How long all pollers together may be without the end of any poll.
-pub(super) fn poll_limit(settings: &chain::Settings) -> Duration {
-    let rates = settings.nodes.iter().filter_map(|node| node.requests_per_second);
-    let leaves = rates.filter_map(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
-    let leave = leaves.max().unwrap_or_default();
-    let busiest = settings.nodes.iter().map(|node| node.interval.saturating_add(node.timeout)).min();
-    busiest.unwrap_or_default().saturating_add(leave).saturating_mul(2).saturating_add(POLL_SLACK)
+/// Why a configuration was not put in force.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Refusal {
+    /// A line for each problem: as one value, many would be cut.
+    fn log(&self) {
+        if let Self::Problems(problems) = self {
+            let file = &*problems.source;
+            for Problem { line, column, message, .. } in &problems.list {
+                tracing::error!(file, line, column, "{file}:{line}:{column}: {message}");
+            }
+            let count = problems.list.len();
+            tracing::error!(
+                file,
+                count,
+                "configuration not reloaded, the old one stays in force: {count} problems in {file}"
+            );
+        } else {
+            tracing::error!(why = %self, "configuration not reloaded, the old one stays in force: {self}");
+        }
+    }
 }

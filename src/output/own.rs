@@ -37,6 +37,8 @@ pub struct OwnMetrics {
     pub config_last_reload_successful: IntGauge,
     /// When it last succeeded.
     pub config_last_reload_success_timestamp: Gauge,
+    /// A number that tells one configuration from another.
+    pub config_hash: IntGauge,
     /// Panics of tasks.
     pub task_panics: IntCounter,
     /// HTTP requests served, by handler and status code.
@@ -57,6 +59,7 @@ impl OwnMetrics {
         let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
         };
@@ -95,12 +98,9 @@ impl OwnMetrics {
                 &["alertmanager"],
             ),
             deliveries: DeliveryMetrics::new(&registry),
-            config_last_reload_successful: register(
-                &registry,
-                IntGauge::new(
-                    "haltwatch_config_last_reload_successful",
-                    "Whether the last attempt to load the configuration succeeded.",
-                ),
+            config_last_reload_successful: gauge(
+                "haltwatch_config_last_reload_successful",
+                "Whether the last attempt to load the configuration succeeded.",
             ),
             config_last_reload_success_timestamp: register(
                 &registry,
@@ -109,6 +109,7 @@ impl OwnMetrics {
                     "When the configuration was last loaded with success.",
                 ),
             ),
+            config_hash: gauge("haltwatch_config_hash", "Hash of the configuration file that is in force."),
             task_panics: register(
                 &registry,
                 IntCounter::new("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
@@ -220,10 +221,12 @@ impl OwnMetrics {
         self.queue_length.with_label_values(&[queue.as_str()]).set(gauge_value(length));
     }
 
-    /// Tells how the last attempt to load the configuration ended, at wall time `now`.
-    pub fn config_loaded(&self, successful: bool, now: UnixTime) {
-        self.config_last_reload_successful.set(i64::from(successful));
-        if successful {
+    /// Tells how the last attempt to load the configuration ended, at wall time `now`: with the hash of what is in force
+    /// now if it succeeded.
+    pub fn config_loaded(&self, hash: Option<i64>, now: UnixTime) {
+        self.config_last_reload_successful.set(i64::from(hash.is_some()));
+        if let Some(hash) = hash {
+            self.config_hash.set(hash);
             self.config_last_reload_success_timestamp.set(now.seconds());
         }
     }

@@ -13,7 +13,7 @@ use haltwatch::{
     clock::Clock,
     model::{Endpoint, Labels, UnixTime},
     output::{
-        alertmanager::{Notification, Settings, spawn},
+        alertmanager::{self, Notification, Settings, spawn},
         own::OwnMetrics,
     },
     supervisor::{PanicCounter, Supervisor},
@@ -30,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct Notifier {
     supervisor: Supervisor,
     notifications: mpsc::Sender<Notification>,
+    running: alertmanager::Notifier,
     own: OwnMetrics,
 }
 
@@ -37,10 +38,14 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
+fn external_labels() -> Labels {
+    labels(&[("cluster", "eu"), ("monitor", "external")])
+}
+
 fn settings(urls: &[String]) -> Settings {
     Settings {
         peers: urls.iter().map(|url| Endpoint::parse(url, "http, https").unwrap()).collect(),
-        external_labels: labels(&[("cluster", "eu"), ("monitor", "external")]),
+        external_labels: external_labels(),
         timeout: Duration::from_secs(5),
         resend: Duration::from_secs(60),
         external_url: Some("http://mon.example:10019/".to_owned()),
@@ -52,8 +57,8 @@ impl Notifier {
         let mut supervisor = Supervisor::default();
         let own = OwnMetrics::new();
         let (notifications, receiver) = mpsc::channel(16);
-        spawn(&mut supervisor, settings, Clock, receiver, &own, &PanicCounter::default());
-        Self { supervisor, notifications, own }
+        let running = spawn(&mut supervisor, settings, Clock, receiver, &own, &PanicCounter::default());
+        Self { supervisor, notifications, running, own }
     }
 
     async fn fire(&self, name: &str) -> UnixTime {
@@ -79,6 +84,7 @@ fn notification(name: &str, starts_at: UnixTime, ends_at: Option<UnixTime>) -> N
         starts_at,
         ends_at,
     }
+    .with_labels(&external_labels())
 }
 
 /// Answers as Alertmanager does, running since `life`.
@@ -347,4 +353,52 @@ async fn the_clock_of_a_peer_is_measured_from_its_answers() {
     assert!((599.0..=601.0).contains(&skew), "{skew}");
     let validity = time(&alert_number(&peer, 3).await, "endsAt").since(Clock.now().wall);
     assert!(Duration::from_secs(890) < validity, "{validity:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_on_one_host_and_port_have_series_of_their_own() {
+    let peer = alertmanager().await;
+    let notifier = Notifier::start(settings(&[format!("{}/a", peer.url()), format!("{}/b", peer.url())]));
+    notifier.fire("NodeOffline").await;
+    eventually("both are told", || (alerts(&peer).len() == 2).then_some(())).await;
+    eventually("each counts for itself", || {
+        let sent = series(&notifier.own, "haltwatch_notifications_sent_total");
+        let shown = format!("{}/…", peer.url());
+        (sent == [(shown.clone(), 1.0), (format!("{shown} (2)"), 1.0)]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_removed_gets_a_last_chance_at_once_and_leaves_no_series() {
+    let peer = ScriptedNode::always(Reply::status(503, "Unavailable", "", "")).await;
+    let notifier = Notifier::start(settings(&[peer.url()]));
+    notifier.fire("NodeOffline").await;
+    eventually("it refuses a few times", || (2 < posts(&peer).len()).then_some(())).await;
+    peer.rewrite(|asked| healthy(asked, 1));
+    let before = posts(&peer).len();
+    let watch = Clock.stopwatch();
+    notifier.running.reconfigure(None).await;
+    eventually("it takes what waited", || (before < posts(&peer).len()).then_some(())).await;
+    assert!(watch.elapsed() < Duration::from_millis(900), "sooner than its pause would end: {:?}", watch.elapsed());
+    assert!(notifier.own.registry.gather().iter().all(|family| !family.name().contains("notifications")));
+    assert!(notifier.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_stays_keeps_its_state_under_other_terms() {
+    let peer = alertmanager().await;
+    let notifier = Notifier::start(settings(&[peer.url()]));
+    notifier.fire("NodeOffline").await;
+    eventually("it is told", || (alerts(&peer).len() == 1).then_some(())).await;
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", "Bearer new".parse().unwrap());
+    let mut other = settings(&[peer.url()]);
+    other.peers = other.peers.into_iter().map(|endpoint| endpoint.with_headers(headers.clone())).collect();
+    other.resend = Duration::from_secs(1);
+    notifier.running.reconfigure(Some(other)).await;
+    assert_eq!(posts(&peer).len(), 1, "it knows already what it was told");
+    eventually("it is told again as often as is wanted now", || (1 < alerts(&peer).len()).then_some(())).await;
+    let head = posts(&peer)[1].head.to_lowercase();
+    assert!(head.contains("\r\nauthorization: bearer new\r\n"), "{head}");
 }

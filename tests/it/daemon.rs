@@ -11,7 +11,7 @@ use haltwatch::{
     app::{Daemon, Options},
     clock::Clock,
     config::Source,
-    output::own::OwnMetrics,
+    output::{own::OwnMetrics, systemd::Systemd},
 };
 use serde_json::Value;
 
@@ -21,10 +21,10 @@ use crate::scripted_node::{Reply, ScriptedNode, healthy};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A configuration file; it goes when dropped.
-struct File(PathBuf);
+pub struct File(PathBuf);
 
 impl File {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("haltwatch-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let file = Self(std::env::temp_dir().join(name));
@@ -32,7 +32,7 @@ impl File {
         file
     }
 
-    fn write(&self, text: &str) {
+    pub fn write(&self, text: &str) {
         std::fs::write(&self.0, text).unwrap();
     }
 }
@@ -63,13 +63,24 @@ fn config(monitor: &str, alertmanager: &ScriptedNode, node: &str) -> String {
     )
 }
 
-fn start(file: &File) -> Daemon {
-    let source = Source::File(file.0.clone());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
-    Daemon::start(options).unwrap()
+pub fn start(file: &File) -> Daemon {
+    Daemon::start(options(file)).unwrap()
 }
 
-async fn alertmanager() -> ScriptedNode {
+/// A daemon that reloads as often as it is asked to.
+pub fn options(file: &File) -> Options {
+    let source = Source::File(file.0.clone());
+    Options {
+        source,
+        listen: Vec::new(),
+        enable_lifecycle: false,
+        own: OwnMetrics::new(),
+        reload_pause: Duration::ZERO,
+        systemd: Systemd::default(),
+    }
+}
+
+pub async fn alertmanager() -> ScriptedNode {
     ScriptedNode::start(|asked| Reply::json(if asked.head.starts_with("GET ") { r#"{"uptime":"today"}"# } else { "" }))
         .await
 }
@@ -86,7 +97,7 @@ fn watchdogs(peer: &ScriptedNode) -> Vec<String> {
     told.collect()
 }
 
-async fn eventually(what: &str, probe: impl Fn() -> bool) {
+pub async fn eventually(what: &str, probe: impl Fn() -> bool) {
     let watch = Clock.stopwatch();
     while !probe() {
         assert!(watch.elapsed() < PATIENCE, "{what}");

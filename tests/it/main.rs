@@ -13,6 +13,7 @@ mod log;
 mod metrics;
 mod poller;
 mod replay;
+mod reload;
 mod sample;
 mod scripted_node;
 mod sim;

@@ -28,6 +28,9 @@ pub struct Alertmanager {
 pub struct Listed {
     /// Its identity.
     pub labels: BTreeMap<String, String>,
+    /// When it began.
+    #[serde(rename = "startsAt")]
+    pub starts_at: String,
 }
 
 impl Listed {

@@ -125,6 +125,7 @@ impl Config {
 pub struct Haltwatch {
     /// Where it listens.
     pub address: SocketAddr,
+    file: PathBuf,
     process: Process,
 }
 
@@ -170,7 +171,7 @@ impl Haltwatch {
         let file = log.with_extension("toml");
         fs::write(&file, config.text(address))?;
         let process = Process::start(&mut command(&file), log)?;
-        Ok(Self { address, process })
+        Ok(Self { address, file, process })
     }
 
     /// The alerts it lists now, except those called `Watchdog`.
@@ -220,6 +221,33 @@ impl Haltwatch {
         let answer = http::get_json(self.address, path)?;
         ensure!(answer["status"] == "success", "GET {path}: status {}", answer["status"]);
         Ok(answer)
+    }
+
+    /// Its configuration file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Replaces its configuration file in one go; it reads it when it is told to.
+    pub fn rewrite(&self, config: &Config) -> Result<()> {
+        let new = self.file.with_extension("new");
+        fs::write(&new, config.text(self.address))?;
+        fs::rename(&new, &self.file).context("replacing the configuration")
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn hang_up(&self) -> Result<()> {
+        self.process.signal(Signal::HUP)
+    }
+
+    /// How many descriptors it holds open.
+    pub fn open_files(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/fd", self.process.pid()))?.count())
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> Result<usize> {
+        Ok(fs::read_dir(format!("/proc/{}/task", self.process.pid()))?.count())
     }
 
     /// Asks it to end, as systemd does, and returns how and how fast it did.
