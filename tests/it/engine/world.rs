@@ -126,6 +126,7 @@ fn node(name: &str, network: u32, core: bool) -> NodeSettings {
         core,
         weight: 1,
         labels: Vec::new(),
+        metrics: None,
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(2),
         limits: NodeLimits { min_peers: Some(1), ..NodeLimits::default() },
