@@ -6,7 +6,7 @@ mod decision;
 mod herald;
 mod journal;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -55,6 +55,8 @@ pub struct Options {
     pub enable_lifecycle: bool,
     /// The daemon's own metrics.
     pub own: OwnMetrics,
+    /// The directory of what is kept over restarts; `None` = nothing is.
+    pub storage: Option<PathBuf>,
 }
 
 /// Why a daemon did not start.

@@ -65,7 +65,7 @@ fn config(monitor: &str, alertmanager: &ScriptedNode, node: &str) -> String {
 
 fn start(file: &File) -> Daemon {
     let source = Source::File(file.0.clone());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
+    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new(), storage: None };
     Daemon::start(options).unwrap()
 }
 

@@ -8,7 +8,7 @@ use haltwatch::{
     app::{Daemon, Options},
     chain,
     clock::Clock,
-    config::{Config, Source},
+    config::{Config, Discovery, Source},
     engine::{Engine, snapshot::Snapshot},
     model::Timestamp,
     observation::Observation,
@@ -128,10 +128,10 @@ pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let http =
         http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, max_connections: 512 };
     let engine = fleet.engine_settings().as_ref().clone();
-    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None };
+    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, discovery: Discovery::default() };
     // Nobody asks for a reload, so nothing is read from there.
     let source = Source::File("config.toml".into());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
+    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new(), storage: None };
     Daemon::start_with(options, config)
 }
 

@@ -28,6 +28,7 @@ impl Watcher {
             listen: vec![listen],
             enable_lifecycle: false,
             own: OwnMetrics::new(),
+            storage: None,
         };
         let mut daemon = Daemon::start(options)?;
         let effects = daemon.effects();
