@@ -3,8 +3,10 @@
 
 mod conductor;
 mod decision;
+mod ensemble;
 mod herald;
 mod journal;
+mod scouts;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,10 +14,18 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use self::{conductor::Conductor, decision::Decision, herald::Herald};
+use self::{
+    conductor::Conductor,
+    decision::Decision,
+    ensemble::{Ensemble, Expectation, Overrides, notifier_settings},
+    herald::Herald,
+    scouts::Scouts,
+};
 use crate::{
+    chain::Fleet,
     clock::Clock,
     config::{self, Config, Problems},
+    discovery::Keep,
     engine::{
         Engine,
         snapshot::{Effect, Snapshot},
@@ -23,7 +33,7 @@ use crate::{
     output::{
         alertmanager, http,
         own::{OwnMetrics, Queue},
-        systemd::Heartbeat,
+        systemd::{Heartbeat, Systemd},
     },
     supervisor::{PanicCounter, Supervisor},
 };
@@ -37,6 +47,10 @@ const NOTIFICATION_QUEUE: usize = 16_384;
 
 /// Reload requests waiting for the conductor, which answers all that wait with one reload.
 const RELOAD_QUEUE: usize = 64;
+
+/// The shortest time between the beginnings of two reloads, for [`Options::reload_pause`]: a storm of requests must not
+/// keep the daemon from its work.
+pub const RELOAD_PAUSE: Duration = Duration::from_millis(500);
 
 /// Effects kept for whoever follows the daemon in the same process.
 const EFFECT_QUEUE: usize = 1024;
@@ -57,6 +71,10 @@ pub struct Options {
     pub own: OwnMetrics,
     /// The directory of what is kept over restarts; `None` = nothing is.
     pub storage: Option<PathBuf>,
+    /// The shortest time between the beginnings of two reloads: [`RELOAD_PAUSE`].
+    pub reload_pause: Duration,
+    /// Who is told of reloads.
+    pub systemd: Systemd,
 }
 
 /// Why a daemon did not start.
@@ -74,7 +92,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Daemon {
     supervisor: Supervisor,
-    addresses: Vec<SocketAddr>,
+    server: http::Server,
     snapshot: Arc<ArcSwap<Option<Snapshot>>>,
     heartbeat: Heartbeat,
     reload: mpsc::Sender<http::ReloadRequest>,
@@ -96,70 +114,62 @@ impl Daemon {
     /// # Errors
     /// An address that cannot be listened on.
     pub fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
-        let Options { source, listen, enable_lifecycle, own } = options;
+        let Options { source, listen, enable_lifecycle, own, storage, reload_pause, systemd } = options;
         let clock = Clock;
         let panics = PanicCounter::from(own.task_panics.clone());
         let mut supervisor = Supervisor::default();
+        let overrides = Overrides { listen, enable_lifecycle };
+        let server = http::bind(&overrides.web(&config.http)).context("cannot start the HTTP server")?;
 
-        let mut web = config.http.clone();
-        if !listen.is_empty() {
-            web.listen = listen;
-        }
-        web.lifecycle |= enable_lifecycle;
-        let server = http::bind(&web).context("cannot start the HTTP server")?;
-        let addresses = server.addresses();
-
-        let (observations, observed) = mpsc::channel(OBSERVATION_QUEUE);
+        let (sightings, sighted) = mpsc::channel(OBSERVATION_QUEUE);
         let (notifications, notified) = mpsc::channel(NOTIFICATION_QUEUE);
         let (reload, reloads) = mpsc::channel(RELOAD_QUEUE);
         let (reconfigure, reconfigurations) = mpsc::channel(1);
         let (follow, effects) = mpsc::channel(EFFECT_QUEUE);
         own.queue_bound(Queue::Observations, OBSERVATION_QUEUE);
         own.queue_bound(Queue::Notifications, NOTIFICATION_QUEUE);
-        own.config_loaded(true, clock.now().wall);
+        own.config_loaded(Some(config.hash.0), clock.now().wall);
 
+        let keep = storage.as_deref().map(Keep::inside);
+        let mut scouts = Scouts::new(keep, own.discovery.clone(), clock, panics.clone());
+        scouts.follow(&config.discovery.sources);
+        let running = scouts.merged(&config);
+        let mut fleet = Fleet::new(clock, sightings, panics.clone());
+        let plan = fleet.plan(&running.chain);
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
         let heartbeat = Heartbeat::starting(clock.now().at);
-        heartbeat.expect_polls_within(conductor::poll_limit(&config.chain));
+        let external_labels = config.alertmanager.as_ref().map(|settings| settings.external_labels.clone());
         let decision = Decision {
-            engine: Engine::new(Arc::new(config.engine.clone()), clock.now()),
+            engine: Engine::new(Arc::new(running.engine.clone()), clock.now()),
+            roster: plan.roster(),
             clock,
             own: own.clone(),
             snapshot: Arc::clone(&snapshot),
             heartbeat: heartbeat.clone(),
-            herald: Herald::new(config.alertmanager.is_some().then_some(notifications)),
+            herald: Herald::new(notifications, external_labels.unwrap_or_default()),
             follow,
         };
-        supervisor.spawn_essential(
-            "decision",
-            panics.clone(),
-            decision.run(observed, reconfigurations, supervisor.shutdown()),
-        );
-        if let Some(mut settings) = config.alertmanager.clone() {
-            settings.external_url = settings.external_url.or_else(|| addresses.first().map(link));
-            alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
-        }
+        let stop = supervisor.shutdown();
+        supervisor.spawn_essential("decision", panics.clone(), decision.run(sighted, reconfigurations, stop));
+        let settings = notifier_settings(&config, &server.addresses());
+        let notifier = alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
-        supervisor.spawn_essential("http", panics.clone(), server.run(shared, supervisor.shutdown()));
-        let conductor = Conductor {
-            source,
-            running: config,
-            clock,
-            own,
-            heartbeat: heartbeat.clone(),
-            panics: panics.clone(),
-            observations,
-            reconfigure,
-        };
+        supervisor.spawn_essential("http", panics.clone(), server.clone().run(shared, supervisor.shutdown()));
+        fleet.carry_out(plan);
+        let mut expectation = Expectation::new(heartbeat.clone(), clock);
+        expectation.of(&running.chain);
+        let ensemble = Ensemble { overrides, server: server.clone(), fleet, notifier, reconfigure, expectation };
+        let conductor =
+            Conductor { source, loaded: config, running, scouts, ensemble, clock, own, systemd, pause: reload_pause };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));
 
-        Ok(Self { supervisor, addresses, snapshot, heartbeat, reload, effects: Some(effects) })
+        Ok(Self { supervisor, server, snapshot, heartbeat, reload, effects: Some(effects) })
     }
 
-    /// Where the HTTP server listens; port 0 is resolved.
+    /// Where the HTTP server listens now; port 0 is resolved.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.server.addresses()
     }
 
     /// The latest picture; `None` until the first step.
@@ -221,14 +231,5 @@ impl Daemon {
     /// Returns whether all parts stopped by themselves.
     pub async fn stop(self) -> bool {
         self.supervisor.stop(DRAIN_LIMIT).await
-    }
-}
-
-/// Where a reader of an alert finds the server that listens at `address`, as far as we can know.
-fn link(address: &SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        format!("http://{}:{}", config::host_name(), address.port())
-    } else {
-        format!("http://{address}")
     }
 }

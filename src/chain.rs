@@ -5,6 +5,7 @@ mod adapter;
 mod beat;
 mod canary;
 mod evm;
+mod fleet;
 mod gate;
 mod poller;
 mod pulse;
@@ -13,23 +14,11 @@ mod reply;
 mod rpc;
 mod subscription;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
-
-use self::{
-    adapter::Adapter,
-    gate::Gate,
-    poller::{Poller, Wiring},
-    pulse::Pulse,
-    subscription::Subscription,
-};
-use crate::{
-    clock::Clock,
-    model::{CanaryIndex, Endpoint, NodeIndex},
-    observation::Observation,
-    supervisor::{PanicCounter, Supervisor},
-};
+use self::adapter::Adapter;
+pub use self::fleet::{Fleet, Plan};
+use crate::model::{CanaryIndex, Endpoint, NodeIndex};
 
 /// How to talk to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +81,23 @@ pub struct NodeTarget {
     pub block_time: Option<Duration>,
 }
 
+impl NodeTarget {
+    /// What it is known by over reloads.
+    fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// Whether a poller of `before` can go on as the poller of this: everything it was made from is the same. Its place
+    /// is not its business, and the rate limit is that of its host.
+    fn continues(&self, before: &Self) -> bool {
+        let Self { node: _, name, family, rpc, ws, interval, timeout, body_limit, requests_per_second: _, block_time } =
+            self;
+        (name, family, rpc, ws) == (&before.name, &before.family, &before.rpc, &before.ws)
+            && (interval, timeout, body_limit) == (&before.interval, &before.timeout, &before.body_limit)
+            && *block_time == before.block_time
+    }
+}
+
 /// One canary to probe: a TCP connection that opens is an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanaryTarget {
@@ -107,62 +113,18 @@ pub struct CanaryTarget {
     pub timeout: Duration,
 }
 
+impl CanaryTarget {
+    /// What it is known by over reloads.
+    fn name(&self) -> (Arc<str>, u16) {
+        (Arc::clone(&self.host), self.port)
+    }
+
+    /// Whether a prober of `before` can go on as the prober of this, whatever its place.
+    fn continues(&self, before: &Self) -> bool {
+        let Self { canary: _, host, port, interval, timeout } = self;
+        (host, port, interval, timeout) == (&before.host, &before.port, &before.interval, &before.timeout)
+    }
+}
+
 /// A node that limits or refuses us may be left alone for this long.
 pub const LONGEST_REST: Duration = Duration::from_secs(11 * 60);
-
-/// Starts one poller per node, one subscription per node that has a WebSocket, and one prober per canary. They stop with
-/// the supervisor.
-pub fn spawn(
-    supervisor: &mut Supervisor,
-    settings: &Settings,
-    clock: Clock,
-    observations: &mpsc::Sender<Observation>,
-    panics: &PanicCounter,
-) {
-    let gates = gates(&settings.nodes);
-    for (position, target) in settings.nodes.iter().enumerate() {
-        let wiring = Wiring {
-            clock,
-            observations: observations.clone(),
-            shutdown: supervisor.shutdown(),
-            gate: gates.get(&host(target)).cloned(),
-            pulse: Pulse::default(),
-            share: share(position, settings.nodes.len()),
-        };
-        if let Some(ws) = &target.ws {
-            let subscription = Subscription::new(ws.clone(), target, wiring.pulse.clone());
-            let shutdown = supervisor.shutdown();
-            supervisor.spawn("subscription", panics.clone(), move || subscription.clone().run(shutdown.clone()));
-        }
-        let target = target.clone();
-        supervisor.spawn("poller", panics.clone(), move || Poller::new(&target, wiring.clone()).run());
-    }
-    for target in &settings.canaries {
-        let (target, observations, shutdown) = (target.clone(), observations.clone(), supervisor.shutdown());
-        supervisor.spawn("canary", panics.clone(), move || {
-            canary::run(target.clone(), clock, observations.clone(), shutdown.clone())
-        });
-    }
-}
-
-/// One gate a host, as strict as the strictest of the nodes behind it wants.
-fn gates(nodes: &[NodeTarget]) -> HashMap<String, Arc<Gate>> {
-    let mut rates: HashMap<String, f64> = HashMap::new();
-    for node in nodes {
-        if let Some(rate) = node.requests_per_second {
-            rates.entry(host(node)).and_modify(|strictest| *strictest = strictest.min(rate)).or_insert(rate);
-        }
-    }
-    rates.into_iter().filter_map(|(host, rate)| Some((host, Arc::new(Gate::new(rate)?)))).collect()
-}
-
-fn host(node: &NodeTarget) -> String {
-    node.rpc.host().to_lowercase()
-}
-
-/// Where in the interval the node at `position` of `count` is polled: evenly spread, each a little off its place, so
-/// that several monitors of the same nodes do not step on each other.
-#[expect(clippy::cast_precision_loss, reason = "there are fewer nodes than an f64 can count")]
-fn share(position: usize, count: usize) -> f64 {
-    (position as f64 + fastrand::f64()) / count.max(1) as f64
-}

@@ -56,8 +56,9 @@ pub enum Origin {
     Http(Endpoint),
 }
 
-/// One target as a list names it, with those labels that mean something to us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One target as a list names it, with those labels that mean something to us. `Debug` shows nothing of it: address and
+/// labels can hold keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     /// `host:port` or a URL. It may hold a key, so it is never shown.
     pub address: Arc<str>,
@@ -128,7 +129,7 @@ pub enum Failure {
 
 /// What was seen at one place: its targets, or why they could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
+pub struct Seen {
     /// The path of the file; empty for an answer.
     pub place: Arc<str>,
     /// Its targets.
@@ -136,7 +137,7 @@ pub struct Sighting {
 }
 
 /// One reading of a source: what was seen at every place there is, or why not even the places could be seen.
-pub type Reading = Result<Vec<Sighting>, Failure>;
+pub type Reading = Result<Vec<Seen>, Failure>;
 
 /// A reading on its way to whoever merges it.
 #[derive(Debug)]
@@ -180,11 +181,11 @@ async fn send(reports: &mpsc::Sender<Report>, report: Report, shutdown: &mut Shu
 /// what is no longer there is gone.
 #[must_use]
 pub fn renewed(last: &[List], reading: &Reading) -> Vec<List> {
-    let Ok(sightings) = reading else { return last.to_vec() };
+    let Ok(places) = reading else { return last.to_vec() };
     let kept = |place: &str| last.iter().find(|list| &*list.place == place).map(|list| Arc::clone(&list.targets));
-    let mut lists: Vec<List> = sightings
+    let mut lists: Vec<List> = places
         .iter()
-        .filter_map(|Sighting { place, outcome }| {
+        .filter_map(|Seen { place, outcome }| {
             let targets = outcome.as_ref().ok().map(Arc::clone).or_else(|| kept(place))?;
             Some(List { place: Arc::clone(place), targets })
         })
@@ -198,7 +199,7 @@ pub fn renewed(last: &[List], reading: &Reading) -> Vec<List> {
 pub fn failure(reading: &Reading) -> Option<(Arc<str>, &Failure)> {
     match reading {
         Err(failure) => Some((Arc::from(""), failure)),
-        Ok(sightings) => sightings.iter().find_map(|seen| Some((Arc::clone(&seen.place), seen.outcome.as_ref().err()?))),
+        Ok(places) => places.iter().find_map(|seen| Some((Arc::clone(&seen.place), seen.outcome.as_ref().err()?))),
     }
 }
 
@@ -207,6 +208,12 @@ impl Found {
     #[must_use]
     pub fn targets(&self) -> usize {
         self.lists.iter().map(|list| list.targets.len()).sum()
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Target")
     }
 }
 
@@ -260,8 +267,8 @@ mod tests {
         List { place: Arc::from(place), targets: targets(addresses) }
     }
 
-    fn seen(place: &str, outcome: Result<&[&str], Failure>) -> Sighting {
-        Sighting { place: Arc::from(place), outcome: outcome.map(targets) }
+    fn seen(place: &str, outcome: Result<&[&str], Failure>) -> Seen {
+        Seen { place: Arc::from(place), outcome: outcome.map(targets) }
     }
 
     #[test]

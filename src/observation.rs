@@ -1,24 +1,56 @@
 //! The outcome of one poll: what a chain adapter hands to the engine. Everything in here came from a node and has been
 //! bounded and cleaned by the adapter; the engine treats it as a claim, not as truth.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::model::{BlockHash, CanaryIndex, Height, NodeIndex, Timestamp, UnixTime};
 
 /// One finished poll of a node, or one finished probe of a canary.
 #[derive(Debug, Clone)]
-pub enum Observation {
+pub enum Observation<N = NodeIndex, C = CanaryIndex> {
     /// A poll of a node.
-    Node(NodeObservation),
+    Node(NodeObservation<N>),
     /// A probe of a canary.
-    Canary(CanaryObservation),
+    Canary(CanaryObservation<C>),
+}
+
+/// Names one poller or prober for ever: no other will get the name. Places in the settings change with every reload
+/// under a poller that goes on; its name does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(pub u64);
+
+/// An observation as it comes from its source, which does not know the place of what it watches.
+pub type Sighting = Observation<Source, Source>;
+
+/// Where what each source watches stands in one set of settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// The node of each poller.
+    pub nodes: HashMap<Source, NodeIndex>,
+    /// The canary of each prober.
+    pub canaries: HashMap<Source, CanaryIndex>,
+}
+
+impl Roster {
+    /// The observation with its place in these settings; `None` if nothing there is watched by its source any more.
+    #[must_use]
+    pub fn place(&self, sighting: Sighting) -> Option<Observation> {
+        Some(match sighting {
+            Observation::Node(NodeObservation { node, at, elapsed, outcome }) => {
+                Observation::Node(NodeObservation { node: *self.nodes.get(&node)?, at, elapsed, outcome })
+            }
+            Observation::Canary(CanaryObservation { canary, at, reachable }) => {
+                Observation::Canary(CanaryObservation { canary: *self.canaries.get(&canary)?, at, reachable })
+            }
+        })
+    }
 }
 
 /// The outcome of one poll of one node.
 #[derive(Debug, Clone)]
-pub struct NodeObservation {
+pub struct NodeObservation<N = NodeIndex> {
     /// The node that was polled.
-    pub node: NodeIndex,
+    pub node: N,
     /// When the answer, or the failure, arrived.
     pub at: Timestamp,
     /// From sending the request to the complete answer or the failure.
@@ -29,9 +61,9 @@ pub struct NodeObservation {
 
 /// The outcome of one probe of a target of the monitor's own surroundings.
 #[derive(Debug, Clone, Copy)]
-pub struct CanaryObservation {
+pub struct CanaryObservation<C = CanaryIndex> {
     /// The canary that was probed.
-    pub canary: CanaryIndex,
+    pub canary: C,
     /// When it answered or failed.
     pub at: Timestamp,
     /// Whether it answered.

@@ -29,6 +29,30 @@ impl Shutdown {
     }
 }
 
+/// Ties tasks together that end before the rest: they are told to stop when it is dropped.
+#[derive(Debug)]
+pub struct Tether(watch::Sender<bool>);
+
+impl Default for Tether {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Tether {
+    /// The signal to hand to a task on this tether.
+    #[must_use]
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown(self.0.subscribe())
+    }
+}
+
+impl Drop for Tether {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
+}
+
 /// Owns every task of the process.
 #[derive(Debug)]
 pub struct Supervisor {
@@ -52,12 +76,22 @@ impl Supervisor {
 
     /// Runs the task that `make` makes until it returns. A panic is logged and counted by `on_panic`, and the task is
     /// made anew after a pause, unless the shutdown has begun.
-    pub fn spawn<F, T>(&mut self, name: &'static str, on_panic: PanicCounter, mut make: F)
+    pub fn spawn<F, T>(&mut self, name: &'static str, on_panic: PanicCounter, make: F)
     where
         F: FnMut() -> T + Send + 'static,
         T: Future<Output = ()> + Send + 'static,
     {
-        let mut shutdown = self.shutdown();
+        self.spawn_until(self.shutdown(), name, on_panic, make);
+    }
+
+    /// The same for a task that listens to another `shutdown`, such as that of a [`Tether`].
+    pub fn spawn_until<F, T>(&mut self, mut shutdown: Shutdown, name: &'static str, on_panic: PanicCounter, mut make: F)
+    where
+        F: FnMut() -> T + Send + 'static,
+        T: Future<Output = ()> + Send + 'static,
+    {
+        // Tasks come and go as long as the process lives: those that have ended must not pile up.
+        while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(async move {
             loop {
                 // Making it is part of the work: what panics there must not end the task unseen.

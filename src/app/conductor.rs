@@ -1,66 +1,114 @@
-//! Owns the pollers and replaces them when the configuration is read again. A bad configuration changes nothing.
+//! Listens to wishes for another configuration, of people and of sources of nodes, and has the ensemble play it. A bad
+//! configuration changes nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::decision::Reconfiguration;
+use super::{ensemble::Ensemble, scouts::Scouts};
 use crate::{
-    chain,
     clock::Clock,
     config::{self, Config},
-    observation::Observation,
-    output::{http::ReloadRequest, own::OwnMetrics, systemd::Heartbeat},
-    supervisor::{PanicCounter, Shutdown, Supervisor},
+    model::Timestamp,
+    output::{http::ReloadRequest, own::OwnMetrics, systemd::Systemd},
+    supervisor::Shutdown,
 };
 
-/// Pollers that are replaced get this long to end their polls.
+/// Pollers get this long to end their polls at the end.
 const POLLER_STOP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Beyond two intervals and deadlines of the busiest node, waits for leave included, the pollers hang.
-const POLL_SLACK: Duration = Duration::from_secs(60);
+/// Why another configuration is to be played.
+#[derive(Debug)]
+enum Wish {
+    /// Somebody asks for the file to be read again.
+    Reload(ReloadRequest),
+    /// Sources list other nodes than before.
+    Nodes,
+}
 
-/// Starts the pollers and reloads the configuration on request.
+/// Has new configurations played, whoever wishes for them.
 #[derive(Debug)]
 pub(super) struct Conductor {
     pub(super) source: config::Source,
+    /// The configuration that was read last and is in force.
+    pub(super) loaded: Config,
+    /// The same with the nodes that were found: what is played.
     pub(super) running: Config,
+    pub(super) scouts: Scouts,
+    pub(super) ensemble: Ensemble,
     pub(super) clock: Clock,
     pub(super) own: OwnMetrics,
-    pub(super) heartbeat: Heartbeat,
-    pub(super) panics: PanicCounter,
-    pub(super) observations: mpsc::Sender<Observation>,
-    pub(super) reconfigure: mpsc::Sender<Reconfiguration>,
+    pub(super) systemd: Systemd,
+    /// The shortest time between the beginnings of two reloads.
+    pub(super) pause: Duration,
 }
 
 impl Conductor {
     /// Runs until the shutdown begins.
     pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<ReloadRequest>, mut shutdown: Shutdown) {
-        let mut pollers = self.spawn_pollers();
+        let mut rested = Timestamp(i64::MIN);
         loop {
-            let first = tokio::select! {
-                request = reloads.recv() => request,
+            let wish = tokio::select! {
+                request = reloads.recv() => request.map(Wish::Reload),
+                () = self.scouts.news() => Some(Wish::Nodes),
                 () = shutdown.begun() => None,
             };
-            let Some(first) = first else { break };
-            let mut waiting = vec![first];
-            while let Ok(another) = reloads.try_recv() {
-                waiting.push(another);
+            let Some(wish) = wish else { break };
+            tokio::select! {
+                () = self.clock.sleep_until(rested) => {}
+                () = shutdown.begun() => break,
             }
-            let outcome = match self.read().await {
-                Ok(config) => {
-                    pollers = self.replace(pollers, config).await;
-                    Ok(())
-                }
-                Err(text) => Err(text),
-            };
-            self.report(outcome.as_ref().err());
-            for request in waiting {
-                // A requester that no longer waits loses nothing: the outcome is in the log and the metrics too.
-                let _ = request.send(outcome.clone());
+            rested = self.clock.now().at.after(self.pause);
+            match wish {
+                Wish::Reload(first) => self.answer(first, &mut reloads).await,
+                Wish::Nodes => self.take_nodes().await,
             }
         }
-        pollers.stop(POLLER_STOP_LIMIT).await;
+        self.ensemble.fleet.stop(POLLER_STOP_LIMIT).await;
+    }
+
+    /// Answers all requests that wait with one reload. One that comes once the reading has begun is not among them: the
+    /// file may have changed behind it.
+    async fn answer(&mut self, first: ReloadRequest, reloads: &mut mpsc::Receiver<ReloadRequest>) {
+        let mut waiting = vec![first];
+        while let Ok(another) = reloads.try_recv() {
+            waiting.push(another);
+        }
+        self.systemd.reloading();
+        let outcome = self.reload().await;
+        self.report(outcome.as_ref().err());
+        self.systemd.reloaded();
+        for request in waiting {
+            // A requester that no longer waits loses nothing: the outcome is in the log and the metrics too.
+            let _ = request.send(outcome.clone());
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), String> {
+        let config = self.read().await?;
+        self.scouts.follow(&config.discovery.sources);
+        let running = self.scouts.merged(&config);
+        if let Err(text) = self.ensemble.apply(&running).await {
+            self.scouts.follow(&self.loaded.discovery.sources);
+            return Err(text);
+        }
+        (self.loaded, self.running) = (config, running);
+        Ok(())
+    }
+
+    /// Puts in force what the sources of nodes list now. That is no reload: the file is not read, and nobody asked.
+    async fn take_nodes(&mut self) {
+        let running = self.scouts.merged(&self.loaded);
+        if running.engine != self.running.engine || running.chain != self.running.chain {
+            match self.ensemble.apply(&running).await {
+                Ok(()) => {
+                    tracing::info!(nodes = running.engine.nodes.len(), "the nodes that are watched have changed");
+                    self.running = running;
+                }
+                Err(text) => tracing::error!("the nodes that were found cannot be put in force: {text}"),
+            }
+        }
+        self.scouts.write_down().await;
     }
 
     /// Reads the configuration off the event loop: files can be on slow disks.
@@ -72,63 +120,17 @@ impl Conductor {
         }
     }
 
-    /// Swaps engine settings and, where nodes changed, pollers. The old pollers are gone before the engine changes, so
-    /// that no observation made under old indices reaches it under new ones.
-    async fn replace(&mut self, pollers: Supervisor, config: Config) -> Supervisor {
-        self.warn_about_fixed_parts(&config);
-        // The same nodes at the same places: their pollers go on, with their connections and what they have learned,
-        // however often somebody asks for a reload.
-        let same = config.chain == self.running.chain;
-        let pollers = if same {
-            Some(pollers)
-        } else {
-            pollers.stop(POLLER_STOP_LIMIT).await;
-            None
-        };
-        let (done, applied) = oneshot::channel();
-        let request = Reconfiguration { settings: Arc::new(config.engine.clone()), done };
-        if self.reconfigure.send(request).await.is_ok() {
-            // The decision loop is gone only in a shutdown, which ends this loop too.
-            let _ = applied.await;
-        }
-        self.running = config;
-        self.heartbeat.expect_polls_within(poll_limit(&self.running.chain));
-        pollers.unwrap_or_else(|| self.spawn_pollers())
-    }
-
-    fn spawn_pollers(&self) -> Supervisor {
-        let mut pollers = Supervisor::default();
-        chain::spawn(&mut pollers, &self.running.chain, self.clock, &self.observations, &self.panics);
-        pollers
-    }
-
-    fn warn_about_fixed_parts(&self, config: &Config) {
-        if config.http != self.running.http {
-            tracing::warn!("changes under [web] take effect at the next restart");
-        }
-        if config.alertmanager != self.running.alertmanager {
-            tracing::warn!("changes under [alertmanager] take effect at the next restart");
-        }
-    }
-
     fn report(&self, failure: Option<&String>) {
-        self.own.config_loaded(failure.is_none(), self.clock.now().wall);
+        self.own.config_loaded(failure.is_none().then_some(self.loaded.hash.0), self.clock.now().wall);
         match failure {
             None => tracing::info!(
-                networks = self.running.engine.networks.len(),
+                networks = self.loaded.engine.networks.len(),
                 nodes = self.running.engine.nodes.len(),
                 "configuration reloaded"
             ),
-            Some(problems) => tracing::error!(problems, "configuration not reloaded, the old one stays in force"),
+            Some(problems) => {
+                tracing::error!(problems, "configuration not reloaded, the old one stays in force:\n{problems}");
+            }
         }
     }
-}
-
-/// How long all pollers together may be without the end of any poll.
-pub(super) fn poll_limit(settings: &chain::Settings) -> Duration {
-    let rates = settings.nodes.iter().filter_map(|node| node.requests_per_second);
-    let leaves = rates.filter_map(|rate| Duration::try_from_secs_f64(1.0 / rate).ok());
-    let leave = leaves.max().unwrap_or_default();
-    let busiest = settings.nodes.iter().map(|node| node.interval.saturating_add(node.timeout)).min();
-    busiest.unwrap_or_default().saturating_add(leave).saturating_mul(2).saturating_add(POLL_SLACK)
 }

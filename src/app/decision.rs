@@ -15,8 +15,8 @@ use crate::{
         settings::Settings,
         snapshot::{Effect, Outcome, Snapshot},
     },
-    model::{Now, Timestamp},
-    observation::{Meaning, Observation},
+    model::{Labels, Now, Timestamp},
+    observation::{Meaning, Observation, Roster, Sighting},
     output::{
         own::{OwnMetrics, Queue},
         systemd::Heartbeat,
@@ -41,10 +41,14 @@ const MAX_REST: Duration = Duration::from_millis(100);
 /// The loop turns at least this often, to show that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// New settings for the engine; `done` is told once they are in force.
+/// New settings for the engine and what goes with them; `done` is told once they are in force.
 #[derive(Debug)]
 pub(super) struct Reconfiguration {
     pub(super) settings: Arc<Settings>,
+    /// Where in these settings stands what each source watches.
+    pub(super) roster: Roster,
+    /// Labels on every announcement; `None` leaves them as they are.
+    pub(super) external_labels: Option<Labels>,
     pub(super) done: oneshot::Sender<()>,
 }
 
@@ -52,6 +56,8 @@ pub(super) struct Reconfiguration {
 #[derive(Debug)]
 pub(super) struct Decision {
     pub(super) engine: Engine,
+    /// Belongs to the engine's settings: both change in one go.
+    pub(super) roster: Roster,
     pub(super) clock: Clock,
     pub(super) own: OwnMetrics,
     pub(super) snapshot: Arc<ArcSwap<Option<Snapshot>>>,
@@ -85,7 +91,7 @@ impl Decision {
     /// Runs until the shutdown begins.
     pub(super) async fn run(
         mut self,
-        mut observed: mpsc::Receiver<Observation>,
+        mut observed: mpsc::Receiver<Sighting>,
         mut reconfigurations: mpsc::Receiver<Reconfiguration>,
         mut shutdown: Shutdown,
     ) {
@@ -118,8 +124,8 @@ impl Decision {
     /// Waits for observations, and for the end of the rest. Losing the race to another event loses none of them.
     async fn take_in(
         &self,
-        observed: &mut mpsc::Receiver<Observation>,
-        batch: &mut Vec<Observation>,
+        observed: &mut mpsc::Receiver<Sighting>,
+        batch: &mut Vec<Sighting>,
         rested: Option<Timestamp>,
     ) -> usize {
         // A sleep that is over before it begins would still last until the next tick of the timer.
@@ -129,22 +135,23 @@ impl Decision {
         observed.recv_many(batch, STEP_LIMIT).await
     }
 
-    async fn step(&mut self, batch: &mut Vec<Observation>, beat: &mut Beat) {
+    async fn step(&mut self, batch: &mut Vec<Sighting>, beat: &mut Beat) {
         let now = self.clock.now();
-        let due = due_since(batch, beat.wake_at, now);
+        // What a source sent that watches for us no more is of no interest.
+        let batch: Vec<_> = batch.drain(..).filter_map(|sighting| self.roster.place(sighting)).collect();
+        let due = due_since(&batch, beat.wake_at, now);
         let stopwatch = self.clock.stopwatch();
-        let outcome = self.engine.step(now, batch);
+        let outcome = self.engine.step(now, &batch);
         let took = stopwatch.elapsed();
         self.own.step_duration.observe(took.as_secs_f64());
         beat.rested = Some(now.at.after(took + rest_after(took)));
-        self.note_polls(batch, now.at);
+        self.note_polls(&batch, now.at);
         self.heartbeat.stepped(now.at);
         let told = outcome.effects.iter().filter(|effect| matches!(effect, Effect::Fired(_))).count();
         for _ in 0..told {
             self.own.detection_delay.observe(now.at.since(due).as_secs_f64());
         }
         beat.unpublished |= !batch.is_empty() || beat.published.is_none();
-        batch.clear();
         let settings = Arc::clone(self.engine.settings());
         self.finish(outcome, &settings, now, beat).await;
     }
@@ -184,12 +191,12 @@ impl Decision {
     /// lie in the queue while its network is called halted.
     async fn step_with_all(
         &mut self,
-        observed: &mut mpsc::Receiver<Observation>,
-        batch: &mut Vec<Observation>,
+        observed: &mut mpsc::Receiver<Sighting>,
+        batch: &mut Vec<Sighting>,
         beat: &mut Beat,
     ) {
-        while let Ok(observation) = observed.try_recv() {
-            batch.push(observation);
+        while let Ok(sighting) = observed.try_recv() {
+            batch.push(sighting);
         }
         self.step(batch, beat).await;
     }
@@ -199,10 +206,11 @@ impl Decision {
         let old = Arc::clone(self.engine.settings());
         let (engine, outcome) = self.engine.reconfigured(request.settings, now);
         self.engine = engine;
+        self.roster = request.roster;
         beat.unpublished = true;
         beat.published = None;
         self.finish(outcome, &old, now, beat).await;
-        self.herald.relabel(&self.engine.snapshot(now), now).await;
+        self.herald.relabel(request.external_labels, &self.engine.snapshot(now), now).await;
         // The conductor stopped waiting only if the daemon is stopping.
         let _ = request.done.send(());
         self
@@ -226,11 +234,13 @@ fn due_since(batch: &[Observation], wake_at: Option<Timestamp>, now: Now) -> Tim
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::{
         config,
         model::{CanaryIndex, Height, NodeIndex},
-        observation::{CanaryObservation, Facts, NodeObservation},
+        observation::{CanaryObservation, Facts, NodeObservation, Source},
     };
 
     #[test]
@@ -264,6 +274,7 @@ mod tests {
         assert_eq!(rest_after(Duration::from_millis(1)), Duration::from_millis(24));
         assert_eq!(rest_after(Duration::from_secs(1)), MAX_REST);
     }
+
     const ONE_NODE: &str = "[[network]]\nname = \"main\"\nfamily = \"evm\"\nblock_time = \"1s\"\n\
                             [[network.node]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\n";
 
@@ -273,16 +284,17 @@ mod tests {
         let clock = Clock;
         let mut decision = Decision {
             engine: Engine::new(Arc::new(settings), clock.now()),
+            roster: Roster { nodes: [(Source(5), NodeIndex(0))].into(), canaries: HashMap::new() },
             clock,
             own: OwnMetrics::new(),
             snapshot: Arc::new(ArcSwap::from_pointee(None)),
             heartbeat: Heartbeat::starting(clock.now().at),
-            herald: Herald::new(None),
+            herald: Herald::new(mpsc::channel(1).0, Labels::new()),
             follow: mpsc::channel(1).0,
         };
         let (sender, mut observed) = mpsc::channel(1);
         let poll = NodeObservation {
-            node: NodeIndex(0),
+            node: Source(5),
             at: clock.now().at,
             elapsed: Duration::ZERO,
             outcome: Ok(Arc::new(Facts::at_height(Height(7)))),

@@ -11,7 +11,7 @@ use crate::{
         settings::Settings,
         snapshot::{Alert, Effect, Snapshot, Subject},
     },
-    model::{AlertName, Now},
+    model::{AlertName, Labels, Now},
     output::{
         alertmanager::Notification,
         label::subject_name,
@@ -25,21 +25,22 @@ type Identity = (AlertName, Option<String>);
 /// The way to the notifier.
 #[derive(Debug)]
 pub(super) struct Herald {
-    /// `None` without any Alertmanager.
-    queue: Option<mpsc::Sender<Notification>>,
+    queue: mpsc::Sender<Notification>,
+    /// Labels on every announcement that does not have them itself.
+    external_labels: Labels,
     /// Everything announced that is not over.
     told: BTreeMap<Identity, Notification>,
 }
 
 impl Herald {
-    pub(super) fn new(queue: Option<mpsc::Sender<Notification>>) -> Self {
-        Self { queue, told: BTreeMap::new() }
+    pub(super) fn new(queue: mpsc::Sender<Notification>, external_labels: Labels) -> Self {
+        Self { queue, external_labels, told: BTreeMap::new() }
     }
 
     /// Announces an effect, told under `settings`, if it is to be announced.
     pub(super) async fn announce(&mut self, settings: &Settings, effect: &Effect) {
         let (Some(mut notification), Effect::Fired(alert) | Effect::Resolved(alert)) =
-            (journal::notification(settings, effect), effect)
+            (self.notification(settings, effect), effect)
         else {
             return;
         };
@@ -53,28 +54,33 @@ impl Herald {
     }
 
     /// Ends the alerts that go on under other labels than they were announced with, and announces them under these.
-    pub(super) async fn relabel(&mut self, snapshot: &Snapshot, now: Now) {
+    /// `external_labels` replace those that were in force, if given.
+    pub(super) async fn relabel(&mut self, external_labels: Option<Labels>, snapshot: &Snapshot, now: Now) {
+        self.external_labels = external_labels.unwrap_or(std::mem::take(&mut self.external_labels));
         for alert in &snapshot.alerts {
-            let Some(told) = self.told.get_mut(&identity(&snapshot.settings, alert)) else { continue };
-            let announced = journal::notification(&snapshot.settings, &Effect::Fired(alert.clone()));
+            let identity = identity(&snapshot.settings, alert);
+            let Some(told) = self.told.get(&identity) else { continue };
+            let announced = self.notification(&snapshot.settings, &Effect::Fired(alert.clone()));
             let Some(announced) = announced.filter(|announced| announced.labels != told.labels) else { continue };
-            let before = std::mem::replace(told, announced.clone());
-            self.send(Notification { ends_at: Some(now.wall), ..before }).await;
+            let before = self.told.insert(identity, announced.clone());
+            if let Some(before) = before {
+                self.send(Notification { ends_at: Some(now.wall), ..before }).await;
+            }
             self.send(announced).await;
         }
     }
 
     /// Shows how full the queue is.
     pub(super) fn show(&self, own: &OwnMetrics) {
-        if let Some(queue) = &self.queue {
-            own.queue_holds(Queue::Notifications, queue.max_capacity() - queue.capacity());
-        }
+        own.queue_holds(Queue::Notifications, self.queue.max_capacity() - self.queue.capacity());
+    }
+
+    fn notification(&self, settings: &Settings, effect: &Effect) -> Option<Notification> {
+        journal::notification(settings, effect).map(|notification| notification.with_labels(&self.external_labels))
     }
 
     async fn send(&self, notification: Notification) {
-        if let Some(queue) = &self.queue
-            && queue.send(notification).await.is_err()
-        {
+        if self.queue.send(notification).await.is_err() {
             tracing::error!("the notifier is gone, an announcement is lost");
         }
     }

@@ -134,7 +134,8 @@ impl Scouts {
 
     fn tell_rejections(&mut self, rejections: &[Rejection]) {
         let key = |r: &Rejection| (Arc::clone(&r.source), Arc::clone(&r.place), r.target.clone(), r.reason);
-        let news: Vec<&Rejection> = rejections.iter().filter(|rejection| !self.told.contains(&key(rejection))).collect();
+        let news: Vec<&Rejection> =
+            rejections.iter().filter(|rejection| !self.told.contains(&key(rejection))).collect();
         for rejection in news.iter().take(MAX_TOLD) {
             let source = &*rejection.source;
             tracing::warn!(discovery = source, "discovery {source} leaves out {rejection}");
@@ -195,7 +196,12 @@ impl Source {
                 "discovery {name} lists no target any more, after {before}: nobody watches them now"
             );
         } else {
-            tracing::info!(discovery = name, before, targets, "discovery {name} lists {targets} targets, after {before}");
+            tracing::info!(
+                discovery = name,
+                before,
+                targets,
+                "discovery {name} lists {targets} targets, after {before}"
+            );
         }
     }
 }

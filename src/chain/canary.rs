@@ -9,15 +9,16 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    observation::{CanaryObservation, Observation},
+    observation::{CanaryObservation, Observation, Sighting, Source},
     supervisor::Shutdown,
 };
 
 /// Probes `target` on its beat until the shutdown.
 pub(super) async fn run(
     target: CanaryTarget,
+    source: Source,
     clock: Clock,
-    observations: mpsc::Sender<Observation>,
+    sightings: mpsc::Sender<Sighting>,
     mut shutdown: Shutdown,
 ) {
     let mut beat = Beat::new(target.interval, clock.now().at, fastrand::f64());
@@ -36,11 +37,11 @@ pub(super) async fn run(
         let at = clock.now().at;
         // A canary keeps its beat while it fails: its silence must be as fresh as that of the nodes.
         beat.polled(started, at, Ending::Good, 0.0);
-        let observation = Observation::Canary(CanaryObservation { canary: target.canary, at, reachable });
+        let sighting = Observation::Canary(CanaryObservation { canary: source, at, reachable });
         tokio::select! {
             biased;
             () = shutdown.begun() => return,
-            sent = observations.send(observation) => if sent.is_err() { return },
+            sent = sightings.send(sighting) => if sent.is_err() { return },
         }
     }
 }

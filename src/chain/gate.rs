@@ -1,7 +1,8 @@
 //! Keeps the requests to one host under its limit, first come, first served.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use governor::{
     Quota, RateLimiter,
     clock::{Clock as GovernorClock, Reference},
@@ -9,7 +10,7 @@ use governor::{
     nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::{clock::Clock, model::Timestamp};
 
@@ -17,31 +18,69 @@ use crate::{clock::Clock, model::Timestamp};
 /// rate above some hundred a second could be reached. At lower rates it is less than one request.
 const TICK: Duration = Duration::from_millis(5);
 
-/// One host's limit, shared by every node behind it.
+/// One host's limit, shared by every node behind it. It can change under those who wait.
 pub struct Gate {
-    limiter: RateLimiter<NotKeyed, InMemoryState, BootTime, NoOpMiddleware<Instant>>,
+    /// `None` = everybody may pass.
+    limit: ArcSwapOption<Limit>,
+    changed: Notify,
     /// The limiter alone is unfair: of twenty waiting, one can get all. Who waits here is served in order.
     queue: Mutex<()>,
 }
 
-impl Gate {
-    /// A gate that lets `requests_per_second` through, evenly: no burst beyond a tick, because providers count in
-    /// windows of their own. `None` if the number is not a rate.
-    #[must_use]
-    pub fn new(requests_per_second: f64) -> Option<Self> {
+struct Limit {
+    requests_per_second: f64,
+    limiter: RateLimiter<NotKeyed, InMemoryState, BootTime, NoOpMiddleware<Instant>>,
+}
+
+impl Limit {
+    /// Lets `requests_per_second` through, evenly: no burst beyond a tick, because providers count in windows of their
+    /// own. `None` if the number is not a rate.
+    fn new(requests_per_second: f64) -> Option<Self> {
         let period = Duration::try_from_secs_f64(1.0 / requests_per_second).ok()?;
         let in_a_tick = TICK.as_nanos().checked_div(period.as_nanos())?;
         let burst = u32::try_from(in_a_tick).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(period)?.allow_burst(burst);
-        Some(Self { limiter: RateLimiter::direct_with_clock(quota, BootTime), queue: Mutex::const_new(()) })
+        Some(Self { requests_per_second, limiter: RateLimiter::direct_with_clock(quota, BootTime) })
+    }
+}
+
+impl Gate {
+    /// A gate through which everybody may pass.
+    #[must_use]
+    pub fn open() -> Self {
+        Self { limit: ArcSwapOption::empty(), changed: Notify::new(), queue: Mutex::const_new(()) }
+    }
+
+    /// Sets the limit, also for those who wait already. What is not a rate is no limit. The same rate again changes
+    /// nothing: what has passed stays counted.
+    #[expect(clippy::float_cmp, reason = "a rate is the same only if it was written the same")]
+    pub fn limit(&self, requests_per_second: Option<f64>) {
+        let before = self.limit.load().as_ref().map(|limit| limit.requests_per_second);
+        if before != requests_per_second {
+            self.limit.store(requests_per_second.and_then(Limit::new).map(Arc::new));
+            self.changed.notify_one();
+        }
     }
 
     /// Waits for leave to make one request. Dropping the future gives the place in the queue up.
     pub async fn leave(&self) {
-        let _turn = self.queue.lock().await;
-        while let Err(not_until) = self.limiter.check() {
-            tokio::time::sleep(not_until.wait_time_from(BootTime.now()).max(Duration::from_millis(1))).await;
+        if self.limit.load().is_none() {
+            return;
         }
+        let _turn = self.queue.lock().await;
+        while let Some(pause) = self.pause() {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    /// How long the next one has to wait at least; `None` if it may pass.
+    fn pause(&self) -> Option<Duration> {
+        let limit = self.limit.load();
+        let not_until = limit.as_ref()?.limiter.check().err()?;
+        Some(not_until.wait_time_from(BootTime.now()).max(Duration::from_millis(1)))
     }
 }
 
@@ -87,21 +126,47 @@ impl std::fmt::Debug for Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
+    fn limited(requests_per_second: f64) -> Gate {
+        let gate = Gate::open();
+        gate.limit(Some(requests_per_second));
+        gate
+    }
+
     #[test]
-    fn what_is_not_a_rate_makes_no_gate() {
+    fn what_is_not_a_rate_makes_no_limit() {
         for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(Gate::new(wrong).is_none(), "{wrong}");
+            assert!(Limit::new(wrong).is_none(), "{wrong}");
         }
-        assert!(Gate::new(0.5).is_some());
+        assert!(Limit::new(0.5).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_behind_a_slow_limit_passes_as_soon_as_it_is_changed() {
+        for better in [None, Some(1000.0)] {
+            let gate = Arc::new(limited(0.001));
+            gate.leave().await;
+            let waiting = Arc::clone(&gate);
+            let waiting = tokio::task::spawn(async move { waiting.leave().await });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            assert!(!waiting.is_finished());
+            gate.limit(better);
+            tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_limit_again_gives_no_leave() {
+        let gate = limited(0.001);
+        gate.leave().await;
+        gate.limit(Some(0.001));
+        assert!(tokio::time::timeout(Duration::from_millis(20), gate.leave()).await.is_err());
     }
 
     #[tokio::test]
     async fn a_high_rate_is_not_cut_to_the_resolution_of_the_clock() {
-        let gate = Gate::new(20_000.0).unwrap();
+        let gate = limited(20_000.0);
         let started = Clock.stopwatch();
         for _ in 0..4000 {
             gate.leave().await;
@@ -113,7 +178,7 @@ mod tests {
 
     #[tokio::test]
     async fn requests_are_spaced_and_everybody_gets_a_turn() {
-        let gate = Arc::new(Gate::new(200.0).unwrap());
+        let gate = Arc::new(limited(200.0));
         let served = Arc::new(std::sync::Mutex::new(Vec::new()));
         let started = Clock.stopwatch();
         let mut crowd = tokio::task::JoinSet::new();

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    model::{NodeIndex, Timestamp},
-    observation::{NodeObservation, Observation},
+    model::Timestamp,
+    observation::{NodeObservation, Observation, Sighting, Source},
     supervisor::Shutdown,
     transport::{Client, Limits},
 };
@@ -31,12 +31,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub struct Wiring {
     /// The clock.
     pub clock: Clock,
+    /// Who is polling.
+    pub source: Source,
     /// Where observations go.
-    pub observations: mpsc::Sender<Observation>,
+    pub sightings: mpsc::Sender<Sighting>,
     /// Says when to stop.
     pub shutdown: Shutdown,
-    /// The limit of the node's host, if it has one.
-    pub gate: Option<Arc<Gate>>,
+    /// The limit of the node's host.
+    pub gate: Arc<Gate>,
     /// The link to the node's subscription.
     pub pulse: Pulse,
     /// The node's share of the interval, 0 to 1: where in it this node is polled.
@@ -45,7 +47,6 @@ pub struct Wiring {
 
 /// One node's poller.
 pub struct Poller {
-    node: NodeIndex,
     name: Arc<str>,
     interval: Duration,
     session: Session,
@@ -71,10 +72,9 @@ impl Poller {
     pub fn new(target: &NodeTarget, wiring: Wiring) -> Self {
         let limits = Limits { deadline: target.timeout, body: target.body_limit };
         Self {
-            node: target.node,
             name: Arc::clone(&target.name),
             interval: target.interval,
-            session: Session::new(Client::new(target.rpc.clone()), limits, wiring.gate.clone()),
+            session: Session::new(Client::new(target.rpc.clone()), limits, Arc::clone(&wiring.gate)),
             adapter: target.family.adapter(),
             beat: Beat::new(target.interval, wiring.clock.now().at, wiring.share),
             idleness: Idleness::default(),
@@ -127,16 +127,14 @@ impl Poller {
         tokio::select! {
             biased;
             () = shutdown.begun() => false,
-            sent = self.wiring.observations.send(Observation::Node(observation)) => sent.is_ok(),
+            sent = self.wiring.sightings.send(Observation::Node(observation)) => sent.is_ok(),
         }
     }
 
     /// `None` if there was no leave to make the poll.
-    async fn observe(&mut self, cause: Cause) -> Option<NodeObservation> {
+    async fn observe(&mut self, cause: Cause) -> Option<NodeObservation<Source>> {
         let clock = self.wiring.clock;
-        if let Some(gate) = &self.wiring.gate
-            && tokio::time::timeout(self.interval.max(LONGEST_WAIT), gate.leave()).await.is_err()
-        {
+        if tokio::time::timeout(self.interval.max(LONGEST_WAIT), self.wiring.gate.leave()).await.is_err() {
             tracing::debug!(node = %self.name, "the rate limit of the host leaves no room for a poll of {}", self.name);
             self.beat.skipped(clock.now().at);
             return None;
@@ -148,7 +146,7 @@ impl Poller {
         let elapsed = outcome.as_ref().map_or_else(|_| stopwatch.elapsed(), |round| round.elapsed);
         self.note(cause, started, now, &outcome);
         let outcome = outcome.map(|round| round.facts).map_err(|failure| failure.error);
-        Some(NodeObservation { node: self.node, at: now, elapsed, outcome })
+        Some(NodeObservation { node: self.wiring.source, at: now, elapsed, outcome })
     }
 
     fn note(&mut self, cause: Cause, started: Timestamp, now: Timestamp, outcome: &Result<Round, Failure>) {

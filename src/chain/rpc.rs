@@ -35,7 +35,7 @@ const METHOD_MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub struct Session {
     client: Client,
     limits: Limits,
-    gate: Option<Arc<Gate>>,
+    gate: Arc<Gate>,
     batches: Batches,
     /// Until when each optional call is left out.
     unsupported: [Option<Timestamp>; MAX_CALLS],
@@ -76,7 +76,7 @@ enum Batched<'a> {
 impl Session {
     /// A session over `client`. Requests beyond the first of a round ask `gate` for leave; the first is the caller's.
     #[must_use]
-    pub fn new(client: Client, limits: Limits, gate: Option<Arc<Gate>>) -> Self {
+    pub fn new(client: Client, limits: Limits, gate: Arc<Gate>) -> Self {
         Self {
             client,
             limits,
@@ -196,11 +196,7 @@ impl Session {
 
     /// Waits for leave to make one more request; false if it does not come within `left`.
     async fn leave_within(&self, left: Duration) -> bool {
-        match &self.gate {
-            _ if left.is_zero() => false,
-            Some(gate) => tokio::time::timeout(left, gate.leave()).await.is_ok(),
-            None => true,
-        }
+        !left.is_zero() && tokio::time::timeout(left, self.gate.leave()).await.is_ok()
     }
 
     fn supported(&self, adapter: &dyn Adapter, now: Timestamp) -> CallSet {

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit;
 use crate::{
-    app::{Daemon, Options},
+    app::{Daemon, Options, RELOAD_PAUSE},
     clock::Clock,
     config::{self, Source},
     engine::snapshot::{AlertState, Snapshot},
@@ -71,12 +71,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
     let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
     let panics = PanicCounter::from(own.task_panics.clone());
+    let systemd = Systemd::connect(&Environment::of_process());
     let options = Options {
         source,
         listen: arguments.listen,
         enable_lifecycle: arguments.enable_lifecycle,
         own,
         storage: arguments.storage.or_else(state_directory),
+        reload_pause: RELOAD_PAUSE,
+        systemd: systemd.clone(),
     };
     let mut daemon = match Daemon::start_with(options, config) {
         Ok(daemon) => daemon,
@@ -89,7 +92,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         tracing::info!(address = %address, "Listening on http://{address}");
     }
     tracing::info!(networks, nodes, "Watching the nodes");
-    tell_systemd(&mut daemon, panics);
+    tell_systemd(systemd, &mut daemon, panics);
 
     let code = wait(&daemon, &mut signals).await;
     tracing::info!("Stopping");
@@ -109,8 +112,7 @@ fn state_directory() -> Option<PathBuf> {
 }
 
 /// Tells the service manager that the start is complete, and from then on how things stand and that we are alive.
-fn tell_systemd(daemon: &mut Daemon, panics: PanicCounter) {
-    let systemd = Systemd::connect(&Environment::of_process());
+fn tell_systemd(systemd: Systemd, daemon: &mut Daemon, panics: PanicCounter) {
     let (heartbeat, snapshots) = (daemon.heartbeat(), daemon.snapshots());
     systemd.ready("started");
     let shutdown = daemon.supervisor().shutdown();

@@ -56,7 +56,8 @@ pub(super) fn read_all<'a>(root: &mut Section<'a>) -> (Discovery, Vec<Wish<'a>>)
     if let Some(first) = sections.get(MAX_SOURCES) {
         first.lacks(format!("{} sources of nodes are too many", sections.len()), "at most 100 for one haltwatch");
     }
-    let mut names = Unique::new("this name", "names of sources are unique; a source without one is called by its number");
+    let mut names =
+        Unique::new("this name", "names of sources are unique; a source without one is called by its number");
     let mut wishes = Vec::new();
     let read = |(number, section)| read_source(number, section, &mut names, &mut wishes);
     let sources = sections.into_iter().take(MAX_SOURCES).enumerate().filter_map(read).collect();
@@ -83,7 +84,9 @@ fn read_source<'a>(
     let endpoint = section.item("url");
     let headers = credentials::read(&mut section, "discovery.basic_auth");
     let origin = match (&files, &endpoint) {
-        (Some(_), Some(item)) => item.wrong("a source has files or a url, not both".to_owned(), "write two [[discovery]]"),
+        (Some(_), Some(item)) => {
+            item.wrong("a source has files or a url, not both".to_owned(), "write two [[discovery]]")
+        }
         (Some(_), None) if !headers.is_empty() => {
             section.lacks("credentials are for a url, and this source has files".to_owned(), "remove them");
             None
@@ -161,7 +164,8 @@ impl Config {
                 source.lists.iter().flat_map(|list| list.targets.iter().zip(1..).map(move |target| (list, target)))
             {
                 let (place, what) = (Arc::clone(&list.place), shown(target));
-                let origin = |reason| Rejection { source: source.source.clone(), place, target: what, reason, position };
+                let origin =
+                    |reason| Rejection { source: source.source.clone(), place, target: what, reason, position };
                 let read = candidate(target, source.network.as_ref());
                 let placed = read.and_then(|candidate| {
                     let index = networks.get(&*candidate.network).ok_or(Refusal::UnknownNetwork)?;

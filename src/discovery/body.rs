@@ -224,7 +224,8 @@ mod tests {
 
     fn shown(body: &str, format: Format) -> Result<String, BodyError> {
         let label = |(name, value): &(Arc<str>, Arc<str>)| format!(" {name}={value}");
-        let one = |target: &Target| format!("{}{}", target.address, target.labels.iter().map(label).collect::<String>());
+        let one =
+            |target: &Target| format!("{}{}", target.address, target.labels.iter().map(label).collect::<String>());
         Ok(interpret(body.as_bytes(), format)?.iter().map(one).collect::<Vec<_>>().join("; "))
     }
 
@@ -294,7 +295,8 @@ mod tests {
         let halves = format!("[{{\"targets\":[{half}]}},{{\"targets\":[{half}]}}]");
         assert_eq!(shown(&halves, Format::Json), Err(BodyError::TooManyTargets));
         assert_eq!(shown(&" ".repeat(MAX_BODY + 1), Format::Json), Err(BodyError::TooLarge));
-        let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n";
+        let bomb =
+            "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n";
         assert!(shown(bomb, Format::Yaml).is_err());
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use tokio::sync::mpsc;
 
-use super::{DEADLINE, Failure, Format, MAX_BODY, Reading, Report, Sighting, interpret, send};
+use super::{DEADLINE, Failure, Format, MAX_BODY, Reading, Report, Seen, interpret, send};
 use crate::{
     model::Endpoint,
     supervisor::Shutdown,
@@ -56,7 +56,7 @@ async fn read(client: &mut Client) -> Reading {
     let response = client.exchange(request, Limits { deadline: DEADLINE, body: MAX_BODY }).await;
     let response = response.map_err(Failure::Exchange)?;
     let targets = targets(response).await?;
-    Ok(vec![Sighting { place: Arc::from(""), outcome: Ok(targets) }])
+    Ok(vec![Seen { place: Arc::from(""), outcome: Ok(targets) }])
 }
 
 async fn targets(response: Response) -> Result<Arc<[super::Target]>, Failure> {

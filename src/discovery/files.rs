@@ -15,7 +15,7 @@ use std::{
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    BodyError, DEADLINE, Failure, MAX_BODY, Pattern, Reading, Report, Sighting, Target, interpret, pattern::format_of, send,
+    BodyError, DEADLINE, Failure, MAX_BODY, Pattern, Reading, Report, Seen, Target, interpret, pattern::format_of, send,
 };
 use crate::{clock::Clock, supervisor::Shutdown};
 
@@ -136,9 +136,9 @@ impl Memory {
         true
     }
 
-    fn reading(&self) -> Vec<Sighting> {
+    fn reading(&self) -> Vec<Seen> {
         let read = self.files.iter().filter_map(|(place, file)| Some((place, &file.read.as_ref()?.1)));
-        read.map(|(place, outcome)| Sighting { place: Arc::clone(place), outcome: outcome.clone() }).collect()
+        read.map(|(place, outcome)| Seen { place: Arc::clone(place), outcome: outcome.clone() }).collect()
     }
 }
 
@@ -219,8 +219,8 @@ mod tests {
             let (memory, reading) = std::mem::take(&mut self.memory).glance(&self.patterns, whole);
             self.memory = memory;
             let Some(reading) = reading else { return "-".to_owned() };
-            let Ok(sightings) = reading else { return "failed".to_owned() };
-            let one = |seen: &Sighting| {
+            let Ok(places) = reading else { return "failed".to_owned() };
+            let one = |seen: &Seen| {
                 let name = seen.place.rsplit('/').next().unwrap().trim_end_matches(".json").to_owned();
                 match &seen.outcome {
                     Ok(targets) => {
@@ -230,7 +230,7 @@ mod tests {
                     Err(_) => format!("{name}!"),
                 }
             };
-            sightings.iter().map(one).collect::<Vec<_>>().join(" ")
+            places.iter().map(one).collect::<Vec<_>>().join(" ")
         }
     }
 

@@ -62,8 +62,8 @@ struct One {
     labels: Vec<(Arc<str>, Arc<str>)>,
 }
 
-/// What was kept.
-#[derive(Debug, Default)]
+/// What was kept. `Debug` shows nothing of it.
+#[derive(Default)]
 pub struct Kept(Vec<(Arc<str>, String, Vec<List>)>);
 
 impl Kept {
@@ -73,6 +73,12 @@ impl Kept {
         let origin = origin(settings);
         let entry = self.0.iter().find(|(name, from, _)| *name == settings.name && *from == origin);
         entry.map(|(_, _, lists)| lists.as_slice())
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kept({})", self.0.len())
     }
 }
 
@@ -137,15 +143,9 @@ impl Keep {
 impl Entry {
     fn of(settings: &Settings, lists: &[List]) -> Self {
         let one = |target: &Target| One { address: Arc::clone(&target.address), labels: target.labels.to_vec() };
-        let place = |list: &List| Place {
-            place: Arc::clone(&list.place),
-            targets: list.targets.iter().map(one).collect(),
-        };
-        Self {
-            name: Arc::clone(&settings.name),
-            origin: origin(settings),
-            lists: lists.iter().map(place).collect(),
-        }
+        let place =
+            |list: &List| Place { place: Arc::clone(&list.place), targets: list.targets.iter().map(one).collect() };
+        Self { name: Arc::clone(&settings.name), origin: origin(settings), lists: lists.iter().map(place).collect() }
     }
 
     fn into_kept(self) -> (Arc<str>, String, Vec<List>) {
@@ -211,7 +211,9 @@ mod tests {
     fn a_file_that_is_not_ours_is_an_error_that_quotes_nothing() {
         let directory = Directory::new();
         let keep = Keep::inside(&directory.0);
-        for text in ["", "SECRET", "{\"version\":2,\"sources\":[]}", "{\"version\":1,\"sources\":[{\"name\":\"SECRET\"}]}"] {
+        for text in
+            ["", "SECRET", "{\"version\":2,\"sources\":[]}", "{\"version\":1,\"sources\":[{\"name\":\"SECRET\"}]}"]
+        {
             fs::write(keep.path(), text).unwrap();
             let error = keep.read().unwrap_err();
             assert!(matches!(error, KeepError::Broken) && !format!("{error} {error:?}").contains("SECRET"), "{text}");

@@ -6,22 +6,19 @@
 pub mod announcement;
 pub mod answer;
 pub mod courier;
+pub mod desk;
 pub mod note;
 pub mod numbers;
 pub mod peer;
+pub mod policy;
 pub mod tracked;
 pub mod wire;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
-use self::{
-    announcement::Announcement,
-    courier::Courier,
-    numbers::Numbers,
-    peer::{CAPACITY, MAX_BATCH, Peer, Policy},
-};
+use self::desk::{Desk, Order};
 use super::own::OwnMetrics;
 use crate::{
     clock::Clock,
@@ -34,7 +31,7 @@ use crate::{
 pub struct Settings {
     /// Base URLs; each is an Alertmanager of its own, never a balancer. With authentication headers.
     pub peers: Vec<Endpoint>,
-    /// Labels added to every alert that does not have them.
+    /// Labels that whoever makes the notifications adds to them: [`Notification::with_labels`].
     pub external_labels: Labels,
     /// Deadline of one push.
     pub timeout: Duration,
@@ -47,7 +44,7 @@ pub struct Settings {
 /// One announcement: an alert that fires (`ends_at` is `None`) or is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// Identity, without the external labels; sorted by name.
+    /// Identity.
     pub labels: Labels,
     /// Texts.
     pub annotations: Vec<(&'static str, String)>,
@@ -57,8 +54,36 @@ pub struct Notification {
     pub ends_at: Option<UnixTime>,
 }
 
-/// How long the end of the notifications is waited for once the shutdown has begun.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+impl Notification {
+    /// The same with the labels of `more` that it does not have itself.
+    #[must_use]
+    pub fn with_labels(mut self, more: &Labels) -> Self {
+        for (name, value) in more {
+            if !self.labels.iter().any(|(taken, _)| taken == name) {
+                self.labels.push((Arc::clone(name), Arc::clone(value)));
+            }
+        }
+        self
+    }
+}
+
+/// The way to the running notifier.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Notifier {
+    /// Puts new settings in force, `None` = no Alertmanager. An Alertmanager that stays keeps its state, one that is new
+    /// is told what fires, one that is gone gets a last chance to take what waits for it.
+    pub async fn reconfigure(&self, settings: Option<Settings>) {
+        let (done, applied) = oneshot::channel();
+        if self.orders.send(Order { settings, done }).await.is_ok() {
+            // The notifier is gone only in a shutdown.
+            let _ = applied.await;
+        }
+    }
+}
 
 /// Starts the notifier. What it is sent it delivers to every peer, and re-sends while it fires. On shutdown it delivers
 /// what is pending, at most for [`courier::DRAIN`]; what fires then goes on firing.
@@ -66,62 +91,16 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The sender should be dropped when the shutdown begins: the end of the notifications is waited for, but not for long.
 pub fn spawn(
     supervisor: &mut Supervisor,
-    settings: Settings,
+    settings: impl Into<Option<Settings>>,
     clock: Clock,
     notifications: mpsc::Receiver<Notification>,
     own: &OwnMetrics,
     panics: &PanicCounter,
-) {
-    let inputs_ended = watch::Sender::new(false);
-    let policy = Policy {
-        resend: settings.resend,
-        generator_url: settings.external_url.as_deref().and_then(wire::absolute),
-        capacity: CAPACITY,
-    };
-    let make = |endpoint: &Endpoint| {
-        let numbers = Numbers::new(own, endpoint.shown(), policy.capacity);
-        Arc::new(Courier::new(endpoint.clone(), Peer::new(policy.clone()), numbers, settings.timeout, clock))
-    };
-    let couriers: Arc<[Arc<Courier>]> = settings.peers.iter().map(make).collect();
-    for courier in couriers.iter() {
-        let (courier, shutdown, ended) = (Arc::clone(courier), supervisor.shutdown(), inputs_ended.subscribe());
-        supervisor.spawn("alertmanager", panics.clone(), move || {
-            let (courier, shutdown, ended) = (Arc::clone(&courier), shutdown.clone(), ended.clone());
-            async move { courier.run(shutdown, ended).await }
-        });
-    }
-    let desk = Arc::new(Desk { couriers, external_labels: settings.external_labels, inputs_ended });
-    let (notifications, shutdown) = (Arc::new(Mutex::new(notifications)), supervisor.shutdown());
-    supervisor.spawn("notifications", panics.clone(), move || {
-        let (desk, notifications, mut shutdown) = (Arc::clone(&desk), Arc::clone(&notifications), shutdown.clone());
-        async move {
-            let mut notifications = notifications.lock().await;
-            tokio::select! {
-                () = desk.hand_out(&mut notifications) => {}
-                () = async { shutdown.begun().await; tokio::time::sleep(LAST_WORDS).await } => {}
-            }
-            desk.inputs_ended.send_replace(true);
-        }
-    });
-}
-
-/// Hands every notification to every courier, which never makes it wait.
-#[derive(Debug)]
-struct Desk {
-    couriers: Arc<[Arc<Courier>]>,
-    external_labels: Labels,
-    inputs_ended: watch::Sender<bool>,
-}
-
-impl Desk {
-    async fn hand_out(&self, notifications: &mut mpsc::Receiver<Notification>) {
-        let mut arrived = Vec::with_capacity(MAX_BATCH);
-        while notifications.recv_many(&mut arrived, MAX_BATCH).await != 0 {
-            for notification in arrived.drain(..) {
-                let announcement = Announcement::new(notification, &self.external_labels);
-                self.couriers.iter().for_each(|courier| courier.notify(announcement.clone()));
-            }
-            self.couriers.iter().for_each(|courier| courier.set_out());
-        }
-    }
+) -> Notifier {
+    let (orders, ordered) = mpsc::channel(1);
+    let mut desk = Desk::new(notifications, ordered, clock, own.clone(), panics.clone());
+    desk.apply(settings.into());
+    let (desk, shutdown) = (Arc::new(Mutex::new(desk)), supervisor.shutdown());
+    supervisor.spawn("notifications", panics.clone(), move || Desk::run(Arc::clone(&desk), shutdown.clone()));
+    Notifier { orders }
 }

@@ -14,7 +14,7 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::server::{Server, bind};
+pub use self::server::{Bound, Server, bind};
 use super::own::OwnMetrics;
 use crate::engine::snapshot::Snapshot;
 

@@ -37,6 +37,8 @@ pub struct OwnMetrics {
     pub config_last_reload_successful: IntGauge,
     /// When it last succeeded.
     pub config_last_reload_success_timestamp: Gauge,
+    /// A number that tells one configuration from another.
+    pub config_hash: IntGauge,
     /// Panics of tasks.
     pub task_panics: IntCounter,
     /// HTTP requests served, by handler and status code.
@@ -110,6 +112,10 @@ impl OwnMetrics {
                     "haltwatch_config_last_reload_success_timestamp_seconds",
                     "When the configuration was last loaded with success.",
                 ),
+            ),
+            config_hash: register(
+                &registry,
+                IntGauge::new("haltwatch_config_hash", "Hash of the configuration file that is in force."),
             ),
             task_panics: register(
                 &registry,
@@ -314,10 +320,12 @@ impl OwnMetrics {
         self.queue_length.with_label_values(&[queue.as_str()]).set(gauge_value(length));
     }
 
-    /// Tells how the last attempt to load the configuration ended, at wall time `now`.
-    pub fn config_loaded(&self, successful: bool, now: UnixTime) {
-        self.config_last_reload_successful.set(i64::from(successful));
-        if successful {
+    /// Tells how the last attempt to load the configuration ended, at wall time `now`: with the hash of what is in force
+    /// now if it succeeded.
+    pub fn config_loaded(&self, hash: Option<i64>, now: UnixTime) {
+        self.config_last_reload_successful.set(i64::from(hash.is_some()));
+        if let Some(hash) = hash {
+            self.config_hash.set(hash);
             self.config_last_reload_success_timestamp.set(now.seconds());
         }
     }

@@ -90,7 +90,12 @@ impl Systemd {
         self.send(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
     }
 
-    /// Says that a reload has begun; [`Systemd::ready`] must follow.
+    /// Says that a reload has ended, well or not, and leaves the line of status as it is.
+    pub fn reloaded(&self) {
+        self.send(&[NotifyState::Ready]);
+    }
+
+    /// Says that a reload has begun; [`Systemd::reloaded`] must follow.
     pub fn reloading(&self) {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             self.send(&[NotifyState::Reloading, now]);

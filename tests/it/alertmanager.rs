@@ -37,10 +37,14 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
 
+fn external_labels() -> Labels {
+    labels(&[("cluster", "eu"), ("monitor", "external")])
+}
+
 fn settings(urls: &[String]) -> Settings {
     Settings {
         peers: urls.iter().map(|url| Endpoint::parse(url, "http, https").unwrap()).collect(),
-        external_labels: labels(&[("cluster", "eu"), ("monitor", "external")]),
+        external_labels: external_labels(),
         timeout: Duration::from_secs(5),
         resend: Duration::from_secs(60),
         external_url: Some("http://mon.example:10019/".to_owned()),
@@ -79,6 +83,7 @@ fn notification(name: &str, starts_at: UnixTime, ends_at: Option<UnixTime>) -> N
         starts_at,
         ends_at,
     }
+    .with_labels(&external_labels())
 }
 
 /// Answers as Alertmanager does, running since `life`.

@@ -75,11 +75,8 @@ fn the_example_names_every_key_there_is() {
 fn the_commented_keys_of_the_example_are_right() {
     let full = example_in_full();
     let lines: Vec<&str> = full.lines().filter(|line| !line.starts_with("basic_auth =")).collect();
-    let files = [
-        "/etc/haltwatch/alertmanager-token",
-        "/etc/haltwatch/discovery-token",
-        "${CREDENTIALS_DIRECTORY}/rpc-token",
-    ];
+    let files =
+        ["/etc/haltwatch/alertmanager-token", "/etc/haltwatch/discovery-token", "${CREDENTIALS_DIRECTORY}/rpc-token"];
     let text = files.iter().fold(lines.join("\n"), |text, file| text.replace(&format!("${{file:{file}}}"), "secret"));
     assert_eq!(text.matches("\nbearer_token = \"secret\"").count(), 3);
     load(&text).unwrap();

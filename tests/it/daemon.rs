@@ -11,7 +11,7 @@ use haltwatch::{
     app::{Daemon, Options},
     clock::Clock,
     config::Source,
-    output::own::OwnMetrics,
+    output::{own::OwnMetrics, systemd::Systemd},
 };
 use serde_json::Value;
 
@@ -65,7 +65,15 @@ fn config(monitor: &str, alertmanager: &ScriptedNode, node: &str) -> String {
 
 fn start(file: &File) -> Daemon {
     let source = Source::File(file.0.clone());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new(), storage: None };
+    let options = Options {
+        source,
+        listen: Vec::new(),
+        enable_lifecycle: false,
+        own: OwnMetrics::new(),
+        storage: None,
+        reload_pause: Duration::from_millis(10),
+        systemd: Systemd::default(),
+    };
     Daemon::start(options).unwrap()
 }
 

@@ -10,11 +10,11 @@ use std::{
 };
 
 use haltwatch::{
-    chain::{self, CanaryTarget, Family, NodeTarget, Settings},
+    chain::{CanaryTarget, Family, Fleet, NodeTarget, Settings},
     clock::Clock,
     model::{CanaryIndex, Endpoint, Height, NodeIndex},
-    observation::{ErrorKind, Facts, NodeObservation, Observation, PollError},
-    supervisor::{PanicCounter, Supervisor},
+    observation::{ErrorKind, Facts, NodeObservation, Observation, PollError, Roster, Sighting},
+    supervisor::PanicCounter,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -26,20 +26,21 @@ const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Pollers at work.
 pub struct Watch {
-    observations: mpsc::Receiver<Observation>,
-    _supervisor: Supervisor,
+    sightings: mpsc::Receiver<Sighting>,
+    roster: Roster,
+    _fleet: Fleet,
 }
 
 impl Watch {
     pub fn start(settings: &Settings) -> Self {
-        let (sender, observations) = mpsc::channel(64);
-        let mut supervisor = Supervisor::default();
-        chain::spawn(&mut supervisor, settings, Clock, &sender, &PanicCounter::default());
-        Self { observations, _supervisor: supervisor }
+        let (sender, sightings) = mpsc::channel(64);
+        let (fleet, roster) = fleet(settings, sender);
+        Self { sightings, roster, _fleet: fleet }
     }
 
     pub async fn next(&mut self) -> Observation {
-        tokio::time::timeout(Duration::from_secs(5), self.observations.recv()).await.unwrap().unwrap()
+        let sighting = tokio::time::timeout(Duration::from_secs(5), self.sightings.recv()).await.unwrap().unwrap();
+        self.roster.place(sighting).unwrap()
     }
 
     pub async fn node(&mut self) -> NodeObservation {
@@ -52,6 +53,15 @@ impl Watch {
     async fn outcome(&mut self) -> Result<Arc<Facts>, PollError> {
         self.node().await.outcome
     }
+}
+
+/// A fleet at work under `settings`.
+fn fleet(settings: &Settings, sightings: mpsc::Sender<Sighting>) -> (Fleet, Roster) {
+    let mut fleet = Fleet::new(Clock, sightings, PanicCounter::default());
+    let plan = fleet.plan(settings);
+    let roster = plan.roster();
+    fleet.carry_out(plan);
+    (fleet, roster)
 }
 
 pub fn target(index: u32, url: &str) -> NodeTarget {
@@ -296,9 +306,7 @@ async fn a_full_queue_makes_pollers_wait_and_loses_nothing() {
     let counter = Arc::clone(&height);
     let node = ScriptedNode::start(move |asked| healthy(counter.fetch_add(1, Ordering::SeqCst))(asked)).await;
     let (sender, mut observations) = mpsc::channel(1);
-    let mut supervisor = Supervisor::default();
-    let settings = nodes(vec![target(0, &node.url())]);
-    chain::spawn(&mut supervisor, &settings, Clock, &sender, &PanicCounter::default());
+    let (_fleet, _) = fleet(&nodes(vec![target(0, &node.url())]), sender);
     tokio::time::sleep(INTERVAL * 8).await;
     assert!(height.load(Ordering::SeqCst) <= 2, "one in the queue, one waiting");
     for expected in 0..3 {
@@ -332,14 +340,13 @@ async fn a_canary_tells_a_living_host_from_a_silent_one() {
 }
 
 #[tokio::test]
-async fn pollers_stop_with_the_supervisor_even_in_the_middle_of_a_poll() {
+async fn pollers_stop_with_the_fleet_even_in_the_middle_of_a_poll() {
     let node = ScriptedNode::always(Reply::Hang).await;
     let (sender, _observations) = mpsc::channel(1);
-    let mut supervisor = Supervisor::default();
     let patient = NodeTarget { timeout: Duration::from_secs(60), ..target(0, &node.url()) };
-    chain::spawn(&mut supervisor, &nodes(vec![patient]), Clock, &sender, &PanicCounter::default());
+    let (fleet, _) = fleet(&nodes(vec![patient]), sender);
     tokio::time::sleep(INTERVAL * 3).await;
-    assert!(supervisor.stop(Duration::from_secs(1)).await);
+    assert!(fleet.stop(Duration::from_secs(1)).await);
 }
 
 #[tokio::test]

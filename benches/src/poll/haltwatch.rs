@@ -5,15 +5,15 @@ use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use haltwatch::{
-    app::{Daemon, Options},
+    app::{Daemon, Options, RELOAD_PAUSE},
     chain,
     clock::Clock,
-    config::{Config, Discovery, Source},
+    config::{Config, Discovery, Hash, Source},
     engine::{Engine, snapshot::Snapshot},
     model::Timestamp,
-    observation::Observation,
-    output::{http, own::OwnMetrics},
-    supervisor::{PanicCounter, Supervisor},
+    observation::{Observation, Roster, Sighting},
+    output::{http, own::OwnMetrics, systemd::Systemd},
+    supervisor::PanicCounter,
 };
 use tokio::sync::mpsc;
 
@@ -54,27 +54,28 @@ pub fn spawn(beat: &Beat, meter: &Rc<Meter>, depth: Depth) -> anyhow::Result<()>
     let (observations, observed) = mpsc::channel(QUEUE);
     let meter = Rc::clone(meter);
     tokio::task::spawn_local(async move {
-        // The supervisor lives as long as the process.
-        let mut supervisor = Supervisor::default();
-        chain::spawn(&mut supervisor, &settings, Clock, &observations, &PanicCounter::default());
+        // The pollers live as long as the process.
+        let mut pollers = chain::Fleet::new(Clock, observations, PanicCounter::default());
+        let plan = pollers.plan(&settings);
+        let roster = plan.roster();
+        pollers.carry_out(plan);
         match depth {
-            Depth::Polls => drop_all(observed, &meter).await,
-            Depth::Decisions => decide(fleet, observed, &meter).await,
+            Depth::Polls => drop_all(observed, &roster, &meter).await,
+            Depth::Decisions => decide(fleet, observed, &roster, &meter).await,
         }
-        drop(supervisor);
+        drop(pollers);
     });
     Ok(())
 }
 
-async fn drop_all(mut observed: mpsc::Receiver<Observation>, meter: &Meter) {
+async fn drop_all(mut observed: mpsc::Receiver<Sighting>, roster: &Roster, meter: &Meter) {
     let mut batch = Vec::with_capacity(STEP_LIMIT);
     while observed.recv_many(&mut batch, STEP_LIMIT).await != 0 {
-        count(&batch, meter);
-        batch.clear();
+        count(&placed(&mut batch, roster), meter);
     }
 }
 
-async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Observation>, meter: &Meter) {
+async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Sighting>, roster: &Roster, meter: &Meter) {
     let now = Clock.now();
     let mut engine = Engine::new(fleet.engine_settings(), now);
     let picture: ArcSwap<Option<Snapshot>> = ArcSwap::from_pointee(None);
@@ -86,6 +87,7 @@ async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Observation>, meter: 
             () = Clock.sleep_until(wake_at) => {}
         }
         let now = Clock.now();
+        let batch = placed(&mut batch, roster);
         let stopwatch = Clock.stopwatch();
         let outcome = engine.step(now, &batch);
         let took = stopwatch.elapsed();
@@ -96,12 +98,16 @@ async fn decide(fleet: Fleet, mut observed: mpsc::Receiver<Observation>, meter: 
             picture.store(Arc::new(Some(engine.snapshot(now))));
             published = now.at;
         }
-        batch.clear();
         wake_at = earlier(outcome.wake_at, now.at.after(HEARTBEAT));
     }
 }
 
-async fn take_in(observed: &mut mpsc::Receiver<Observation>, batch: &mut Vec<Observation>, rested: Timestamp) -> usize {
+/// As the daemon does it: with the places of the settings in force.
+fn placed(batch: &mut Vec<Sighting>, roster: &Roster) -> Vec<Observation> {
+    batch.drain(..).filter_map(|sighting| roster.place(sighting)).collect()
+}
+
+async fn take_in(observed: &mut mpsc::Receiver<Sighting>, batch: &mut Vec<Sighting>, rested: Timestamp) -> usize {
     if Clock.now().at < rested {
         Clock.sleep_until(rested).await;
     }
@@ -128,10 +134,19 @@ pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let http =
         http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, max_connections: 512 };
     let engine = fleet.engine_settings().as_ref().clone();
-    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, discovery: Discovery::default() };
+    let (discovery, hash) = (Discovery::default(), Hash::default());
+    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, discovery, hash };
     // Nobody asks for a reload, so nothing is read from there.
     let source = Source::File("config.toml".into());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new(), storage: None };
+    let options = Options {
+        source,
+        listen: Vec::new(),
+        enable_lifecycle: false,
+        own: OwnMetrics::new(),
+        storage: None,
+        reload_pause: RELOAD_PAUSE,
+        systemd: Systemd::default(),
+    };
     Daemon::start_with(options, config)
 }
 

@@ -19,7 +19,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    chain::{self, Family, Settings},
+    chain::{Family, Fleet, Settings},
     clock::Clock,
     model::NodeIndex,
     observation::Observation,
@@ -253,9 +253,10 @@ async fn a_stream_that_never_comes_about_is_tried_again() {
 async fn a_head_brings_a_poll_before_it_is_due_and_a_dead_stream_changes_nothing() {
     let server = Server::start(Manner::Serves).await;
     let (sender, mut observations) = mpsc::channel(8);
-    let mut supervisor = Supervisor::default();
     let settings = Settings { nodes: vec![target(Some(server.endpoint()))], canaries: Vec::new() };
-    chain::spawn(&mut supervisor, &settings, Clock, &sender, &PanicCounter::default());
+    let mut fleet = Fleet::new(Clock, sender, PanicCounter::default());
+    let plan = fleet.plan(&settings);
+    fleet.carry_out(plan);
     server.subscribed(1).await;
     // The beat and the quick retry after the first failure; the next poll is due most of a second later.
     for _ in 0..2 {

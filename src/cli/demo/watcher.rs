@@ -5,10 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::sync::mpsc;
 
 use crate::{
-    app::{Daemon, Options},
+    app::{Daemon, Options, RELOAD_PAUSE},
     config::Source,
     engine::snapshot::{Effect, Snapshot},
-    output::own::OwnMetrics,
+    output::{own::OwnMetrics, systemd::Systemd},
 };
 
 /// The running daemon and what it tells.
@@ -29,6 +29,8 @@ impl Watcher {
             enable_lifecycle: false,
             own: OwnMetrics::new(),
             storage: None,
+            reload_pause: RELOAD_PAUSE,
+            systemd: Systemd::default(),
         };
         let mut daemon = Daemon::start(options)?;
         let effects = daemon.effects();

@@ -1,4 +1,4 @@
-//! A notification made ready for every peer at once: external labels merged, texts bounded, shared instead of copied.
+//! A notification made ready for every peer at once: labels in order, texts bounded, shared instead of copied.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub type Identity = Arc<Labels>;
 /// The newest word on one alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// All labels, the external ones included.
+    /// All labels.
     pub identity: Identity,
     /// Texts, bounded.
     pub annotations: Arc<[(&'static str, String)]>,
@@ -27,16 +27,11 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// `notification` with the labels of `external` that it does not have itself. Labels without a value are left out:
-    /// Alertmanager drops them, and the identity must be the same on both sides.
+    /// The announcement of `notification`. Labels without a value are left out: Alertmanager drops them, and the identity
+    /// must be the same on both sides.
     #[must_use]
-    pub fn new(notification: Notification, external: &Labels) -> Self {
+    pub fn new(notification: Notification) -> Self {
         let mut labels = notification.labels;
-        for (name, value) in external {
-            if !labels.iter().any(|(taken, _)| taken == name) {
-                labels.push((Arc::clone(name), Arc::clone(value)));
-            }
-        }
         labels.retain(|(_, value)| !value.is_empty());
         labels.sort();
         let texts = notification.annotations.into_iter().take(MAX_ANNOTATIONS);
@@ -73,7 +68,8 @@ mod tests {
             starts_at: UnixTime::default(),
             ends_at: None,
         };
-        let announcement = Announcement::new(notification, &labels(&[("cluster", "eu"), ("site", "external")]));
+        let external = labels(&[("cluster", "eu"), ("site", "external")]);
+        let announcement = Announcement::new(notification.with_labels(&external));
         let wanted = labels(&[("alertname", "NodeOffline"), ("cluster", "eu"), ("site", "own")]);
         assert_eq!(*announcement.identity, wanted);
         let text = &announcement.annotations[0].1;

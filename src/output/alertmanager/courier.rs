@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::Method;
-use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
     announcement::{Announcement, Identity},
@@ -15,6 +15,7 @@ use super::{
     note::{Fault, Note},
     numbers::Numbers,
     peer::{Action, Peer},
+    policy::Policy,
     wire,
 };
 use crate::{
@@ -32,32 +33,48 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024;
 /// Longest sleep: timers stand still while the machine is suspended, the clock does not.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
+/// How a peer is reached: what can change while it stays the same peer.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Where it is, and the headers that authenticate us there.
+    pub endpoint: Endpoint,
+    /// Deadline of one exchange.
+    pub timeout: Duration,
+}
+
 /// One peer with everything needed to reach it.
 #[derive(Debug)]
 pub struct Courier {
     shown: String,
     peer: Mutex<Peer>,
+    terms: Mutex<Terms>,
     /// Held by the one task that talks to the peer.
     client: AsyncMutex<Client>,
     news: Notify,
     numbers: Numbers,
-    timeout: Duration,
     clock: Clock,
 }
 
 impl Courier {
-    /// A courier that has not set out yet.
+    /// A courier that has not set out yet, to the peer that is shown as `shown`.
     #[must_use]
-    pub fn new(endpoint: Endpoint, peer: Peer, numbers: Numbers, timeout: Duration, clock: Clock) -> Self {
+    pub fn new(shown: String, terms: Terms, peer: Peer, numbers: Numbers, clock: Clock) -> Self {
         Self {
-            shown: endpoint.shown().to_owned(),
+            shown,
             peer: Mutex::new(peer),
-            client: AsyncMutex::new(Client::new(endpoint)),
+            client: AsyncMutex::new(Client::new(terms.endpoint.clone())),
+            terms: Mutex::new(terms),
             news: Notify::new(),
             numbers,
-            timeout,
             clock,
         }
+    }
+
+    /// Goes on with the same peer under another policy and other terms, from the next exchange on.
+    pub fn adapt(&self, policy: Policy, terms: Terms) {
+        *self.terms() = terms;
+        self.peer().adapt(policy, self.clock.now().at);
+        self.news.notify_one();
     }
 
     /// Takes the newest word on an alert; never waits. [`Courier::set_out`] must follow.
@@ -72,9 +89,10 @@ impl Courier {
         self.news.notify_one();
     }
 
-    /// Delivers until the shutdown has begun, `inputs_ended` and nothing is left to deliver, at most [`DRAIN`] longer.
-    pub async fn run(&self, mut shutdown: Shutdown, inputs_ended: watch::Receiver<bool>) {
-        let deliver = self.deliver(shutdown.clone(), inputs_ended);
+    /// Delivers until the shutdown, which comes after the last notification, and nothing is left to deliver, at most
+    /// [`DRAIN`] longer.
+    pub async fn run(&self, mut shutdown: Shutdown) {
+        let deliver = self.deliver(shutdown.clone());
         let patience = async {
             shutdown.begun().await;
             self.peer().hurry(self.clock.now().at);
@@ -93,33 +111,34 @@ impl Courier {
         }
     }
 
-    async fn deliver(&self, shutdown: Shutdown, mut inputs_ended: watch::Receiver<bool>) {
+    async fn deliver(&self, shutdown: Shutdown) {
         let mut client = self.client.lock().await;
         loop {
+            if let Some(moved) = self.moved(client.endpoint()) {
+                *client = Client::new(moved);
+            }
             let action = self.peer().next(self.clock.now());
             self.numbers.show(self.peer().backlog());
             match action {
                 Action::Push(body, _) => self.push(&mut client, body).await,
                 Action::Ask => self.ask(&mut client).await,
                 Action::Wait(until) => {
-                    let may_stop = shutdown.has_begun() && *inputs_ended.borrow();
-                    if may_stop && self.peer().is_drained(self.clock.now().at) {
+                    if shutdown.has_begun() && self.peer().is_drained(self.clock.now().at) {
                         return;
                     }
-                    self.rest(&mut client, until, &mut inputs_ended).await;
+                    self.rest(&mut client, until).await;
                 }
             }
         }
     }
 
     /// Waits for the time, for news, or for the peer to go away.
-    async fn rest(&self, client: &mut Client, until: Timestamp, inputs_ended: &mut watch::Receiver<bool>) {
+    async fn rest(&self, client: &mut Client, until: Timestamp) {
         let pause = until.since(self.clock.now().at).min(MAX_SLEEP);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = self.news.notified() => {}
             () = client.closed() => self.peer().disturbed(),
-            Ok(()) = inputs_ended.changed() => {}
         }
     }
 
@@ -147,7 +166,7 @@ impl Courier {
         path: &str,
         body: Bytes,
     ) -> Result<Response, PollError> {
-        let limits = Limits { deadline: self.timeout, body: MAX_ANSWER_BYTES };
+        let limits = Limits { deadline: self.terms().timeout, body: MAX_ANSWER_BYTES };
         let answer = client.exchange(Request { method, path: path.to_owned(), body }, limits).await;
         if let Ok(response) = &answer {
             self.look_at_the_clock(response);
@@ -161,6 +180,16 @@ impl Courier {
         self.numbers.show_skew(skew_ms);
         let note = self.peer().clock_seen(skew_ms);
         self.tell_all(note.as_slice());
+    }
+
+    fn terms(&self) -> MutexGuard<'_, Terms> {
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the peer is to be reached, if not as `before`.
+    fn moved(&self, before: &Endpoint) -> Option<Endpoint> {
+        let terms = self.terms();
+        (terms.endpoint != *before).then(|| terms.endpoint.clone())
     }
 
     /// The state stays whole even if its task panicked: every change is made in one go.

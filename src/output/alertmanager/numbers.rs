@@ -41,6 +41,26 @@ impl Numbers {
         }
     }
 
+    /// Takes the series of the peer `name` away. Handles that are still held show nothing from then on. What was never
+    /// there need not be taken away, so failures mean nothing.
+    pub fn forget(own: &OwnMetrics, name: &str) {
+        let label = &[name];
+        let counters = [
+            &own.notifications_attempts,
+            &own.notifications_sent,
+            &own.notifications_errors,
+            &own.notifications_dropped,
+        ];
+        for counter in counters {
+            let _ = counter.remove_label_values(label);
+        }
+        let _ = own.deliveries.queue_length.remove_label_values(label);
+        let _ = own.deliveries.queue_capacity.remove_label_values(label);
+        let _ = own.deliveries.latency.remove_label_values(label);
+        let _ = own.deliveries.oldest_unacked.remove_label_values(label);
+        let _ = own.deliveries.clock_skew.remove_label_values(label);
+    }
+
     /// Shows what waits for the peer; zero stands for nothing.
     pub fn show(&self, backlog: Backlog) {
         self.queue_length.set(whole(backlog.waiting));

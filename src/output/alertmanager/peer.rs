@@ -14,23 +14,18 @@ use super::{
     announcement::{Announcement, Identity},
     answer::{Incarnation, Outcome},
     note::{Backlog, Fault, Note},
+    policy::Policy,
     tracked::{Form, Tracked},
     wire,
 };
 use crate::model::{Now, Timestamp, UnixTime};
 
-/// Alerts tracked for one peer at the most.
-pub const CAPACITY: usize = 10_000;
 /// Alerts in one request at the most.
 pub const MAX_BATCH: usize = 256;
 /// Bytes in one request at the most, unless a single alert is larger.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// Pause after the first failure, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// Shortest validity of a firing alert.
-const MIN_WINDOW: Duration = Duration::from_mins(5);
-/// Validity of a firing alert in resends: three may be lost.
-const WINDOW_RESENDS: u32 = 4;
 /// The part of `resend` by which a resend may come early to share a request.
 const EARLY_PART: u32 = 10;
 /// Time between two tries with an alert that is refused.
@@ -43,17 +38,6 @@ const MAX_SKEW: Duration = Duration::from_hours(1);
 const SKEW_WARNING: Duration = Duration::from_secs(30);
 /// How long to rest when there is nothing to do; whoever has something to say wakes the peer.
 const IDLE: Duration = Duration::from_mins(1);
-
-/// What is the same for every peer.
-#[derive(Debug, Clone)]
-pub struct Policy {
-    /// Time between two sendings of an alert that goes on.
-    pub resend: Duration,
-    /// The absolute URI under which a reader of an alert finds us.
-    pub generator_url: Option<String>,
-    /// Alerts tracked at the most: [`CAPACITY`].
-    pub capacity: usize,
-}
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +104,13 @@ impl Peer {
             second_chance: (Timestamp(i64::MIN), 0),
             skew_ms: 0,
         }
+    }
+
+    /// Goes on under another policy.
+    pub fn adapt(&mut self, policy: Policy, now: Timestamp) {
+        let latest = now.after(policy.resend);
+        self.alerts.values_mut().for_each(|tracked| tracked.hasten(latest));
+        self.policy = policy;
     }
 
     /// Takes the newest word on an alert.
@@ -291,7 +282,7 @@ impl Peer {
         let mut body = vec![b'['];
         for sent in batch {
             let Some(tracked) = self.alerts.get(&sent.identity) else { continue };
-            let (starts_at, ends_at) = tracked.span(sent.form, now, self.window(), self.ahead());
+            let (starts_at, ends_at) = tracked.span(sent.form, now, self.policy.window(), self.ahead());
             let alert = wire::encode(tracked.announcement(), starts_at, ends_at, self.policy.generator_url.as_deref());
             if !self.in_flight.is_empty() {
                 if MAX_BODY_BYTES < body.len() + alert.len() + 2 {
@@ -304,10 +295,6 @@ impl Peer {
         }
         body.push(b']');
         Action::Push(body.into(), self.in_flight.len())
-    }
-
-    fn window(&self) -> Duration {
-        self.policy.resend.saturating_mul(WINDOW_RESENDS).max(MIN_WINDOW)
     }
 
     fn ahead(&self) -> Duration {
@@ -455,7 +442,7 @@ mod tests {
                 starts_at: UnixTime::from_millis(WALL + starts_at),
                 ends_at: ends_at.map(|ms| UnixTime::from_millis(WALL + ms)),
             };
-            let note = self.peer.notify(Announcement::new(notification, &Vec::new()), self.now());
+            let note = self.peer.notify(Announcement::new(notification), self.now());
             self.notes.extend(note);
         }
 
@@ -802,7 +789,7 @@ mod tests {
                     starts_at: UnixTime::default(),
                     ends_at: None,
                 };
-                bench.peer.notify(Announcement::new(notification, &Vec::new()), bench.now());
+                bench.peer.notify(Announcement::new(notification), bench.now());
             }
             let mut sent = 0;
             while let Action::Push(body, count) = bench.peer.next(bench.now()) {

@@ -149,6 +149,11 @@ impl Tracked {
         !std::mem::replace(&mut self.was_refused, true)
     }
 
+    /// Sends it again at `latest`, if not before.
+    pub fn hasten(&mut self, latest: Timestamp) {
+        self.due = self.due.min(latest);
+    }
+
     /// Tries it again if it was parked.
     pub fn release(&mut self, now: Timestamp) {
         if std::mem::take(&mut self.parked) {

@@ -1,6 +1,12 @@
 //! Which path is answered by whom.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header::ORIGIN, request::Parts};
@@ -77,14 +83,24 @@ pub struct Site {
     shared: Shared,
     scrapes: Scrapes,
     writers: Semaphore,
-    lifecycle: bool,
+    lifecycle: AtomicBool,
 }
 
 impl Site {
     /// The site over what is in `shared`; `lifecycle` allows reloads.
     #[must_use]
     pub fn new(shared: Shared, lifecycle: bool) -> Self {
-        Self { scrapes: Scrapes::new(shared.clone()), writers: Semaphore::new(WRITERS), shared, lifecycle }
+        Self {
+            scrapes: Scrapes::new(shared.clone()),
+            writers: Semaphore::new(WRITERS),
+            shared,
+            lifecycle: AtomicBool::new(lifecycle),
+        }
+    }
+
+    /// Allows reloads, or no longer.
+    pub fn allow_lifecycle(&self, allowed: bool) {
+        self.lifecycle.store(allowed, Relaxed);
     }
 
     /// Answers a request and counts it.
@@ -166,7 +182,7 @@ impl Site {
     }
 
     async fn reload(&self, head: &Parts) -> Reply {
-        if !self.lifecycle {
+        if !self.lifecycle.load(Relaxed) {
             return Reply::text(StatusCode::FORBIDDEN, "reloading over HTTP is not enabled; send SIGHUP");
         }
         // A browser names the page that makes it ask; people and tools do not send this header.
@@ -174,10 +190,7 @@ impl Site {
             return Reply::text(StatusCode::FORBIDDEN, "a web page may not ask for a reload");
         }
         match timeout(RELOAD, self.reloaded()).await {
-            Ok(Ok(())) => Reply::text(
-                StatusCode::OK,
-                "reloaded; changes under [web] and [alertmanager] take effect at the next restart",
-            ),
+            Ok(Ok(())) => Reply::text(StatusCode::OK, "reloaded"),
             Ok(Err(text)) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, &text),
             Err(_) => Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "the reload did not end in time"),
         }

@@ -6,6 +6,7 @@ use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::watch,
     task::{Id, JoinError, JoinSet},
     time::{sleep, timeout},
 };
@@ -39,10 +40,15 @@ const FULL_PAUSE: Duration = Duration::from_millis(20);
 /// Time that requests in progress get at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The listening sockets. Cheap to clone; a clone listens on the same sockets.
+/// The server: its listening sockets and what it allows. Cheap to clone; a clone is the same server.
 #[derive(Debug, Clone)]
-pub struct Server {
-    listeners: Arc<[TcpListener]>,
+pub struct Server(Arc<watch::Sender<Bound>>);
+
+/// What is in force, or about to be: sockets that listen, and the rules of the house.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// With the address that was asked for, which differs from the socket's own where the port was 0.
+    listeners: Vec<(SocketAddr, Arc<TcpListener>)>,
     lifecycle: bool,
     max_connections: usize,
 }
@@ -52,14 +58,31 @@ pub struct Server {
 /// # Errors
 /// The first address that cannot be bound, named in the text.
 pub fn bind(settings: &Settings) -> io::Result<Server> {
-    let listeners = settings.listen.iter().map(|address| {
-        listen(*address).map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
-    });
-    Ok(Server {
-        listeners: listeners.collect::<io::Result<_>>()?,
-        lifecycle: settings.lifecycle,
-        max_connections: settings.max_connections.max(1),
-    })
+    Ok(Server(Arc::new(watch::Sender::new(Bound::of(settings, Vec::new())?))))
+}
+
+impl Bound {
+    /// Listens on the addresses of `settings`, on those that `known` holds with the same sockets.
+    fn of(settings: &Settings, mut known: Vec<(SocketAddr, Arc<TcpListener>)>) -> io::Result<Self> {
+        let listeners = settings.listen.iter().map(|address| {
+            if let Some(same) = known.iter().position(|(listened, _)| listened == address) {
+                return Ok(known.swap_remove(same));
+            }
+            let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+            listen(*address).map(|listener| (*address, Arc::new(listener))).map_err(named)
+        });
+        Ok(Self {
+            listeners: listeners.collect::<io::Result<_>>()?,
+            lifecycle: settings.lifecycle,
+            max_connections: settings.max_connections.max(1),
+        })
+    }
+
+    /// The addresses it listens on, with the ports the kernel chose where 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|(_, listener)| listener.local_addr().ok()).collect()
+    }
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -70,16 +93,31 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Server {
-    /// The addresses it listens on, with the ports the kernel chose where 0 was asked for.
+    /// The addresses it listens on; see [`Bound::addresses`].
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.0.borrow().addresses()
+    }
+
+    /// Binds the addresses of `settings` that are new and keeps the sockets of the others. Nothing is in force before
+    /// [`Server::adopt`].
+    ///
+    /// # Errors
+    /// The first address that cannot be bound, named in the text.
+    pub fn rebind(&self, settings: &Settings) -> io::Result<Bound> {
+        let known = self.0.borrow().listeners.clone();
+        Bound::of(settings, known)
+    }
+
+    /// Puts `bound` in force: sockets that are not in it are closed, open connections go on.
+    pub fn adopt(&self, bound: Bound) {
+        self.0.send_replace(bound);
     }
 
     /// Serves until the shutdown begins, then lets requests in progress end within five seconds.
     pub async fn run(self, shared: Shared, shutdown: Shutdown) {
         let own = shared.own.clone();
-        let site = Arc::new(Site::new(shared, self.lifecycle));
+        let site = Arc::new(Site::new(shared, self.0.borrow().lifecycle));
         let mut house = House { guests: JoinSet::new(), seats: HashMap::new(), panics: own.task_panics };
         let mut stopping = shutdown.clone();
         tokio::select! {
@@ -90,33 +128,27 @@ impl Server {
     }
 
     async fn receive(&self, house: &mut House, site: &Arc<Site>, shutdown: &Shutdown) {
+        let mut changes = self.0.subscribe();
+        let mut bound = changes.borrow_and_update().clone();
         loop {
             tokio::select! {
                 () = house.one_left() => {}
-                accepted = accept(&self.listeners) => self.welcome(house, accepted, site, shutdown).await,
+                Ok(()) = changes.changed() => {
+                    bound = changes.borrow_and_update().clone();
+                    site.allow_lifecycle(bound.lifecycle);
+                }
+                accepted = accept(&bound.listeners) => {
+                    house.welcome(accepted, bound.max_connections, site, shutdown).await;
+                }
             }
         }
-    }
-
-    /// Seats a new connection; while the house is full, the one that has been idle for longest has to go first.
-    async fn welcome(&self, house: &mut House, accepted: io::Result<TcpStream>, site: &Arc<Site>, shutdown: &Shutdown) {
-        let stream = match accepted {
-            Ok(stream) => stream,
-            Err(error) => return house.refused(&error).await,
-        };
-        while self.max_connections <= house.guests.len() {
-            house.dismiss_idle();
-            // Whoever is served now may be idle a moment later, so the search is repeated.
-            let _ = timeout(FULL_PAUSE, house.one_left()).await;
-        }
-        house.seat(stream, Arc::clone(site), shutdown.clone());
     }
 }
 
 /// The next connection on any of the listeners.
-async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
+async fn accept(listeners: &[(SocketAddr, Arc<TcpListener>)]) -> io::Result<TcpStream> {
     let (stream, _) = std::future::poll_fn(|cx| {
-        let mut accepted = listeners.iter().map(|listener| listener.poll_accept(cx));
+        let mut accepted = listeners.iter().map(|(_, listener)| listener.poll_accept(cx));
         accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
     })
     .await?;
@@ -133,6 +165,20 @@ struct House {
 }
 
 impl House {
+    /// Seats a new connection; while `most` are there, the one that has been idle for longest has to go first.
+    async fn welcome(&mut self, accepted: io::Result<TcpStream>, most: usize, site: &Arc<Site>, shutdown: &Shutdown) {
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => return self.refused(&error).await,
+        };
+        while most <= self.guests.len() {
+            self.dismiss_idle();
+            // Whoever is served now may be idle a moment later, so the search is repeated.
+            let _ = timeout(FULL_PAUSE, self.one_left()).await;
+        }
+        self.seat(stream, Arc::clone(site), shutdown.clone());
+    }
+
     fn seat(&mut self, stream: TcpStream, site: Arc<Site>, shutdown: Shutdown) {
         let seat = Seat::new(Clock);
         let guest = self.guests.spawn(serve(stream, Arc::clone(&seat), site, shutdown));
