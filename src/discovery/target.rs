@@ -148,6 +148,8 @@ pub fn shown(target: &Target) -> String {
     let label = |name: &str| target.labels.iter().find(|(known, _)| **known == *name).map(|(_, value)| value);
     let text = match label("node").or_else(|| label("name")) {
         Some(name) => label("network").map_or_else(|| name.to_string(), |network| format!("{network}/{name}")),
+        // A word without a port may be a host, or a key in the wrong place.
+        None if !target.address.contains(':') => String::new(),
         None => rpc(&target.address, None, None).map(|rpc| rpc.shown().to_owned()).unwrap_or_default(),
     };
     text.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect()

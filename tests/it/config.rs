@@ -147,10 +147,10 @@ enable-lifecycle = true"#,
     refused(
         r#"zzz = 1"#,
         &expect![[r#"
-        <text>:1:1: error: unknown key `zzz`
-        1 | zzz = "<redacted>"
-          | ^^^
-          = help: known here: monitor, web, alertmanager, defaults, network"#]],
+            <text>:1:1: error: unknown key `zzz`
+            1 | zzz = "<redacted>"
+              | ^^^
+              = help: known here: monitor, web, alertmanager, defaults, discovery, network"#]],
     );
     refused(
         r#"[defaults]
@@ -777,7 +777,7 @@ url = "b""#,
             <text>:8:1: error: unknown key `missing_blocks`
             8 | missing_blocks = "<redacted>"
               | ^^^^^^^^^^^^^^
-              = help: known here: name, role, core, weight, labels, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth"#]],
+              = help: known here: name, role, core, weight, labels, metrics, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth"#]],
     );
 }
 
