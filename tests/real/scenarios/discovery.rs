@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -33,33 +33,28 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FILED: &str = "filed";
 const SERVED: &str = "served";
 
-/// A server that answers every GET with one body, which can change.
+/// A server that answers every GET with one body.
 #[derive(Debug)]
 struct Server {
     address: SocketAddr,
-    body: Arc<Mutex<String>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Server {
     fn start(address: SocketAddr, kind: &'static str, body: &str) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
-        let server = Self { address, body: Arc::new(Mutex::new(body.to_owned())), stop: Arc::default() };
-        let (body, stop) = (Arc::clone(&server.body), Arc::clone(&server.stop));
+        let server = Self { address, stop: Arc::default() };
+        let (body, stop) = (body.to_owned(), Arc::clone(&server.stop));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(std::io::Result::ok) {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
                 // A client that goes away in the middle is its own business.
-                let _ = answer(stream, kind, &body.lock().unwrap_or_else(PoisonError::into_inner));
+                let _ = answer(stream, kind, &body);
             }
         });
         Ok(server)
-    }
-
-    fn say(&self, body: &str) {
-        body.clone_into(&mut self.body.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -200,7 +195,7 @@ fn prometheus_agrees(bench: &Bench, lists: &Lists, daemon: &Haltwatch) -> Result
     let nodes = answer["data"]["nodes"].as_array().context("no nodes")?;
     let ours = nodes
         .iter()
-        .map(|node| (label(node, "network"), label(node, "name"), label(&node["labels"], "rack"), label(node, "role")));
+        .map(|node| (label(node, "network"), label(node, "node"), label(&node["labels"], "rack"), label(node, "role")));
     let ours: BTreeSet<_> = ours.collect();
     ensure!(ours == theirs, "Prometheus finds {theirs:?}, we find {ours:?}");
     Ok(format!("Prometheus finds the same {} targets", ours.len()))
