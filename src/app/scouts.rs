@@ -1,10 +1,7 @@
 //! Follows the sources of nodes: remembers what each listed last, also over restarts, and says in log and metrics what
 //! becomes of it. What cannot be read takes nothing away.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use tokio::sync::mpsc;
 
@@ -62,22 +59,32 @@ impl Scouts {
         Self { sources, started: 0, reports, reported, keep, kept, unkept: false, told, metrics, clock, panics }
     }
 
-    /// Follows the sources of `wanted` from now on. Those that stay as they are go on undisturbed.
+    /// Follows the sources of `wanted` from now on. Those that stay as they are go on undisturbed; one that was renamed
+    /// or moved keeps its nodes until it has been read under its new settings.
     pub(super) fn follow(&mut self, wanted: &[Settings]) {
         if self.sources.is_empty() && self.keep.is_none() && !wanted.is_empty() {
             tracing::warn!("without --storage.path the nodes that discovery finds are not kept over a restart");
         }
-        let mut before: BTreeMap<Arc<str>, Source> =
-            self.sources.drain(..).map(|source| (Arc::clone(&source.settings.name), source)).collect();
-        for settings in wanted {
-            let source = match before.remove(&settings.name) {
-                Some(source) if source.settings == *settings => source,
-                Some(source) if source.settings.origin == settings.origin => self.start(settings, source.lists),
-                _ => self.start(settings, self.kept.of(settings).unwrap_or_default().to_vec()),
+        let mut before = std::mem::take(&mut self.sources);
+        let names: Vec<Arc<str>> = before.iter().map(|source| Arc::clone(&source.settings.name)).collect();
+        let mut after: Vec<Option<Source>> =
+            wanted.iter().map(|settings| take_first(&mut before, |old| old == settings)).collect();
+        for alike in [same_origin, same_name] {
+            for (slot, settings) in after.iter_mut().zip(wanted).filter(|(slot, _)| slot.is_none()) {
+                let old = take_first(&mut before, |old| alike(old, settings));
+                *slot = old.map(|old| self.start(settings, old.lists));
+            }
+        }
+        for (slot, settings) in after.into_iter().zip(wanted) {
+            let kept = || self.kept.of(settings).unwrap_or_default().to_vec();
+            let source = match slot {
+                Some(source) => source,
+                None => self.start(settings, kept()),
             };
             self.sources.push(source);
         }
-        before.keys().for_each(|name| self.metrics.end(name));
+        let gone = |name: &&Arc<str>| !wanted.iter().any(|settings| settings.name == **name);
+        names.iter().filter(gone).for_each(|name| self.metrics.end(name));
     }
 
     fn start(&mut self, settings: &Settings, lists: Vec<List>) -> Source {
@@ -164,6 +171,20 @@ impl Scouts {
         };
         self.unkept = failed;
     }
+}
+
+/// Takes out the first source whose settings fit.
+fn take_first(sources: &mut Vec<Source>, fits: impl Fn(&Settings) -> bool) -> Option<Source> {
+    let position = sources.iter().position(|source| fits(&source.settings))?;
+    Some(sources.remove(position))
+}
+
+fn same_origin(a: &Settings, b: &Settings) -> bool {
+    a.origin == b.origin
+}
+
+fn same_name(a: &Settings, b: &Settings) -> bool {
+    a.name == b.name
 }
 
 impl Source {

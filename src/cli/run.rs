@@ -36,8 +36,8 @@ pub struct Arguments {
     /// Allow reloading by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
-    /// Where what must survive a restart is kept. Default: the first directory of $STATE_DIRECTORY, which systemd sets;
-    /// without either nothing is kept.
+    /// Where what must survive a restart is kept. Default: the state directory that systemd names; without either
+    /// nothing is kept.
     #[arg(long = "storage.path", value_name = "DIRECTORY")]
     storage: Option<PathBuf>,
     /// What is logged: debug, info, warn, error, or a filter such as `info,haltwatch::chain=debug`.

@@ -113,13 +113,13 @@ impl<'a> Section<'a> {
         if elements.as_ref().is_some_and(Vec::is_empty) {
             self.lacks(lack.0.to_owned(), lack.1);
         }
-        Self::each(elements, path)
+        Self::each(elements.unwrap_or_default(), path)
     }
 
     /// The tables of the array under `key`, if there are any.
     pub(super) fn any_sections(&mut self, key: &'static str, path: &'static str) -> Vec<Self> {
         let elements = self.elements(key, path);
-        Self::each(elements, path)
+        Self::each(elements.unwrap_or_default(), path)
     }
 
     /// The elements under `key`, none if it is not there; `None` if it is no array of tables, which has been noted.
@@ -128,9 +128,9 @@ impl<'a> Section<'a> {
         item.elements().or_else(|| item.is_no_array_of_tables(path, &format!("write [[{path}]]")))
     }
 
-    fn each(elements: Option<Vec<Item<'a>>>, path: &'static str) -> Vec<Self> {
+    fn each(elements: Vec<Item<'a>>, path: &'static str) -> Vec<Self> {
         let help = format!("write [[{path}]]");
-        elements.iter().flatten().filter_map(|item| Self::of(item, path, &help)).collect()
+        elements.into_iter().filter_map(|item| Self::of(&item, path, &help)).collect()
     }
 
     fn of(item: &Item<'a>, path: &'static str, help: &str) -> Option<Self> {

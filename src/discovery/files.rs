@@ -45,19 +45,20 @@ pub(super) async fn run(
         let patterns = Arc::clone(&patterns);
         let mut glance = tokio::task::spawn_blocking(move || memory.glance(&patterns, whole));
         let reading;
-        (memory, reading) = match timeout(DEADLINE, &mut glance).await {
-            Ok(done) => done.unwrap_or_default(),
-            Err(_) => {
-                if !send(&reports, Report { source, reading: Err(Failure::Late) }, &mut shutdown).await {
-                    return;
-                }
-                // A disk that hangs is not asked a second time before it has answered.
-                tokio::select! {
-                    done = glance => done.unwrap_or_default(),
-                    () = shutdown.begun() => return,
-                }
+        let done = if let Ok(done) = timeout(DEADLINE, &mut glance).await {
+            done
+        } else {
+            if !send(&reports, Report { source, reading: Err(Failure::Late) }, &mut shutdown).await {
+                return;
+            }
+            // A disk that hangs is not asked a second time before it has answered.
+            tokio::select! {
+                done = glance => done,
+                () = shutdown.begun() => return,
             }
         };
+        // A glance that panicked knows nothing any more.
+        (memory, reading) = done.unwrap_or_default();
         if let Some(reading) = reading
             && !send(&reports, Report { source, reading }, &mut shutdown).await
         {
@@ -81,6 +82,9 @@ struct Stamp {
     inode: u64,
 }
 
+/// What was read from a file.
+type Outcome = Result<Arc<[Target]>, Failure>;
+
 /// What is known of the files.
 #[derive(Debug, Default)]
 struct Memory {
@@ -95,7 +99,7 @@ struct File {
     /// What the last glance showed; `None` = it was not there.
     last: Option<Look>,
     /// What it looked like when it was read, and what was read.
-    read: Option<(Look, Result<Arc<[Target]>, Failure>)>,
+    read: Option<(Look, Outcome)>,
 }
 
 impl Memory {
@@ -116,22 +120,22 @@ impl Memory {
         self.files.retain(|path, file| looks.contains_key(path) || file.last.take().is_some());
         news |= self.files.len() < before;
         for (path, look) in looks {
-            news |= self.settle(path, look, at_once, whole);
+            news |= self.settle(&path, look, at_once, whole);
         }
         let reading = news.then(|| self.reading());
         (self, reading.map(Ok))
     }
 
     /// Takes in what a glance showed of one file; returns whether it was read.
-    fn settle(&mut self, path: Arc<str>, look: Look, at_once: bool, again: bool) -> bool {
-        let file = self.files.entry(Arc::clone(&path)).or_insert(File { last: None, read: None });
+    fn settle(&mut self, path: &Arc<str>, look: Look, at_once: bool, again: bool) -> bool {
+        let file = self.files.entry(Arc::clone(path)).or_insert(File { last: None, read: None });
         let settled = at_once || file.last.as_ref() == Some(&look);
         let known = file.read.as_ref().is_some_and(|(then, _)| *then == look);
         file.last = Some(look.clone());
         if !settled || known && !again {
             return false;
         }
-        let outcome = look.as_ref().map_err(|text| Failure::Read(text.clone())).and_then(|_| read(Path::new(&*path)));
+        let outcome = look.as_ref().map_err(|text| Failure::Read(text.clone())).and_then(|_| read(Path::new(&**path)));
         file.read = Some((look, outcome));
         true
     }
@@ -181,7 +185,7 @@ fn look(path: &Path) -> Look {
     Ok(Stamp { modified, size: metadata.size(), inode: metadata.ino() })
 }
 
-fn read(path: &Path) -> Result<Arc<[Target]>, Failure> {
+fn read(path: &Path) -> Outcome {
     let format = path.file_name().and_then(|name| format_of(name.to_str()?));
     let format = format.ok_or_else(|| Failure::Read("neither JSON nor YAML".to_owned()))?;
     let limit = MAX_BODY as u64 + 1;

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
@@ -17,11 +18,18 @@ use haltwatch::{
     clock::Clock,
     config::{self, Config, Source},
     discovery::{Format, Found, List, Rejection, Target, interpret},
+    engine::snapshot::Snapshot,
+    model::{Endpoint, MetricsUrl},
     output::{own::OwnMetrics, systemd::Systemd},
+    transport::{Client, Limits, Request},
 };
 use serde_json::{Value, json};
 
-use crate::scripted_node::{Reply, ScriptedNode, healthy};
+use crate::{
+    sample,
+    scripted_node::{Reply, ScriptedNode, healthy},
+    web,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -233,6 +241,15 @@ impl Running {
     }
 }
 
+/// Status and body of one GET.
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let endpoint = Endpoint::parse(&format!("http://{address}{path}"), "http").unwrap();
+    let request = Request { method: http::Method::GET, path: String::new(), body: bytes::Bytes::new() };
+    let limits = Limits { deadline: PATIENCE, body: 1 << 20 };
+    let response = Client::new(endpoint).exchange(request, limits).await.unwrap();
+    (response.status.as_u16(), String::from_utf8(response.body.to_vec()).unwrap())
+}
+
 fn whole(discovery: &str) -> String {
     format!(
         "[web]\nlisten = [\"127.0.0.1:0\"]\n[[discovery]]\nname = \"sd\"\nnetwork = \"main\"\n{discovery}\n\
@@ -307,6 +324,11 @@ async fn a_server_is_followed_and_its_failures_take_no_node_away() {
     server.rewrite(|_| Reply::json("[]"));
     running.watches(&[]).await;
     assert_eq!(running.targets(), (0, 0));
+    for path in ["/", "/metrics", "/api/v1/networks", "/api/v1/nodes", "/api/v1/explain?network=main", "/api/v1/rules"]
+    {
+        let (status, _) = get(running.daemon.addresses()[0], path).await;
+        assert_eq!(status, 200, "{path} of a network without nodes");
+    }
     assert_eq!(running.own.discovery.last_refresh_successful.with_label_values(&["sd"]).get(), 1);
     assert!(running.daemon.stop().await);
 }
@@ -346,6 +368,11 @@ async fn a_reload_leaves_sources_alone_that_did_not_change() {
     fs::write(&file, whole(&keys).replace("interval = \"100ms\"", "interval = \"200ms\"")).unwrap();
     running.daemon.reload().await.unwrap();
     assert_eq!((running.nodes(), server.asked().len()), (vec!["a".to_owned()], 1));
+    let silent = ScriptedNode::always(Reply::Close).await;
+    fs::write(&file, whole(&keys.replace(&server.url(), &silent.url()))).unwrap();
+    running.daemon.reload().await.unwrap();
+    eventually("the other server is asked", || !silent.asked().is_empty()).await;
+    assert_eq!(running.nodes(), ["a"], "until the other server has answered");
     let other = ScriptedNode::always(Reply::json(list(&node, &["b"]))).await;
     fs::write(&file, whole(&keys.replace(&server.url(), &other.url()))).unwrap();
     running.daemon.reload().await.unwrap();
@@ -359,4 +386,55 @@ async fn a_reload_leaves_sources_alone_that_did_not_change() {
     let mut gathered = running.own.registry.gather().into_iter();
     assert!(!gathered.any(|family| family.name().starts_with("haltwatch_discovery")), "no series of what is gone");
     assert!(running.daemon.stop().await);
+}
+
+/// The sample whose first node shows metrics of its own.
+fn with_metrics() -> Snapshot {
+    let mut snapshot = sample::snapshot();
+    let mut settings = (*snapshot.settings).clone();
+    settings.nodes[0].metrics = Some(MetricsUrl::parse("https://10.0.0.1:6060/debug/metrics").unwrap());
+    settings.nodes[0].labels.push(("zone".into(), "a".into()));
+    snapshot.settings = Arc::new(settings);
+    snapshot
+}
+
+#[tokio::test]
+async fn prometheus_is_told_where_the_nodes_show_their_own_metrics() {
+    let web = web::start(&web::settings(), Some(with_metrics()));
+    let (status, body) = get(web.address, "/sd").await;
+    let list: Value = serde_json::from_str(&body).unwrap();
+    let settings = with_metrics().settings;
+    let node = &settings.nodes[0];
+    let mut labels = json!({
+        "__scheme__": "https", "__metrics_path__": "/debug/metrics", "node": *node.name, "role": node.role.as_str(),
+        "network": *settings.networks[node.network.index()].name,
+    });
+    for (name, value) in &node.labels {
+        labels[&**name] = json!(**value);
+    }
+    assert_eq!((status, list), (200, json!([{"targets": ["10.0.0.1:6060"], "labels": labels}])));
+    assert!(body.contains("\"zone\":\"a\""), "{body}");
+}
+
+#[tokio::test]
+async fn prometheus_is_told_what_can_be_probed() {
+    let web = web::start(&web::settings(), Some(sample::snapshot()));
+    let (status, body) = get(web.address, "/sd/probe").await;
+    let groups: Vec<Value> = serde_json::from_str(&body).unwrap();
+    let settings = sample::snapshot().settings;
+    assert_eq!((status, groups.len()), (200, settings.nodes.len()));
+    for (group, node) in groups.iter().zip(&settings.nodes) {
+        let network = &settings.networks[node.network.index()];
+        assert_eq!(group["targets"], json!([format!("{}/{}", network.name, node.name)]));
+        assert_eq!(group["labels"], json!({"family": *network.family, "network": *network.name, "node": *node.name}));
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_empty_where_there_is_nothing_and_absent_where_nobody_knows() {
+    let web = web::start(&web::settings(), Some(sample::snapshot()));
+    assert_eq!(get(web.address, "/sd").await, (200, "[]".to_owned()));
+    let unready = web::start(&web::settings(), None);
+    assert_eq!(get(unready.address, "/sd").await.0, 503);
+    assert_eq!(get(unready.address, "/sd/probe").await.0, 503);
 }
