@@ -96,7 +96,8 @@ pub fn keys() -> Vec<(&'static str, &'static str)> {
 }
 
 /// A file in which every section is there, so that every key is asked for.
-const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n[[network]]\n[[network.node]]\n[network.node.basic_auth]\n";
+const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n\
+                             [[network]]\n[[network.node]]\n[network.node.basic_auth]\n";
 
 type Keys = Vec<(&'static str, &'static str)>;
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{ensemble::Ensemble, scouts::Scouts};
 use crate::{
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Problem, Problems},
     model::Timestamp,
     output::{http::ReloadRequest, own::OwnMetrics, systemd::Systemd},
     supervisor::Shutdown,
@@ -76,21 +76,23 @@ impl Conductor {
         }
         self.systemd.reloading();
         let outcome = self.reload().await;
-        self.report(outcome.as_ref().err());
+        self.report(&outcome);
         self.systemd.reloaded();
         for request in waiting {
             // A requester that no longer waits loses nothing: the outcome is in the log and the metrics too.
-            let _ = request.send(outcome.clone());
+            let _ = request.send(outcome.as_ref().copied().map_err(ToString::to_string));
         }
     }
 
-    async fn reload(&mut self) -> Result<(), String> {
+    async fn reload(&mut self) -> Result<(), Refusal> {
         let config = self.read().await?;
         self.scouts.follow(&config.discovery.sources);
         let running = self.scouts.merged(&config);
         if let Err(text) = self.ensemble.apply(&running).await {
             self.scouts.follow(&self.loaded.discovery.sources);
-            return Err(text);
+            // Only what log and metrics say is wanted: the nodes are as they were.
+            let _ = self.scouts.merged(&self.loaded);
+            return Err(Refusal::Other(text));
         }
         (self.loaded, self.running) = (config, running);
         Ok(())
@@ -112,25 +114,52 @@ impl Conductor {
     }
 
     /// Reads the configuration off the event loop: files can be on slow disks.
-    async fn read(&self) -> Result<Config, String> {
+    async fn read(&self) -> Result<Config, Refusal> {
         let source = self.source.clone();
         match tokio::task::spawn_blocking(move || config::load(&source)).await {
-            Ok(loaded) => loaded.map_err(|problems| problems.to_string()),
-            Err(_) => Err("reading the configuration failed".to_owned()),
+            Ok(loaded) => Ok(loaded?),
+            Err(_) => Err(Refusal::Other("reading the configuration failed".to_owned())),
         }
     }
 
-    fn report(&self, failure: Option<&String>) {
-        self.own.config_loaded(failure.is_none().then_some(self.loaded.hash.0), self.clock.now().wall);
-        match failure {
-            None => tracing::info!(
+    fn report(&self, outcome: &Result<(), Refusal>) {
+        self.own.config_loaded(outcome.is_ok().then_some(self.loaded.hash.0), self.clock.now().wall);
+        match outcome {
+            Ok(()) => tracing::info!(
                 networks = self.loaded.engine.networks.len(),
                 nodes = self.running.engine.nodes.len(),
                 "configuration reloaded"
             ),
-            Some(problems) => {
-                tracing::error!(problems, "configuration not reloaded, the old one stays in force:\n{problems}");
+            Err(refusal) => refusal.log(),
+        }
+    }
+}
+
+/// Why a configuration was not put in force.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Refusal {
+    /// A line for each problem: as one value, many would be cut.
+    fn log(&self) {
+        if let Self::Problems(problems) = self {
+            let file = &*problems.source;
+            for Problem { line, column, message, .. } in &problems.list {
+                tracing::error!(file, line, column, "{file}:{line}:{column}: {message}");
             }
+            let count = problems.list.len();
+            tracing::error!(
+                file,
+                count,
+                "configuration not reloaded, the old one stays in force: {count} problems in {file}"
+            );
+        } else {
+            tracing::error!(why = %self, "configuration not reloaded, the old one stays in force: {self}");
         }
     }
 }

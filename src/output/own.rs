@@ -61,6 +61,8 @@ impl OwnMetrics {
         let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
         };
@@ -99,12 +101,9 @@ impl OwnMetrics {
                 &["alertmanager"],
             ),
             deliveries: DeliveryMetrics::new(&registry),
-            config_last_reload_successful: register(
-                &registry,
-                IntGauge::new(
-                    "haltwatch_config_last_reload_successful",
-                    "Whether the last attempt to load the configuration succeeded.",
-                ),
+            config_last_reload_successful: gauge(
+                "haltwatch_config_last_reload_successful",
+                "Whether the last attempt to load the configuration succeeded.",
             ),
             config_last_reload_success_timestamp: register(
                 &registry,
@@ -113,14 +112,8 @@ impl OwnMetrics {
                     "When the configuration was last loaded with success.",
                 ),
             ),
-            config_hash: register(
-                &registry,
-                IntGauge::new("haltwatch_config_hash", "Hash of the configuration file that is in force."),
-            ),
-            task_panics: register(
-                &registry,
-                IntCounter::new("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
-            ),
+            config_hash: gauge("haltwatch_config_hash", "Hash of the configuration file that is in force."),
+            task_panics: counter("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
             http_requests: counter_vec(
                 "haltwatch_http_requests_total",
                 "HTTP requests answered, by handler and status code.",

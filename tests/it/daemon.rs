@@ -21,10 +21,10 @@ use crate::scripted_node::{Reply, ScriptedNode, healthy};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A configuration file; it goes when dropped.
-struct File(PathBuf);
+pub struct File(PathBuf);
 
 impl File {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("haltwatch-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let file = Self(std::env::temp_dir().join(name));
@@ -32,7 +32,7 @@ impl File {
         file
     }
 
-    fn write(&self, text: &str) {
+    pub fn write(&self, text: &str) {
         std::fs::write(&self.0, text).unwrap();
     }
 }
@@ -63,21 +63,25 @@ fn config(monitor: &str, alertmanager: &ScriptedNode, node: &str) -> String {
     )
 }
 
-fn start(file: &File) -> Daemon {
+pub fn start(file: &File) -> Daemon {
+    Daemon::start(options(file)).unwrap()
+}
+
+/// A daemon that reloads as often as it is asked to.
+pub fn options(file: &File) -> Options {
     let source = Source::File(file.0.clone());
-    let options = Options {
+    Options {
         source,
         listen: Vec::new(),
         enable_lifecycle: false,
         own: OwnMetrics::new(),
         storage: None,
-        reload_pause: Duration::from_millis(10),
+        reload_pause: Duration::ZERO,
         systemd: Systemd::default(),
-    };
-    Daemon::start(options).unwrap()
+    }
 }
 
-async fn alertmanager() -> ScriptedNode {
+pub async fn alertmanager() -> ScriptedNode {
     ScriptedNode::start(|asked| Reply::json(if asked.head.starts_with("GET ") { r#"{"uptime":"today"}"# } else { "" }))
         .await
 }
@@ -94,7 +98,7 @@ fn watchdogs(peer: &ScriptedNode) -> Vec<String> {
     told.collect()
 }
 
-async fn eventually(what: &str, probe: impl Fn() -> bool) {
+pub async fn eventually(what: &str, probe: impl Fn() -> bool) {
     let watch = Clock.stopwatch();
     while !probe() {
         assert!(watch.elapsed() < PATIENCE, "{what}");

@@ -271,7 +271,7 @@ fn list(node: &ScriptedNode, names: &[&str]) -> String {
         let path = format!("/{name}");
         json!({"targets": [node.address().to_string()], "labels": {"node": name, "__rpc_path__": path}})
     };
-    Value::from_iter(names.iter().map(group)).to_string()
+    names.iter().map(group).collect::<Value>().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]

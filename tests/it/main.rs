@@ -13,6 +13,7 @@ mod evm;
 mod log;
 mod metrics;
 mod poller;
+mod reload;
 mod sample;
 mod scripted_node;
 mod sim;

@@ -11,13 +11,13 @@ use haltwatch::{
 const STEP_LIMIT: Duration = Duration::from_millis(300);
 
 /// A service manager's end of the socket.
-struct Manager {
+pub struct Manager {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
 impl Manager {
-    fn listen(name: &str) -> Self {
+    pub fn listen(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("haltwatch-{name}-{}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -25,7 +25,7 @@ impl Manager {
         Self { socket, path }
     }
 
-    fn environment(&self, watchdog: Option<Duration>) -> Environment {
+    pub fn environment(&self, watchdog: Option<Duration>) -> Environment {
         Environment {
             notify_socket: Some(self.path.clone().into_os_string()),
             watchdog_usec: watchdog.map(|limit| limit.as_micros().to_string()),
@@ -37,6 +37,14 @@ impl Manager {
         let mut buffer = [0; 1024];
         let length = self.socket.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..length].to_vec()).unwrap()
+    }
+
+    /// The next message, if one is there.
+    pub fn may_hear(&self) -> Option<String> {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 1024];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(String::from_utf8(buffer[..length].to_vec()).unwrap())
     }
 
     fn hears_nothing_for(&self, time: Duration) -> bool {

@@ -389,7 +389,10 @@ impl Peer {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{super::tracked::HOLD, *};
+    use super::{
+        super::{policy::CAPACITY, tracked::HOLD},
+        *,
+    };
     use crate::output::alertmanager::Notification;
 
     const RESEND: Duration = Duration::from_mins(1);

@@ -137,7 +137,8 @@ fn a_network_that_lost_all_its_nodes_is_not_seen_and_says_so() {
     let deserted = settings(&[(network("side"), "x y"), (network("main"), "")]);
     assert_eq!(world.reconfigure(deserted.clone()), []);
     world.settings = deserted;
-    (world.forget_last_node(), world.forget_last_node());
+    world.forget_last_node();
+    world.forget_last_node();
     world.run(59);
     assert_eq!(world.fired(AlertName::NetworkUnreachable), None);
     world.run(2);
@@ -169,7 +170,8 @@ fn a_halt_goes_on_when_all_nodes_are_taken_away() {
     let deserted = settings(&[(network("side"), "x y"), (network("main"), "")]);
     let _ = world.reconfigure(deserted.clone());
     world.settings = deserted;
-    (world.forget_last_node(), world.forget_last_node());
+    world.forget_last_node();
+    world.forget_last_node();
     world.run(1000);
     let halted = |alert: &&haltwatch::engine::snapshot::Alert| alert.key.name == AlertName::NetworkHalted;
     assert_eq!(world.snapshot().alerts.iter().find(halted).map(|alert| alert.state), Some(AlertState::Firing));
