@@ -6,8 +6,9 @@ mod decision;
 mod ensemble;
 mod herald;
 mod journal;
+mod scouts;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
@@ -18,11 +19,13 @@ use self::{
     decision::Decision,
     ensemble::{Ensemble, Expectation, Overrides, notifier_settings},
     herald::Herald,
+    scouts::Scouts,
 };
 use crate::{
     chain::Fleet,
     clock::Clock,
     config::{self, Config, Problems},
+    discovery::Keep,
     engine::{
         Engine,
         snapshot::{Effect, Snapshot},
@@ -66,6 +69,8 @@ pub struct Options {
     pub enable_lifecycle: bool,
     /// The daemon's own metrics.
     pub own: OwnMetrics,
+    /// The directory of what is kept over restarts; `None` = nothing is.
+    pub storage: Option<PathBuf>,
     /// The shortest time between the beginnings of two reloads: [`RELOAD_PAUSE`].
     pub reload_pause: Duration,
     /// Who is told of reloads.
@@ -109,7 +114,7 @@ impl Daemon {
     /// # Errors
     /// An address that cannot be listened on.
     pub fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
-        let Options { source, listen, enable_lifecycle, own, reload_pause, systemd } = options;
+        let Options { source, listen, enable_lifecycle, own, storage, reload_pause, systemd } = options;
         let clock = Clock;
         let panics = PanicCounter::from(own.task_panics.clone());
         let mut supervisor = Supervisor::default();
@@ -125,13 +130,17 @@ impl Daemon {
         own.queue_bound(Queue::Notifications, NOTIFICATION_QUEUE);
         own.config_loaded(Some(config.hash.0), clock.now().wall);
 
+        let keep = storage.as_deref().map(Keep::inside);
+        let mut scouts = Scouts::new(keep, own.discovery.clone(), clock, panics.clone());
+        scouts.follow(&config.discovery.sources);
+        let running = scouts.merged(&config);
         let mut fleet = Fleet::new(clock, sightings, panics.clone());
-        let plan = fleet.plan(&config.chain);
+        let plan = fleet.plan(&running.chain);
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
         let heartbeat = Heartbeat::starting(clock.now().at);
         let external_labels = config.alertmanager.as_ref().map(|settings| settings.external_labels.clone());
         let decision = Decision {
-            engine: Engine::new(Arc::new(config.engine.clone()), clock.now()),
+            engine: Engine::new(Arc::new(running.engine.clone()), clock.now()),
             roster: plan.roster(),
             clock,
             own: own.clone(),
@@ -148,9 +157,10 @@ impl Daemon {
         supervisor.spawn_essential("http", panics.clone(), server.clone().run(shared, supervisor.shutdown()));
         fleet.carry_out(plan);
         let mut expectation = Expectation::new(heartbeat.clone(), clock);
-        expectation.of(&config.chain);
+        expectation.of(&running.chain);
         let ensemble = Ensemble { overrides, server: server.clone(), fleet, notifier, reconfigure, expectation };
-        let conductor = Conductor { source, loaded: config, ensemble, clock, own, systemd, pause: reload_pause };
+        let conductor =
+            Conductor { source, loaded: config, running, scouts, ensemble, clock, own, systemd, pause: reload_pause };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));
 
         Ok(Self { supervisor, server, snapshot, heartbeat, reload, effects: Some(effects) })

@@ -6,6 +6,7 @@
 mod alertmanager;
 mod credentials;
 mod depends;
+mod discovery;
 mod kind;
 mod labels;
 mod limits;
@@ -22,6 +23,7 @@ mod unique;
 mod web;
 
 pub use self::{
+    discovery::Discovery,
     problem::{Excerpt, Problem, Problems},
     source::Source,
 };
@@ -47,6 +49,8 @@ pub struct Config {
     pub http: output::http::Settings,
     /// For the notifier; `None` = no Alertmanager configured.
     pub alertmanager: Option<output::alertmanager::Settings>,
+    /// Where more nodes are found, and what they inherit: see [`Config::with_found`].
+    pub discovery: Discovery,
     /// Of the text it was read from.
     pub hash: Hash,
 }
@@ -92,7 +96,8 @@ pub fn keys() -> Vec<(&'static str, &'static str)> {
 }
 
 /// A file in which every section is there, so that every key is asked for.
-const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[network]]\n[[network.node]]\n[network.node.basic_auth]\n";
+const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n\
+                             [[network]]\n[[network.node]]\n[network.node.basic_auth]\n";
 
 type Keys = Vec<(&'static str, &'static str)>;
 
@@ -122,7 +127,9 @@ fn read_config(mut root: Section<'_>) -> Config {
     let web = web::read(root.section("web", "web"));
     let alertmanager = alertmanager::read(&mut root, &web);
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
-    network::read_all(&mut root, &defaults, &mut engine, &mut chain);
+    let (mut discovery, wishes) = discovery::read_all(&mut root);
+    network::read_all(&mut root, &defaults, &mut engine, &mut chain, &mut discovery);
+    discovery::check_networks(&wishes, &engine.networks);
     root.finish();
-    Config { engine, chain, http: web.http, alertmanager, hash: Hash::default() }
+    Config { engine, chain, http: web.http, alertmanager, discovery, hash: Hash::default() }
 }

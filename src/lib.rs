@@ -12,6 +12,7 @@ pub mod supervisor;
 
 pub mod chain;
 pub mod config;
+pub mod discovery;
 pub mod engine;
 pub mod output;
 pub mod replay;

@@ -3,11 +3,13 @@
 pub mod alert;
 pub mod block;
 pub mod endpoint;
+pub mod metrics_url;
 pub mod node;
 pub mod time;
 
 pub use alert::{AlertName, Level};
 pub use block::{BlockHash, Height};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, EndpointError};
+pub use metrics_url::{MetricsUrl, MetricsUrlError};
 pub use node::{CanaryIndex, Labels, NetworkIndex, NodeIndex, NodeState, Role};
 pub use time::{Now, Timestamp, UnixTime};

@@ -83,6 +83,7 @@ impl Fleet {
             core: within < VALIDATORS,
             weight: 1,
             labels: labels(),
+            metrics: None,
             interval: INTERVAL,
             timeout: TIMEOUT,
             limits: NodeLimits { min_peers: Some(1), ..NodeLimits::default() },

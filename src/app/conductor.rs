@@ -1,10 +1,11 @@
-//! Listens to wishes for another configuration and has the ensemble play it. A bad configuration changes nothing.
+//! Listens to wishes for another configuration, of people and of sources of nodes, and has the ensemble play it. A bad
+//! configuration changes nothing.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::ensemble::Ensemble;
+use super::{ensemble::Ensemble, scouts::Scouts};
 use crate::{
     clock::Clock,
     config::{self, Config, Problem, Problems},
@@ -16,12 +17,24 @@ use crate::{
 /// Pollers get this long to end their polls at the end.
 const POLLER_STOP_LIMIT: Duration = Duration::from_secs(1);
 
+/// Why another configuration is to be played.
+#[derive(Debug)]
+enum Wish {
+    /// Somebody asks for the file to be read again.
+    Reload(ReloadRequest),
+    /// Sources list other nodes than before.
+    Nodes,
+}
+
 /// Has new configurations played, whoever wishes for them.
 #[derive(Debug)]
 pub(super) struct Conductor {
     pub(super) source: config::Source,
     /// The configuration that was read last and is in force.
     pub(super) loaded: Config,
+    /// The same with the nodes that were found: what is played.
+    pub(super) running: Config,
+    pub(super) scouts: Scouts,
     pub(super) ensemble: Ensemble,
     pub(super) clock: Clock,
     pub(super) own: OwnMetrics,
@@ -35,17 +48,21 @@ impl Conductor {
     pub(super) async fn run(mut self, mut reloads: mpsc::Receiver<ReloadRequest>, mut shutdown: Shutdown) {
         let mut rested = Timestamp(i64::MIN);
         loop {
-            let first = tokio::select! {
-                request = reloads.recv() => request,
+            let wish = tokio::select! {
+                request = reloads.recv() => request.map(Wish::Reload),
+                () = self.scouts.news() => Some(Wish::Nodes),
                 () = shutdown.begun() => None,
             };
-            let Some(first) = first else { break };
+            let Some(wish) = wish else { break };
             tokio::select! {
                 () = self.clock.sleep_until(rested) => {}
                 () = shutdown.begun() => break,
             }
             rested = self.clock.now().at.after(self.pause);
-            self.answer(first, &mut reloads).await;
+            match wish {
+                Wish::Reload(first) => self.answer(first, &mut reloads).await,
+                Wish::Nodes => self.take_nodes().await,
+            }
         }
         self.ensemble.fleet.stop(POLLER_STOP_LIMIT).await;
     }
@@ -69,9 +86,31 @@ impl Conductor {
 
     async fn reload(&mut self) -> Result<(), Refusal> {
         let config = self.read().await?;
-        self.ensemble.apply(&config).await.map_err(Refusal::Other)?;
-        self.loaded = config;
+        self.scouts.follow(&config.discovery.sources);
+        let running = self.scouts.merged(&config);
+        if let Err(text) = self.ensemble.apply(&running).await {
+            self.scouts.follow(&self.loaded.discovery.sources);
+            // Only what log and metrics say is wanted: the nodes are as they were.
+            let _ = self.scouts.merged(&self.loaded);
+            return Err(Refusal::Other(text));
+        }
+        (self.loaded, self.running) = (config, running);
         Ok(())
+    }
+
+    /// Puts in force what the sources of nodes list now. That is no reload: the file is not read, and nobody asked.
+    async fn take_nodes(&mut self) {
+        let running = self.scouts.merged(&self.loaded);
+        if running.engine != self.running.engine || running.chain != self.running.chain {
+            match self.ensemble.apply(&running).await {
+                Ok(()) => {
+                    tracing::info!(nodes = running.engine.nodes.len(), "the nodes that are watched have changed");
+                    self.running = running;
+                }
+                Err(text) => tracing::error!("the nodes that were found cannot be put in force: {text}"),
+            }
+        }
+        self.scouts.write_down().await;
     }
 
     /// Reads the configuration off the event loop: files can be on slow disks.
@@ -88,7 +127,7 @@ impl Conductor {
         match outcome {
             Ok(()) => tracing::info!(
                 networks = self.loaded.engine.networks.len(),
-                nodes = self.loaded.engine.nodes.len(),
+                nodes = self.running.engine.nodes.len(),
                 "configuration reloaded"
             ),
             Err(refusal) => refusal.log(),

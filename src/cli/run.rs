@@ -36,6 +36,10 @@ pub struct Arguments {
     /// Allow reloading by POST /-/reload.
     #[arg(long = "web.enable-lifecycle")]
     enable_lifecycle: bool,
+    /// Where what must survive a restart is kept. Default: the state directory that systemd names; without either
+    /// nothing is kept.
+    #[arg(long = "storage.path", value_name = "DIRECTORY")]
+    storage: Option<PathBuf>,
     /// What is logged: debug, info, warn, error, or a filter such as `info,haltwatch::chain=debug`.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -73,6 +77,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         listen: arguments.listen,
         enable_lifecycle: arguments.enable_lifecycle,
         own,
+        storage: arguments.storage.or_else(state_directory),
         reload_pause: RELOAD_PAUSE,
         systemd: systemd.clone(),
     };
@@ -98,6 +103,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         () = signals.stop() => tracing::warn!("Told to stop again; what is still under way is cut off"),
     }
     Ok(code)
+}
+
+/// The directory that the service manager made for us; the first if there are several.
+fn state_directory() -> Option<PathBuf> {
+    let directories = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&directories).next().filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Tells the service manager that the start is complete, and from then on how things stand and that we are alive.

@@ -6,7 +6,7 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr, sync::Arc, time::Dura
 use toml::de::DeValue;
 
 use super::{secret::lacks_braces, section::Item, suggest::nearest};
-use crate::model::{BlockHash, Endpoint};
+use crate::model::{BlockHash, Endpoint, MetricsUrl};
 
 /// Longest name of a monitor, network or node, in characters.
 const MAX_NAME: usize = 64;
@@ -101,12 +101,17 @@ pub(super) fn word<T: Copy>(what: &str, known: &[T], name: fn(T) -> &'static str
 pub(super) fn name(item: &Item<'_>) -> Option<Arc<str>> {
     let item = item.harmless();
     let text = item.text("a string", "write it in quotes")?;
-    let length = text.chars().count();
-    if !(1..=MAX_NAME).contains(&length) || text.trim() != text || text.chars().any(char::is_control) {
+    if !is_usable_name(&text) {
         let help = format!("1 to {MAX_NAME} characters, no control characters, no spaces around it");
         return item.wrong(format!("`{}` is not a usable name", item.key), &help);
     }
     Some(Arc::from(text))
+}
+
+/// Whether something may be called so.
+pub(super) fn is_usable_name(text: &str) -> bool {
+    let length = text.chars().take(MAX_NAME + 1).count();
+    (1..=MAX_NAME).contains(&length) && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 /// A URL of the given schemes. It may hold a key anywhere, so it is never quoted.
@@ -123,6 +128,13 @@ pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoin
             .map_err(|error| item.note(format!("`{}`: {error}", item.key), "write scheme://host:port/path"))
             .ok()
     }
+}
+
+/// A URL that everybody may read.
+pub(super) fn metrics_url(item: &Item<'_>) -> Option<MetricsUrl> {
+    let help = "write http://host:port/path without credentials and query; it is published";
+    let text = item.text("a URL", "write it in quotes")?;
+    MetricsUrl::parse(&text).map_err(|error| item.note(format!("`{}`: {error}", item.key), help)).ok()
 }
 
 /// A chain id: decimal, or hexadecimal after `0x`, or any other text that nodes of the family report.

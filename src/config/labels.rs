@@ -8,7 +8,7 @@ use super::section::Item;
 use crate::model::Labels;
 
 /// Labels of one subject, inherited ones included.
-const MAX_LABELS: usize = 16;
+pub(super) const MAX_LABELS: usize = 16;
 
 /// Bytes in the value of a label.
 const MAX_VALUE: usize = 128;
@@ -66,25 +66,37 @@ pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Lab
 }
 
 fn check_name(item: &Item<'_>, at: usize) -> bool {
-    let name = item.key;
-    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !letters || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        item.wrong_key(at, "not the name of a label", "letters, digits and _, no digit first");
-    } else if name.starts_with("__") {
-        item.wrong_key(at, "names of labels that start with __ belong to Prometheus", "choose another name");
-    } else if RESERVED.contains(&name) {
-        item.wrong_key(at, "haltwatch gives this label its own meaning", "choose another name");
-    } else {
-        return true;
+    match fault_of_name(item.key) {
+        Some((message, help)) => item.wrong_key(at, message, help),
+        None => return true,
     }
     false
 }
 
+/// What is wrong with the name of a label, and what would be right.
+pub(super) fn fault_of_name(name: &str) -> Option<(&'static str, &'static str)> {
+    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !letters || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        Some(("not the name of a label", "letters, digits and _, no digit first"))
+    } else if name.starts_with("__") {
+        Some(("names of labels that start with __ belong to Prometheus", "choose another name"))
+    } else if RESERVED.contains(&name) {
+        Some(("haltwatch gives this label its own meaning", "choose another name"))
+    } else {
+        None
+    }
+}
+
 fn check_value(item: &Item<'_>) -> Option<Arc<str>> {
     let text = item.text("a string", "write it in quotes")?;
-    if text.is_empty() || MAX_VALUE < text.len() || text.chars().any(char::is_control) {
+    if !is_usable_value(&text) {
         let help = format!("1 to {MAX_VALUE} bytes without control characters");
         return item.wrong("not a usable value of a label".to_owned(), &help);
     }
     Some(Arc::from(text))
+}
+
+/// Whether a label may have this value.
+pub(super) fn is_usable_value(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_VALUE && !text.chars().any(char::is_control)
 }

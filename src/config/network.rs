@@ -5,7 +5,8 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use super::{
     credentials,
     depends::{self, Wish},
-    kind::{self, chain_id, count, duration, flag, hash, list, name, url, word},
+    discovery::Discovery,
+    kind::{self, chain_id, count, duration, flag, hash, list, metrics_url, name, url, word},
     labels::labels,
     limits::{Defaults, NodeKeys},
     section::{Item, Section},
@@ -21,13 +22,13 @@ use crate::{
 const MAX_NETWORKS: usize = 10_000;
 
 /// Nodes of one monitor.
-const MAX_NODES: usize = 100_000;
+pub(super) const MAX_NODES: usize = 100_000;
 
 /// Networks that one network depends on.
 const MAX_DEPENDENCIES: usize = 64;
 
 /// Largest weight of a node: all of them together still fit 64 bits.
-const MAX_WEIGHT: u64 = 1_000_000_000;
+pub(super) const MAX_WEIGHT: u64 = 1_000_000_000;
 
 /// Mean time between two blocks.
 const BLOCK_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
@@ -38,23 +39,33 @@ const NO_NODE: (&str, &str) = ("the network has no node", "add [[network.node]] 
 const CADENCES: &[Cadence] = &[Cadence::Interval, Cadence::OnDemand];
 const TOLERANCES: &[FaultTolerance] = &[FaultTolerance::Bft, FaultTolerance::Majority, FaultTolerance::AllButOne];
 
-/// Reads every network into the settings of engine and pollers.
+/// Reads every network into the settings of engine and pollers, and what nodes that are found inherit. Where nodes can
+/// be found, a network need not have any of its own.
 pub(super) fn read_all(
     root: &mut Section<'_>,
     defaults: &Defaults,
     engine: &mut Settings,
     chain: &mut chain::Settings,
+    discovery: &mut Discovery,
 ) {
     let sections = root.sections("network", "network", NO_NETWORK);
     if let Some(first) = sections.get(MAX_NETWORKS) {
         return first.lacks(format!("{} networks are too many", sections.len()), "at most 10,000 for one haltwatch");
     }
     let mut names = Unique::new("this name", "names of networks are unique");
+    let mut config = Parts { engine, chain, discovery };
     let wishes: Vec<_> =
-        sections.into_iter().map(|section| read_network(section, defaults, &mut names, engine, chain)).collect();
+        sections.into_iter().map(|section| read_network(section, defaults, &mut names, &mut config)).collect();
     for (network, depends_on) in engine.networks.iter_mut().zip(depends::resolve(&wishes)) {
         network.depends_on = depends_on;
     }
+}
+
+/// What is filled network by network.
+struct Parts<'p> {
+    engine: &'p mut Settings,
+    chain: &'p mut chain::Settings,
+    discovery: &'p mut Discovery,
 }
 
 /// Reads a network with its nodes and says on which others it depends.
@@ -62,9 +73,9 @@ fn read_network<'a>(
     mut section: Section<'a>,
     defaults: &Defaults,
     names: &mut Unique,
-    engine: &mut Settings,
-    chain: &mut chain::Settings,
+    config: &mut Parts<'_>,
 ) -> Wish<'a> {
+    let Parts { engine, chain, discovery } = config;
     let item = section.required_item("name");
     let name = item.as_ref().and_then(|item| unique_name(item, names)).unwrap_or_default();
     let family = section.required("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
@@ -73,7 +84,11 @@ fn read_network<'a>(
     let network = read_settings(&mut section, Arc::clone(&name), family, defaults.network);
     let index = NetworkIndex(position(engine.networks.len()));
     let mut parent = Parent::new(index, family, &network, &defaults.node);
-    let nodes = section.sections("node", "network.node", NO_NODE);
+    let nodes = if discovery.sources.is_empty() {
+        section.sections("node", "network.node", NO_NODE)
+    } else {
+        section.any_sections("node", "network.node")
+    };
     let count = engine.nodes.len() + nodes.len();
     if count <= MAX_NODES {
         for node in nodes {
@@ -83,6 +98,9 @@ fn read_network<'a>(
         section.lacks(format!("{count} nodes are too many"), "at most 100,000 for one haltwatch");
     }
     section.finish();
+    if !discovery.sources.is_empty() {
+        discovery.inherited.push(defaults.node);
+    }
     engine.networks.push(network);
     Wish { name, item, on }
 }
@@ -131,18 +149,9 @@ impl<'p> Parent<'p> {
         let headers = credentials::read(&mut section, "network.node.basic_auth");
         section.finish();
         let Some(rpc) = rpc else { return };
-        chain.nodes.push(NodeTarget {
-            node: NodeIndex(position(engine.nodes.len())),
-            name: Arc::from(format!("{}/{}", self.network.name, node.name)),
-            family: self.family,
-            rpc: rpc.with_headers(headers.clone()),
-            ws: ws.map(|ws| ws.with_headers(headers)),
-            interval: node_keys.interval,
-            timeout: node_keys.timeout,
-            body_limit: node_keys.body_limit,
-            requests_per_second: node_keys.requests_per_second,
-            block_time: self.network.block_time,
-        });
+        let rpc = rpc.with_headers(headers.clone());
+        let ws = ws.map(|ws| ws.with_headers(headers));
+        chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &node_keys, (self.family, rpc, ws)));
         let NodeKeys { interval, timeout, limits, .. } = node_keys;
         engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });
     }
@@ -165,10 +174,33 @@ impl<'p> Parent<'p> {
             core: section.optional("core", flag).unwrap_or(role.is_core()),
             weight: section.optional("weight", count(1..=MAX_WEIGHT)).unwrap_or(1),
             labels: section.optional("labels", labels(inherited)).unwrap_or_else(|| inherited.clone()),
+            metrics: section.optional("metrics", metrics_url),
             interval: self.keys.interval,
             timeout: self.keys.timeout,
             limits: self.keys.limits,
         }
+    }
+}
+
+/// What the pollers are told about the node at `place`: how and where it answers, with its own keys.
+pub(super) fn target(
+    place: usize,
+    network: &NetworkSettings,
+    name: &str,
+    keys: &NodeKeys,
+    (family, rpc, ws): (Family, Endpoint, Option<Endpoint>),
+) -> NodeTarget {
+    NodeTarget {
+        node: NodeIndex(position(place)),
+        name: Arc::from(format!("{}/{name}", network.name)),
+        family,
+        rpc,
+        ws,
+        interval: keys.interval,
+        timeout: keys.timeout,
+        body_limit: keys.body_limit,
+        requests_per_second: keys.requests_per_second,
+        block_time: network.block_time,
     }
 }
 
@@ -179,6 +211,6 @@ fn unique_name(item: &Item<'_>, names: &mut Unique) -> Option<Arc<str>> {
 }
 
 /// A count as a position; both are bounded far below the end of its range.
-fn position(count: usize) -> u32 {
+pub(super) fn position(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

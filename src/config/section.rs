@@ -109,14 +109,28 @@ impl<'a> Section<'a> {
 
     /// The tables of the array under `key`, at least one; what is said if there is none is `lack` with its help.
     pub(super) fn sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
-        let help = format!("write [[{path}]]");
-        let elements = self
-            .item(key)
-            .map_or(Some(Vec::new()), |item| item.elements().or_else(|| item.is_no_array_of_tables(path, &help)));
+        let elements = self.elements(key, path);
         if elements.as_ref().is_some_and(Vec::is_empty) {
             self.lacks(lack.0.to_owned(), lack.1);
         }
-        elements.iter().flatten().filter_map(|item| Self::of(item, path, &help)).collect()
+        Self::each(elements.unwrap_or_default(), path)
+    }
+
+    /// The tables of the array under `key`, if there are any.
+    pub(super) fn any_sections(&mut self, key: &'static str, path: &'static str) -> Vec<Self> {
+        let elements = self.elements(key, path);
+        Self::each(elements.unwrap_or_default(), path)
+    }
+
+    /// The elements under `key`, none if it is not there; `None` if it is no array of tables, which has been noted.
+    fn elements(&mut self, key: &'static str, path: &'static str) -> Option<Vec<Item<'a>>> {
+        let Some(item) = self.item(key) else { return Some(Vec::new()) };
+        item.elements().or_else(|| item.is_no_array_of_tables(path, &format!("write [[{path}]]")))
+    }
+
+    fn each(elements: Vec<Item<'a>>, path: &'static str) -> Vec<Self> {
+        let help = format!("write [[{path}]]");
+        elements.into_iter().filter_map(|item| Self::of(&item, path, &help)).collect()
     }
 
     fn of(item: &Item<'a>, path: &'static str, help: &str) -> Option<Self> {

@@ -49,6 +49,11 @@ pub enum Finding {
         /// Nodes of the network.
         nodes: usize,
     },
+    /// NetworkUnreachable: the network had nodes, and nobody names any to us any more.
+    NoNodesLeft {
+        /// For how long.
+        lasting: Duration,
+    },
     /// NodeOffline: no good answer.
     NoAnswer {
         /// For how long.
@@ -178,6 +183,7 @@ impl Finding {
             Self::CoreNodesOffline { .. } => "core_nodes_offline",
             Self::NoVoterAnswers { .. } => "no_voter_answers",
             Self::NoNodeOfThisChain { .. } => "no_node_of_this_chain",
+            Self::NoNodesLeft { .. } => "no_nodes_left",
             Self::NodesDisagree { .. } => "nodes_disagree",
             Self::NoAnswer { .. } => "no_answer",
             Self::StandsStill { .. } => "stands_still",
@@ -206,7 +212,8 @@ impl fmt::Display for Finding {
             Self::BlocksMissing { .. }
             | Self::CoreNodesOffline { .. }
             | Self::NoVoterAnswers { .. }
-            | Self::NoNodeOfThisChain { .. } => self.of_network(f),
+            | Self::NoNodeOfThisChain { .. }
+            | Self::NoNodesLeft { .. } => self.of_network(f),
             Self::CutOff { silence, canaries, nodes } => {
                 let silence = Humane(*silence);
                 write!(f, "nothing has answered for {silence}: ")?;
@@ -276,6 +283,11 @@ impl Finding {
                 "no good answer about this chain for {}; {elsewhere} of {} speak for another",
                 Humane(*lasting),
                 Count(*nodes as u64, "node", "nodes")
+            ),
+            Self::NoNodesLeft { lasting } => write!(
+                f,
+                "discovery has named no node of it for {}: nobody is left to ask whether it makes blocks",
+                Humane(*lasting)
             ),
             _ => f.write_str(self.reason()),
         }

@@ -41,6 +41,8 @@ const COUNTED_BLOCKS: u64 = 1000;
 pub struct Network {
     /// Positions of its nodes.
     pub members: Vec<usize>,
+    /// Since when it has had no node, if it had any before: nodes that were found can vanish.
+    pub deserted: Option<Timestamp>,
     /// Which chain it is.
     pub identity: Identity,
     /// Who told which hash.

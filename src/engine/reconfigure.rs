@@ -29,6 +29,8 @@ impl Engine {
             if let Some(from) = networks.get(&settings.networks[i].name) {
                 let members = std::mem::take(&mut network.members);
                 *network = std::mem::take(&mut self.networks[*from]);
+                let lost = members.is_empty() && !network.members.is_empty();
+                network.deserted = if lost { Some(now.at) } else { network.deserted.filter(|_| members.is_empty()) };
                 network.expected = network.expected.min(members.len());
                 network.members = members;
                 network.due = None;

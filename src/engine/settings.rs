@@ -3,10 +3,10 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use crate::model::{BlockHash, Labels, NetworkIndex, Role};
+use crate::model::{BlockHash, Labels, MetricsUrl, NetworkIndex, Role};
 
 /// Everything the engine is told. Shared read-only with every output.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// Name of this monitor: the label `monitor`.
     pub monitor: Arc<str>,
@@ -36,7 +36,7 @@ impl Settings {
 }
 
 /// One network: the unit of a verdict.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NetworkSettings {
     /// Unique name.
     pub name: Arc<str>,
@@ -141,7 +141,7 @@ impl Default for NetworkLimits {
 }
 
 /// One RPC endpoint of a network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeSettings {
     /// Name, unique within the network.
     pub name: Arc<str>,
@@ -155,6 +155,8 @@ pub struct NodeSettings {
     pub weight: u64,
     /// Labels on everything said about it (those of the network included).
     pub labels: Labels,
+    /// Where it shows metrics of its own, for whoever scrapes them; we do not.
+    pub metrics: Option<MetricsUrl>,
     /// Time between two polls.
     pub interval: Duration,
     /// Deadline of a whole poll.
@@ -210,7 +212,7 @@ impl Default for NodeLimits {
 }
 
 /// A target of the monitor's own surroundings.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CanarySettings {
     /// What it is called in texts: `host:port`.
     pub name: Arc<str>,

@@ -5,6 +5,7 @@ pub mod query;
 mod reply;
 mod route;
 mod scrape;
+mod sd;
 mod seat;
 mod server;
 

@@ -43,6 +43,8 @@ pub struct OwnMetrics {
     pub task_panics: IntCounter,
     /// HTTP requests served, by handler and status code.
     pub http_requests: IntCounterVec,
+    /// What the sources of nodes list.
+    pub discovery: DiscoveryMetrics,
 }
 
 impl OwnMetrics {
@@ -59,6 +61,7 @@ impl OwnMetrics {
         let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
+        let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
@@ -110,15 +113,13 @@ impl OwnMetrics {
                 ),
             ),
             config_hash: gauge("haltwatch_config_hash", "Hash of the configuration file that is in force."),
-            task_panics: register(
-                &registry,
-                IntCounter::new("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
-            ),
+            task_panics: counter("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
             http_requests: counter_vec(
                 "haltwatch_http_requests_total",
                 "HTTP requests answered, by handler and status code.",
                 &["handler", "code"],
             ),
+            discovery: DiscoveryMetrics::new(&registry),
             registry,
         }
     }
@@ -179,6 +180,97 @@ impl DeliveryMetrics {
                 "haltwatch_alertmanager_clock_skew_seconds",
                 "By how much the clock of an Alertmanager is ahead of ours, to the second.",
             ),
+        }
+    }
+}
+
+/// What each source of nodes lists and whether it can be read, by `discovery`.
+#[derive(Debug, Clone)]
+pub struct DiscoveryMetrics {
+    /// Targets in force.
+    pub targets: IntGaugeVec,
+    /// Those of them that are left out.
+    pub rejected_targets: IntGaugeVec,
+    /// Whether the last reading succeeded.
+    pub last_refresh_successful: IntGaugeVec,
+    /// When a reading last succeeded.
+    pub last_refresh_success_timestamp: GaugeVec,
+    /// Readings that failed.
+    pub refresh_failures: IntCounterVec,
+}
+
+impl DiscoveryMetrics {
+    fn new(registry: &Registry) -> Self {
+        const LABEL: &[&str] = &["discovery"];
+        let gauge_vec = |name: &str, help: &str| register(registry, IntGaugeVec::new(Opts::new(name, help), LABEL));
+        Self {
+            targets: gauge_vec(
+                "haltwatch_discovery_targets",
+                "Targets that a source of nodes lists, or has listed last if it cannot be read.",
+            ),
+            rejected_targets: gauge_vec(
+                "haltwatch_discovery_rejected_targets",
+                "Targets of a source that are left out because they cannot be nodes; the log says why.",
+            ),
+            last_refresh_successful: gauge_vec(
+                "haltwatch_discovery_last_refresh_successful",
+                "Whether the last reading of a source of nodes succeeded.",
+            ),
+            last_refresh_success_timestamp: register(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "haltwatch_discovery_last_refresh_success_timestamp_seconds",
+                        "When a source of nodes was last read with success; 0 if never.",
+                    ),
+                    LABEL,
+                ),
+            ),
+            refresh_failures: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "haltwatch_discovery_refresh_failures_total",
+                        "Readings of a source of nodes that failed; its last good list stays in force.",
+                    ),
+                    LABEL,
+                ),
+            ),
+        }
+    }
+
+    /// Every series of the source called `name`, from the start.
+    pub fn begin(&self, name: &str) {
+        for gauge in [&self.targets, &self.rejected_targets, &self.last_refresh_successful] {
+            gauge.with_label_values(&[name]);
+        }
+        self.last_refresh_success_timestamp.with_label_values(&[name]);
+        self.refresh_failures.with_label_values(&[name]);
+    }
+
+    /// No series of a source that is gone.
+    pub fn end(&self, name: &str) {
+        for gauge in [&self.targets, &self.rejected_targets, &self.last_refresh_successful] {
+            // What is not there need not go.
+            let _ = gauge.remove_label_values(&[name]);
+        }
+        let _ = self.last_refresh_success_timestamp.remove_label_values(&[name]);
+        let _ = self.refresh_failures.remove_label_values(&[name]);
+    }
+
+    /// Tells what a source lists.
+    pub fn lists(&self, name: &str, targets: usize, rejected: usize) {
+        self.targets.with_label_values(&[name]).set(gauge_value(targets));
+        self.rejected_targets.with_label_values(&[name]).set(gauge_value(rejected));
+    }
+
+    /// Tells how a reading ended, at wall time `now`.
+    pub fn refreshed(&self, name: &str, successful: bool, now: UnixTime) {
+        self.last_refresh_successful.with_label_values(&[name]).set(i64::from(successful));
+        if successful {
+            self.last_refresh_success_timestamp.with_label_values(&[name]).set(now.seconds());
+        } else {
+            self.refresh_failures.with_label_values(&[name]).inc();
         }
     }
 }

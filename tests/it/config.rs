@@ -40,7 +40,7 @@ fn every_default_the_example_states_is_the_true_one() {
 fn example_in_full() -> String {
     let example = example();
     let used = |line| match str::strip_prefix(line, "#") {
-        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key,
+        Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key,
         _ => line,
     };
     example.lines().map(used).collect::<Vec<_>>().join("\n")
@@ -75,9 +75,10 @@ fn the_example_names_every_key_there_is() {
 fn the_commented_keys_of_the_example_are_right() {
     let full = example_in_full();
     let lines: Vec<&str> = full.lines().filter(|line| !line.starts_with("basic_auth =")).collect();
-    let files = ["/etc/haltwatch/alertmanager-token", "${CREDENTIALS_DIRECTORY}/rpc-token"];
+    let files =
+        ["/etc/haltwatch/alertmanager-token", "/etc/haltwatch/discovery-token", "${CREDENTIALS_DIRECTORY}/rpc-token"];
     let text = files.iter().fold(lines.join("\n"), |text, file| text.replace(&format!("${{file:{file}}}"), "secret"));
-    assert_eq!(text.matches("\nbearer_token = \"secret\"").count(), 2);
+    assert_eq!(text.matches("\nbearer_token = \"secret\"").count(), 3);
     load(&text).unwrap();
 }
 
@@ -146,10 +147,10 @@ enable-lifecycle = true"#,
     refused(
         r#"zzz = 1"#,
         &expect![[r#"
-        <text>:1:1: error: unknown key `zzz`
-        1 | zzz = "<redacted>"
-          | ^^^
-          = help: known here: monitor, web, alertmanager, defaults, network"#]],
+            <text>:1:1: error: unknown key `zzz`
+            1 | zzz = "<redacted>"
+              | ^^^
+              = help: known here: monitor, web, alertmanager, defaults, discovery, network"#]],
     );
     refused(
         r#"[defaults]
@@ -776,7 +777,7 @@ url = "b""#,
             <text>:8:1: error: unknown key `missing_blocks`
             8 | missing_blocks = "<redacted>"
               | ^^^^^^^^^^^^^^
-              = help: known here: name, role, core, weight, labels, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth"#]],
+              = help: known here: name, role, core, weight, labels, metrics, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth"#]],
     );
 }
 

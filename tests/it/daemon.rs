@@ -75,6 +75,7 @@ pub fn options(file: &File) -> Options {
         listen: Vec::new(),
         enable_lifecycle: false,
         own: OwnMetrics::new(),
+        storage: None,
         reload_pause: Duration::ZERO,
         systemd: Systemd::default(),
     }

@@ -7,6 +7,7 @@ mod api;
 mod config;
 mod daemon;
 mod demo;
+mod discovery;
 mod engine;
 mod evm;
 mod log;

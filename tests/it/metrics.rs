@@ -155,6 +155,7 @@ fn registered() -> Vec<Row> {
     own.deliveries.oldest_unacked.with_label_values(&[""]);
     own.deliveries.clock_skew.with_label_values(&[""]);
     own.http_requests.with_label_values(&["", ""]);
+    own.discovery.begin("");
     let row = |family: &MetricFamily| Row {
         name: family.name().to_owned(),
         kind: match family.get_field_type() {

@@ -45,6 +45,7 @@ pub fn node(name: &str, network: u32, role: Role) -> NodeSettings {
         core: role.is_core(),
         weight: 1,
         labels: vec![("rack".into(), "b\\4".into()), ("team".into(), "chain \"core\"".into())],
+        metrics: None,
         interval: Duration::from_secs(1),
         timeout: Duration::from_secs(5),
         limits: NodeLimits::default(),

@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("chain", &["chain", "clock", "model", "observation", "supervisor", "transport"]),
     ("engine", &["engine", "model", "observation"]),
     ("output", &["clock", "engine", "model", "observation", "output", "supervisor", "transport"]),
-    ("config", &["chain", "config", "engine", "model", "output"]),
+    ("discovery", &["clock", "discovery", "model", "observation", "supervisor", "transport"]),
+    ("config", &["chain", "config", "discovery", "engine", "model", "output"]),
     ("replay", &["engine", "model", "observation", "replay"]),
     ("sim", &["clock", "sim", "supervisor"]),
 ];

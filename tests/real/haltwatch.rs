@@ -90,6 +90,12 @@ impl Config {
         self
     }
 
+    /// A source of nodes.
+    pub fn discovery(mut self, keys: &str) -> Self {
+        let _ = write!(self.rest, "\n[[discovery]]\n{keys}\n");
+        self
+    }
+
     /// A network whose blocks come every second, with `keys` of its own.
     pub fn network(mut self, name: &str, chain_id: Option<u64>, keys: &str, nodes: &[Node<'_>]) -> Self {
         let chain_id = chain_id.map_or_else(String::new, |id| format!("chain_id = {id}\n"));
@@ -170,7 +176,9 @@ impl Haltwatch {
         let address = port::free();
         let file = log.with_extension("toml");
         fs::write(&file, config.text(address))?;
-        let process = Process::start(&mut command(&file), log)?;
+        let mut command = command(&file);
+        command.env("STATE_DIRECTORY", log.with_extension("state"));
+        let process = Process::start(&mut command, log)?;
         Ok(Self { address, file, process })
     }
 

@@ -22,13 +22,18 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one in `folder` with one job for each of `targets`.
     pub fn start(tools: &Tools, targets: &[(&str, SocketAddr)], folder: &Path, log: &Path) -> Result<Self> {
+        Self::start_with(tools, &jobs(targets)?, folder, log)
+    }
+
+    /// Starts one in `folder` with `jobs`, the elements of `scrape_configs`.
+    pub fn start_with(tools: &Tools, jobs: &str, folder: &Path, log: &Path) -> Result<Self> {
         let address = port::free();
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
         let file = folder.join("prometheus.yml");
-        fs::write(&file, config(targets)?)?;
+        fs::write(&file, format!("{CONFIG}{jobs}"))?;
         let mut command = Command::new(&tools.prometheus);
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
@@ -40,11 +45,16 @@ impl Prometheus {
 
     /// Its active targets by job: health and last error.
     pub fn targets(&self) -> Result<BTreeMap<String, (String, String)>> {
-        let answer = http::get_json(self.address, "/api/v1/targets?state=active")?;
-        let targets = answer["data"]["activeTargets"].as_array().context("no targets")?;
+        let targets = self.active()?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let entry = |t: &Value| (text(&t["labels"]["job"]), (text(&t["health"]), text(&t["lastError"])));
         Ok(targets.iter().map(entry).collect())
+    }
+
+    /// Its active targets as it tells them.
+    pub fn active(&self) -> Result<Vec<Value>> {
+        let mut answer = http::get_json(self.address, "/api/v1/targets?state=active")?;
+        serde_json::from_value(answer["data"]["activeTargets"].take()).context("no targets")
     }
 
     /// An instant query: labels and value of each series.
@@ -70,12 +80,15 @@ fn series(result: &Value) -> Result<(BTreeMap<String, String>, f64)> {
     Ok((labels, value))
 }
 
-fn config(targets: &[(&str, SocketAddr)]) -> Result<String> {
-    let mut config = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n".to_owned();
+/// What stands above the jobs.
+const CONFIG: &str = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n";
+
+fn jobs(targets: &[(&str, SocketAddr)]) -> Result<String> {
+    let mut jobs = String::new();
     for (job, target) in targets {
-        writeln!(config, "  - job_name: {job}\n    static_configs:\n      - targets: ['{target}']")?;
+        writeln!(jobs, "  - job_name: {job}\n    static_configs:\n      - targets: ['{target}']")?;
     }
-    Ok(config)
+    Ok(jobs)
 }
 
 fn encode(query: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod api;
 mod components;
+mod discovery;
 mod halt;
 mod health;
 mod isolation;
@@ -69,6 +70,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),
+    scenario!(Alone, discovery, nodes_come_and_go_with_the_lists_that_name_them),
+    scenario!(Alone, discovery, a_real_prometheus_scrapes_the_targets_we_list),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

@@ -8,7 +8,7 @@ use haltwatch::{
     app::{Daemon, Options, RELOAD_PAUSE},
     chain,
     clock::Clock,
-    config::{Config, Hash, Source},
+    config::{Config, Discovery, Hash, Source},
     engine::{Engine, snapshot::Snapshot},
     model::Timestamp,
     observation::{Observation, Roster, Sighting},
@@ -134,7 +134,8 @@ pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let http =
         http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, max_connections: 512 };
     let engine = fleet.engine_settings().as_ref().clone();
-    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, hash: Hash::default() };
+    let (discovery, hash) = (Discovery::default(), Hash::default());
+    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, discovery, hash };
     // Nobody asks for a reload, so nothing is read from there.
     let source = Source::File("config.toml".into());
     let options = Options {
@@ -142,6 +143,7 @@ pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
         listen: Vec::new(),
         enable_lifecycle: false,
         own: OwnMetrics::new(),
+        storage: None,
         reload_pause: RELOAD_PAUSE,
         systemd: Systemd::default(),
     };

@@ -257,6 +257,7 @@ mod tests {
             core: true,
             weight: 1,
             labels: Vec::new(),
+            metrics: None,
             interval: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
             limits: NodeLimits::default(),

@@ -28,6 +28,7 @@ impl Watcher {
             listen: vec![listen],
             enable_lifecycle: false,
             own: OwnMetrics::new(),
+            storage: None,
             reload_pause: RELOAD_PAUSE,
             systemd: Systemd::default(),
         };

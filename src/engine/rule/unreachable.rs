@@ -7,8 +7,12 @@ use crate::{
     model::NodeState,
 };
 
-/// `NetworkUnreachable`: for `unreachable_after` no node has given a good answer, or none about this chain.
+/// `NetworkUnreachable`: for `unreachable_after` no node has given a good answer, or none about this chain, or nobody has
+/// named a node any more.
 pub fn judge(case: &NetworkCase<'_>) -> Verdict {
+    if case.nodes.is_empty() {
+        return deserted(case);
+    }
     let mut lost = None;
     let mut elsewhere = 0;
     for (settings, node) in case.nodes {
@@ -32,4 +36,15 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     } else {
         Finding::NoNodeOfThisChain { lasting: silence, elsewhere, nodes }
     })
+}
+
+/// A network whose nodes have all vanished is not seen, whoever took them away. One that never had any is only not
+/// there yet.
+fn deserted(case: &NetworkCase<'_>) -> Verdict {
+    match case.network.deserted {
+        Some(since) if case.timer.passed(since.after(case.settings.limits.unreachable_after)) => {
+            Verdict::Holds(Finding::NoNodesLeft { lasting: case.timer.now().at.since(since) })
+        }
+        _ => Verdict::Unknown,
+    }
 }

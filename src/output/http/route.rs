@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Shared, negotiate, query::Query, reply::Reply, scrape::Scrapes};
+use super::{Shared, negotiate, query::Query, reply::Reply, scrape::Scrapes, sd};
 use crate::{
     engine::snapshot::Snapshot,
     output::{api, page},
@@ -60,6 +60,8 @@ handlers! {
     Networks = "networks", "/api/v1/networks";
     Nodes = "nodes", "/api/v1/nodes";
     Explain = "explain", "/api/v1/explain";
+    Sd = "sd", "/sd";
+    SdProbe = "sd_probe", "/sd/probe";
     Page = "page", "/";
     Style = "style", "/style.css";
 }
@@ -126,6 +128,8 @@ impl Site {
             Handler::Networks => self.api(api::networks).await,
             Handler::Nodes => self.api(move |snapshot| api::nodes(snapshot, &query)).await,
             Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &query)).await,
+            Handler::Sd => self.targets(sd::nodes).await,
+            Handler::SdProbe => self.targets(sd::probes).await,
             Handler::Page => self.written(|snapshot| Reply::html(page::render(snapshot))).await,
             Handler::Style => Reply::new(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
             Handler::Unknown if head.uri.path().starts_with("/api/") => {
@@ -156,6 +160,15 @@ impl Site {
 
     async fn api(&self, answer: impl FnOnce(&Snapshot) -> Result<Vec<u8>, api::Error> + Send + 'static) -> Reply {
         self.written(|snapshot| json(snapshot.ok_or_else(api::Error::not_ready).and_then(answer))).await
+    }
+
+    /// A list of targets. Before the first step there is none to give, and whoever asked keeps the one it has.
+    async fn targets(&self, list: fn(&Snapshot) -> Vec<u8>) -> Reply {
+        self.written(move |snapshot| match snapshot {
+            Some(snapshot) => Reply::json(StatusCode::OK, list(snapshot)),
+            None => Reply::text(StatusCode::SERVICE_UNAVAILABLE, "haltwatch has not judged anything yet."),
+        })
+        .await
     }
 
     /// What `write` makes of the latest snapshot. To write about many nodes takes long enough to keep polls waiting that

@@ -129,3 +129,50 @@ fn a_picture_right_after_a_reload_knows_what_mutes_by_its_new_place() {
     let titles: Vec<_> = muters.into_iter().map(|key| world.title(key)).collect();
     assert_eq!(titles, ["NetworkHalted main"]);
 }
+
+#[test]
+fn a_network_that_lost_all_its_nodes_is_not_seen_and_says_so() {
+    let mut world = World::new(settings(&[(network("side"), "x y"), (network("main"), "A B")]));
+    world.run(100);
+    let deserted = settings(&[(network("side"), "x y"), (network("main"), "")]);
+    assert_eq!(world.reconfigure(deserted.clone()), []);
+    world.settings = deserted;
+    world.forget_last_node();
+    world.forget_last_node();
+    world.run(59);
+    assert_eq!(world.fired(AlertName::NetworkUnreachable), None);
+    world.run(2);
+    let (_, alert) = world.fired(AlertName::NetworkUnreachable).unwrap();
+    assert_eq!((alert.finding.reason(), alert.level), ("no_nodes_left", Level::L2));
+    assert_eq!(world.fired(AlertName::NetworkHalted), None);
+    assert_eq!(world.fired(AlertName::MonitorIsolated), None);
+    world.run(1000);
+    assert_eq!(world.told(), ["fire NetworkUnreachable main"]);
+}
+
+#[test]
+fn a_network_that_never_had_a_node_is_no_news() {
+    let mut world = World::new(settings(&[(network("side"), "x y"), (network("main"), "")]));
+    world.run(1000);
+    assert_eq!(world.told(), [""; 0]);
+    let mut nothing = World::new(settings(&[(network("main"), "")]));
+    nothing.run(1000);
+    assert_eq!(nothing.told(), [""; 0]);
+}
+
+#[test]
+fn a_halt_goes_on_when_all_nodes_are_taken_away() {
+    let mut world = World::new(settings(&[(network("side"), "x y"), (network("main"), "A B")]));
+    world.run(100);
+    world.stop("main");
+    world.run(60);
+    assert!(world.fired(AlertName::NetworkHalted).is_some());
+    let deserted = settings(&[(network("side"), "x y"), (network("main"), "")]);
+    let _ = world.reconfigure(deserted.clone());
+    world.settings = deserted;
+    world.forget_last_node();
+    world.forget_last_node();
+    world.run(1000);
+    let halted = |alert: &&haltwatch::engine::snapshot::Alert| alert.key.name == AlertName::NetworkHalted;
+    assert_eq!(world.snapshot().alerts.iter().find(halted).map(|alert| alert.state), Some(AlertState::Firing));
+}

@@ -126,6 +126,7 @@ fn node(name: &str, network: u32, core: bool) -> NodeSettings {
         core,
         weight: 1,
         labels: Vec::new(),
+        metrics: None,
         interval: Duration::from_secs(2),
         timeout: Duration::from_secs(2),
         limits: NodeLimits { min_peers: Some(1), ..NodeLimits::default() },
@@ -138,7 +139,7 @@ pub fn settings(networks: &[(NetworkSettings, &str)]) -> Settings {
         Settings { isolated_after: Duration::from_secs(60), monitor: "m1".into(), ..Settings::default() };
     for ((network, nodes), index) in networks.iter().zip(0..) {
         settings.networks.push(network.clone());
-        for name in nodes.split(' ') {
+        for name in nodes.split(' ').filter(|name| !name.is_empty()) {
             settings.nodes.push(node(name, index, name.chars().all(|c| c.is_uppercase() || c.is_numeric())));
         }
     }

@@ -1,0 +1,222 @@
+//! Keeps what every source listed last over restarts, so that a monitor that starts while a source is down still watches
+//! its nodes. Addresses can hold keys: the file is for its owner alone.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{List, Origin, Settings, Target};
+
+/// How the file is written. One of another version is ignored.
+const VERSION: u32 = 1;
+
+/// Largest file that is read.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+const NAME: &str = "discovery.json";
+
+/// The file. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Keep(Arc<Path>);
+
+/// Why the file is of no use. The text holds nothing of it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// It is not what we write.
+    #[error("broken, or written by another version")]
+    Broken,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    sources: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    name: Arc<str>,
+    /// From where: a list of another server is not the last list of this one.
+    origin: String,
+    lists: Vec<Place>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Place {
+    place: Arc<str>,
+    targets: Vec<One>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct One {
+    address: Arc<str>,
+    labels: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// What was kept. `Debug` shows nothing of it.
+#[derive(Default)]
+pub struct Kept(Vec<(Arc<str>, String, Vec<List>)>);
+
+impl Kept {
+    /// The last lists of a source, if they were kept.
+    #[must_use]
+    pub fn of(&self, settings: &Settings) -> Option<&[List]> {
+        let origin = origin(settings);
+        let entry = self.0.iter().find(|(name, from, _)| *name == settings.name && *from == origin);
+        entry.map(|(_, _, lists)| lists.as_slice())
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kept({})", self.0.len())
+    }
+}
+
+impl Keep {
+    /// The file in the directory of the daemon's state.
+    #[must_use]
+    pub fn inside(directory: &Path) -> Self {
+        Self(Arc::from(directory.join(NAME)))
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Reads what was kept; nothing if there is no file.
+    ///
+    /// # Errors
+    /// [`KeepError`].
+    pub fn read(&self) -> Result<Kept, KeepError> {
+        let mut bytes = Vec::new();
+        match File::open(&self.0) {
+            Ok(file) => file.take(MAX_BYTES).read_to_end(&mut bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
+            Err(error) => return Err(error.into()),
+        };
+        let document: Document = serde_json::from_slice(&bytes).map_err(|_| KeepError::Broken)?;
+        if document.version != VERSION {
+            return Err(KeepError::Broken);
+        }
+        Ok(Kept(document.sources.into_iter().map(Entry::into_kept).collect()))
+    }
+
+    /// Replaces the file. Whoever reads it, or whatever breaks meanwhile, sees the old or the new one, whole.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn write(&self, sources: &[(Settings, Vec<List>)]) -> io::Result<()> {
+        let sources = sources.iter().map(|(settings, lists)| Entry::of(settings, lists)).collect();
+        let bytes = serde_json::to_vec(&Document { version: VERSION, sources })?;
+        let directory = self.0.parent().unwrap_or(Path::new("."));
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let new = self.new_path();
+        // What a crash left behind may have another mode.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.0)?;
+        File::open(directory)?.sync_all()
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.0.with_extension("json.new")
+    }
+}
+
+impl Entry {
+    fn of(settings: &Settings, lists: &[List]) -> Self {
+        let one = |target: &Target| One { address: Arc::clone(&target.address), labels: target.labels.to_vec() };
+        let place =
+            |list: &List| Place { place: Arc::clone(&list.place), targets: list.targets.iter().map(one).collect() };
+        Self { name: Arc::clone(&settings.name), origin: origin(settings), lists: lists.iter().map(place).collect() }
+    }
+
+    fn into_kept(self) -> (Arc<str>, String, Vec<List>) {
+        let target = |One { address, labels }| Target { address, labels: Arc::from(labels) };
+        let list = |Place { place, targets }| List { place, targets: targets.into_iter().map(target).collect() };
+        (self.name, self.origin, self.lists.into_iter().map(list).collect())
+    }
+}
+
+fn origin(settings: &Settings) -> String {
+    match &settings.origin {
+        Origin::Http(endpoint) => endpoint.url().to_owned(),
+        Origin::Files(patterns) => {
+            let paths = patterns.iter().map(|pattern| pattern.directory.join(&pattern.name).display().to_string());
+            paths.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+    use super::*;
+    use crate::{discovery::tests::Directory, model::Endpoint};
+
+    fn settings(url: &str) -> Settings {
+        let origin = Origin::Http(Endpoint::parse(url, "http").unwrap());
+        Settings { name: Arc::from("0"), origin, refresh: Duration::from_secs(60), network: None }
+    }
+
+    fn lists() -> Vec<List> {
+        let labels = Arc::from([(Arc::from("network"), Arc::from("main"))]);
+        let target = Target { address: Arc::from("http://a/KEY"), labels };
+        vec![List { place: Arc::from(""), targets: Arc::from([target]) }]
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_by_the_same_source_only() {
+        let directory = Directory::new();
+        let keep = Keep::inside(&directory.0.join("state"));
+        assert!(keep.read().unwrap().of(&settings("http://sd/")).is_none());
+        keep.write(&[(settings("http://other/"), Vec::new())]).unwrap();
+        keep.write(&[(settings("http://sd/"), lists())]).unwrap();
+        let kept = keep.read().unwrap();
+        assert_eq!(kept.of(&settings("http://sd/")), Some(lists().as_slice()));
+        assert_eq!(kept.of(&settings("http://another/")), None);
+    }
+
+    #[test]
+    fn the_file_is_for_its_owner_alone_whatever_lay_there() {
+        let directory = Directory::new();
+        let keep = Keep::inside(&directory.0);
+        fs::write(keep.new_path(), "left behind").unwrap();
+        fs::write(keep.path(), "old").unwrap();
+        keep.write(&[(settings("http://sd/"), lists())]).unwrap();
+        let mode = fs::metadata(keep.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!keep.new_path().exists());
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_an_error_that_quotes_nothing() {
+        let directory = Directory::new();
+        let keep = Keep::inside(&directory.0);
+        for text in
+            ["", "SECRET", "{\"version\":2,\"sources\":[]}", "{\"version\":1,\"sources\":[{\"name\":\"SECRET\"}]}"]
+        {
+            fs::write(keep.path(), text).unwrap();
+            let error = keep.read().unwrap_err();
+            assert!(matches!(error, KeepError::Broken) && !format!("{error} {error:?}").contains("SECRET"), "{text}");
+        }
+    }
+}
