@@ -53,6 +53,8 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Allows `POST /-/reload` whatever the configuration says.
     pub enable_lifecycle: bool,
+    /// What else the command line says about the HTTP server.
+    pub web: http::Overrides,
     /// The daemon's own metrics.
     pub own: OwnMetrics,
 }
@@ -73,6 +75,7 @@ pub enum StartError {
 pub struct Daemon {
     supervisor: Supervisor,
     addresses: Vec<SocketAddr>,
+    is_encrypted: bool,
     snapshot: Arc<ArcSwap<Option<Snapshot>>>,
     heartbeat: Heartbeat,
     reload: mpsc::Sender<http::ReloadRequest>,
@@ -94,18 +97,19 @@ impl Daemon {
     /// # Errors
     /// An address that cannot be listened on.
     pub fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
-        let Options { source, listen, enable_lifecycle, own } = options;
+        let Options { source, listen, enable_lifecycle, web: overrides, own } = options;
         let clock = Clock;
         let panics = PanicCounter::from(own.task_panics.clone());
         let mut supervisor = Supervisor::default();
 
         let mut web = config.http.clone();
+        overrides.apply(&mut web);
         if !listen.is_empty() {
             web.listen = listen;
         }
         web.lifecycle |= enable_lifecycle;
         let server = http::bind(&web).context("cannot start the HTTP server")?;
-        let addresses = server.addresses();
+        let (addresses, is_encrypted) = (server.addresses(), server.is_encrypted());
 
         let (observations, observed) = mpsc::channel(OBSERVATION_QUEUE);
         let (notifications, notified) = mpsc::channel(NOTIFICATION_QUEUE);
@@ -134,7 +138,8 @@ impl Daemon {
             decision.run(observed, reconfigurations, supervisor.shutdown()),
         );
         if let Some(mut settings) = config.alertmanager.clone() {
-            settings.external_url = settings.external_url.or_else(|| addresses.first().map(link));
+            let found = || addresses.first().map(|address| link(address, is_encrypted));
+            settings.external_url = web.external_url.or_else(found);
             alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         }
         let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
@@ -151,13 +156,19 @@ impl Daemon {
         };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));
 
-        Ok(Self { supervisor, addresses, snapshot, heartbeat, reload, effects: Some(effects) })
+        Ok(Self { supervisor, addresses, is_encrypted, snapshot, heartbeat, reload, effects: Some(effects) })
     }
 
     /// Where the HTTP server listens; port 0 is resolved.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Whether the HTTP server began with TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.is_encrypted
     }
 
     /// The latest picture; `None` until the first step.
@@ -223,10 +234,11 @@ impl Daemon {
 }
 
 /// Where a reader of an alert finds the server that listens at `address`, as far as we can know.
-fn link(address: &SocketAddr) -> String {
+fn link(address: &SocketAddr, is_encrypted: bool) -> String {
+    let scheme = if is_encrypted { "https" } else { "http" };
     if address.ip().is_unspecified() {
-        format!("http://{}:{}", config::host_name(), address.port())
+        format!("{scheme}://{}:{}", config::host_name(), address.port())
     } else {
-        format!("http://{address}")
+        format!("{scheme}://{address}")
     }
 }

@@ -37,6 +37,12 @@ pub struct OwnMetrics {
     pub config_last_reload_successful: IntGauge,
     /// When it last succeeded.
     pub config_last_reload_success_timestamp: Gauge,
+    /// Whether the web configuration file, if there is one, could be read when it last changed.
+    pub web_config_last_reload_successful: IntGauge,
+    /// TLS handshakes with the HTTP server that failed.
+    pub tls_handshake_failures: IntCounter,
+    /// Connections that could not be accepted.
+    pub http_accept_errors: IntCounter,
     /// Panics of tasks.
     pub task_panics: IntCounter,
     /// HTTP requests served, by handler and status code.
@@ -107,6 +113,25 @@ impl OwnMetrics {
                 Gauge::new(
                     "haltwatch_config_last_reload_success_timestamp_seconds",
                     "When the configuration was last loaded with success.",
+                ),
+            ),
+            web_config_last_reload_successful: successful(
+                &registry,
+                "haltwatch_web_config_last_reload_successful",
+                "Whether the web configuration file was good when it was last read; 1 without such a file.",
+            ),
+            tls_handshake_failures: register(
+                &registry,
+                IntCounter::new(
+                    "haltwatch_http_tls_handshake_failures_total",
+                    "TLS handshakes of clients that failed or took too long.",
+                ),
+            ),
+            http_accept_errors: register(
+                &registry,
+                IntCounter::new(
+                    "haltwatch_http_accept_errors_total",
+                    "Connections that could not be accepted, such as for lack of file descriptors.",
                 ),
             ),
             task_panics: register(
@@ -180,6 +205,13 @@ impl DeliveryMetrics {
             ),
         }
     }
+}
+
+/// A gauge of an outcome: good until something else is said.
+fn successful(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let gauge = register(registry, IntGauge::new(name, help));
+    gauge.set(1);
+    gauge
 }
 
 fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {

@@ -11,7 +11,7 @@ use haltwatch::{
     app::{Daemon, Options},
     clock::Clock,
     config::Source,
-    output::own::OwnMetrics,
+    output::{http::Overrides, own::OwnMetrics},
 };
 use serde_json::Value;
 
@@ -65,7 +65,13 @@ fn config(monitor: &str, alertmanager: &ScriptedNode, node: &str) -> String {
 
 fn start(file: &File) -> Daemon {
     let source = Source::File(file.0.clone());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
+    let options = Options {
+        source,
+        listen: Vec::new(),
+        enable_lifecycle: false,
+        web: Overrides::default(),
+        own: OwnMetrics::new(),
+    };
     Daemon::start(options).unwrap()
 }
 

@@ -51,7 +51,12 @@ pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
 }
 
 pub fn settings() -> Settings {
-    Settings { listen: vec!["127.0.0.1:0".parse().unwrap()], lifecycle: true, max_connections: 64 }
+    Settings {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        lifecycle: true,
+        max_connections: 64,
+        ..Settings::default()
+    }
 }
 
 pub fn started() -> Web {

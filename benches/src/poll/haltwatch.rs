@@ -126,12 +126,12 @@ fn count(batch: &[Observation], meter: &Meter) {
 pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let fleet = Fleet::in_hundreds(nodes);
     let http =
-        http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, max_connections: 512 };
+        http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, ..http::Settings::default() };
     let engine = fleet.engine_settings().as_ref().clone();
     let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None };
     // Nobody asks for a reload, so nothing is read from there.
     let source = Source::File("config.toml".into());
-    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
+    let options = Options { source, listen: Vec::new(), enable_lifecycle: false, web: http::Overrides::default(), own: OwnMetrics::new() };
     Daemon::start_with(options, config)
 }
 

@@ -8,7 +8,7 @@ use crate::{
     app::{Daemon, Options},
     config::Source,
     engine::snapshot::{Effect, Snapshot},
-    output::own::OwnMetrics,
+    output::{http, own::OwnMetrics},
 };
 
 /// The running daemon and what it tells.
@@ -27,6 +27,7 @@ impl Watcher {
             source: Source::Text(text),
             listen: vec![listen],
             enable_lifecycle: false,
+            web: http::Overrides::default(),
             own: OwnMetrics::new(),
         };
         let mut daemon = Daemon::start(options)?;
