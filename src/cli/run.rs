@@ -52,7 +52,7 @@ struct WebArguments {
     systemd_socket: bool,
     /// The file with TLS, users, headers and a rate limit, in the schema of Prometheus exporters.
     #[arg(long = "web.config.file", value_name = "PATH")]
-    config_file: Option<PathBuf>,
+    web_config_file: Option<PathBuf>,
     /// The path of the metrics, beside /metrics.
     #[arg(long = "web.telemetry-path", value_name = "PATH", value_parser = http::parse_path)]
     telemetry_path: Option<String>,
@@ -84,7 +84,7 @@ impl WebArguments {
             max_requests: number(self.max_requests),
             listen: self.listen,
             systemd_socket: self.systemd_socket,
-            config_file: self.config_file,
+            config_file: self.web_config_file,
             lifecycle: self.enable_lifecycle,
             read_timeout: self.read_timeout,
             telemetry_path: self.telemetry_path,
@@ -121,7 +121,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     let overrides = arguments.web.overrides();
-    if let Some(Err(broken)) = overrides.config_file.as_deref().map(WebConfig::load) {
+    let web_config_file = overrides.config_file.as_deref().or(config.http.config_file.as_deref());
+    if let Some(Err(broken)) = web_config_file.map(WebConfig::load) {
         report(&broken);
         return Ok(ExitCode::from(exit::CONFIG));
     }

@@ -7,7 +7,7 @@ use super::{
     section::{Item, Section},
     unique::Unique,
 };
-use crate::output::http::{self, parse_address, parse_path, web_config::WebConfig};
+use crate::output::http::{self, parse_address, parse_path};
 
 /// Addresses to listen on.
 const MAX_LISTEN: usize = 64;
@@ -24,7 +24,7 @@ pub(super) fn read(mut section: Section<'_>) -> Web {
     let mut http = http::Settings::default();
     section.set("listen", addresses, &mut http.listen);
     section.set("systemd_socket", flag, &mut http.systemd_socket);
-    http.config_file = section.optional("config_file", web_config);
+    http.config_file = section.optional("config_file", file);
     section.set("enable_lifecycle", flag, &mut http.lifecycle);
     section.set("max_connections", count(1..=65_536), &mut http.max_connections);
     section.set("max_requests", count(0..=65_536), &mut http.max_requests);
@@ -59,15 +59,10 @@ fn path(item: &Item<'_>) -> Option<String> {
     parse_path(&text).map_err(|wrong| item.note(format!("{} is not a path", item.quoted()), &wrong)).ok()
 }
 
-/// A web configuration file, which must be good now; relative paths start at the directory of this one.
-fn web_config(item: &Item<'_>) -> Option<PathBuf> {
-    let item = item.harmless();
-    let text = item.text("a string", "write the path of a file")?;
-    let file = item.page.vault.directory.join(text);
-    WebConfig::load(&file)
-        .map_err(|broken| item.note(format!("the web configuration is wrong:\n{broken}"), ""))
-        .ok()?;
-    Some(file)
+/// A web configuration file, which is read when the server starts; relative paths start at the directory of this one.
+fn file(item: &Item<'_>) -> Option<PathBuf> {
+    let text = item.harmless().text("a string", "write the path of a file")?;
+    Some(item.page.vault.directory.join(text))
 }
 
 /// A URL that is published in alerts.

@@ -76,34 +76,42 @@ fn every_good_file_is_taken() {
         ("comment", "# nothing yet\n".to_owned()),
         ("no_auth", tls("")),
         ("empty_sections", "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\nrate_limit:\n".to_owned()),
-        ("tls_inline", format!(
-            "tls_server_config:\n  cert: |\n    {}\n  key: |\n    {}\n",
-            inline("server.crt"),
-            inline("server.key")
-        )),
+        (
+            "tls_inline",
+            format!(
+                "tls_server_config:\n  cert: |\n    {}\n  key: |\n    {}\n",
+                inline("server.crt"),
+                inline("server.key")
+            ),
+        ),
         ("no_client_cert", tls("  client_auth_type: NoClientCert\n")),
         ("request_client_cert", tls("  client_auth_type: RequestClientCert\n")),
         ("require_any_client_cert", tls("  client_auth_type: RequireAnyClientCert\n")),
         ("require_client_cert_old_name", tls("  client_auth_type: RequireClientCert\n")),
         ("verify_client_cert_if_given", tls("  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.crt\n")),
         ("require_and_verify", tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n")),
-        ("client_ca_inline", tls(&format!(
-            "  client_auth_type: RequireAndVerifyClientCert\n  client_ca: |\n    {}\n",
-            inline("ca.crt")
-        ))),
+        (
+            "client_ca_inline",
+            tls(&format!("  client_auth_type: RequireAndVerifyClientCert\n  client_ca: |\n    {}\n", inline("ca.crt"))),
+        ),
         ("client_san", tls("  client_auth_type: RequireAnyClientCert\n  client_allowed_sans: [a.example.org]\n")),
         ("versions", tls("  min_version: TLS13\n  max_version: TLS13\n")),
         ("some_ciphers", tls("  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n")),
-        ("some_ciphers_client_order", tls(
-            "  prefer_server_cipher_suites: false\n  cipher_suites:\n  - TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n",
-        )),
+        (
+            "some_ciphers_client_order",
+            tls("  prefer_server_cipher_suites: false\n  cipher_suites:\n  - TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\n"),
+        ),
         ("some_curves", tls("  curve_preferences: [CurveP384, X25519]\n")),
         ("no_http2", tls("http_server_config:\n  http2: false\n")),
         ("users", tls(&format!("basic_auth_users:\n  alice: {HASH}\n  \"bob smith\": '{HASH}'\n"))),
         ("users_no_tls", format!("basic_auth_users:\n  alice: {HASH}\n")),
-        ("headers", "http_server_config:\n  headers:\n    Content-Security-Policy: \"default-src 'self'\"\n    \
+        (
+            "headers",
+            "http_server_config:\n  headers:\n    Content-Security-Policy: \"default-src 'self'\"\n    \
             X-Frame-Options: sameorigin\n    X-Content-Type-Options: nosniff\n    X-XSS-Protection: 0\n    \
-            Strict-Transport-Security: max-age=31536000\n".to_owned()),
+            Strict-Transport-Security: max-age=31536000\n"
+                .to_owned(),
+        ),
         ("blank_header", "http_server_config:\n  headers:\n    X-Frame-Options: ''\n".to_owned()),
         ("rate_limit", "rate_limit:\n  interval: 1s\n  burst: 20\n".to_owned()),
         ("rate_limit_off", "rate_limit:\n  interval: 0s\n  burst: 0\n".to_owned()),
@@ -136,84 +144,202 @@ fn every_fault_is_told_with_its_place() {
     for (name, text, wanted) in [
         ("junk_key", "tls_server_confg: {}\n".to_owned(), format!("web.yml:1:1: unknown key; known here: {top}")),
         ("not_a_map", "hello\n".to_owned(), "web.yml:1:1: here belong keys with their values".to_owned()),
-        ("not_yaml", "a: [\n".to_owned(), "web.yml:2:1: this is not YAML".to_owned()),
+        ("not_yaml", "a: [\n".to_owned(), "web.yml:1:4: this is not YAML".to_owned()),
         ("twice", "rate_limit:\nrate_limit:\n".to_owned(), "web.yml:2:1: this key is there twice".to_owned()),
-        ("cert_path_empty", tls("").replace("server.crt", "''"),
-            "web.yml:2:3: `cert_file` or `cert` is missing".to_owned()),
-        ("key_path_empty", tls("").replace("server.key", "''"),
-            "web.yml:2:3: `key_file` or `key` is missing".to_owned()),
-        ("both_empty", "tls_server_config:\n  min_version: TLS12\n".to_owned(),
-            "web.yml:2:3: `cert_file` or `cert` is missing\nweb.yml:2:3: `key_file` or `key` is missing".to_owned()),
-        ("cert_path_invalid", tls("").replace("server.crt", "somefile"),
-            "web.yml:2:14: somefile cannot be read: No such file or directory (os error 2)".to_owned()),
-        ("key_path_invalid", tls("").replace("server.key", "somefile"),
-            "web.yml:3:13: somefile cannot be read: No such file or directory (os error 2)".to_owned()),
-        ("cert_empty", tls("").replace("server.crt", "empty.pem"),
-            "web.yml:2:14: empty.pem holds no certificate".to_owned()),
-        ("cert_junk", tls("").replace("server.crt", "junk.pem"), "web.yml:2:14: junk.pem is not PEM".to_owned()),
-        ("cert_is_a_key", tls("").replace("server.crt", "server.key"),
-            "web.yml:2:14: server.key holds no certificate".to_owned()),
-        ("key_is_a_cert", tls("").replace("server.key", "server.crt"),
-            "web.yml:3:13: server.crt holds no private key without a password".to_owned()),
-        ("another_key", tls("").replace("server.key", "other.key"),
-            "web.yml:2:14: the certificate and the key do not belong together".to_owned()),
-        ("cert_twice", tls("  cert: SECRET\n"), "web.yml:4:9: `cert` and `cert_file` exclude each other\n\
-            web.yml:2:3: `cert_file` or `cert` is missing".to_owned()),
-        ("auth_invented", tls("  client_auth_type: Sometimes\n"),
+        (
+            "cert_path_empty",
+            tls("").replace("server.crt", "''"),
+            "web.yml:2:3: `cert_file` or `cert` is missing".to_owned(),
+        ),
+        (
+            "key_path_empty",
+            tls("").replace("server.key", "''"),
+            "web.yml:2:3: `key_file` or `key` is missing".to_owned(),
+        ),
+        (
+            "both_empty",
+            "tls_server_config:\n  min_version: TLS12\n".to_owned(),
+            "web.yml:2:3: `cert_file` or `cert` is missing\nweb.yml:2:3: `key_file` or `key` is missing".to_owned(),
+        ),
+        (
+            "cert_path_invalid",
+            tls("").replace("server.crt", "somefile"),
+            "web.yml:2:14: somefile cannot be read: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            "key_path_invalid",
+            tls("").replace("server.key", "somefile"),
+            "web.yml:3:13: somefile cannot be read: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            "cert_empty",
+            tls("").replace("server.crt", "empty.pem"),
+            "web.yml:2:14: empty.pem holds no certificate".to_owned(),
+        ),
+        ("cert_junk", tls("").replace("server.crt", "junk.pem"), "web.yml:2:14: the certificate cannot be used".to_owned()),
+        (
+            "cert_is_a_key",
+            tls("").replace("server.crt", "server.key"),
+            "web.yml:2:14: server.key holds no certificate".to_owned(),
+        ),
+        (
+            "key_is_a_cert",
+            tls("").replace("server.key", "server.crt"),
+            "web.yml:3:13: server.crt holds no private key without a password".to_owned(),
+        ),
+        (
+            "another_key",
+            tls("").replace("server.key", "other.key"),
+            "web.yml:2:14: the certificate and the key do not belong together".to_owned(),
+        ),
+        (
+            "cert_twice",
+            tls("  cert: SECRET\n"),
+            "web.yml:4:9: `cert` and `cert_file` exclude each other\n\
+            web.yml:2:3: `cert_file` or `cert` is missing"
+                .to_owned(),
+        ),
+        (
+            "auth_invented",
+            tls("  client_auth_type: Sometimes\n"),
             "web.yml:4:21: `client_auth_type` is one of NoClientCert, RequestClientCert, RequireAnyClientCert, \
-             VerifyClientCertIfGiven, RequireAndVerifyClientCert".to_owned()),
-        ("verify_without_ca", tls("  client_auth_type: RequireAndVerifyClientCert\n"),
-            "web.yml:4:21: `client_ca_file` or `client_ca` is missing: certificates are verified".to_owned()),
-        ("ca_without_auth", tls("  client_ca_file: ca.crt\n"),
-            "web.yml:4:19: there is a client CA, but no `client_auth_type`".to_owned()),
-        ("ca_missing", tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none.crt\n"),
-            "web.yml:5:19: none.crt cannot be read: No such file or directory (os error 2)".to_owned()),
-        ("ca_nocerts", tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: empty.pem\n"),
-            "web.yml:5:19: empty.pem holds no certificate".to_owned()),
-        ("san_no_client_auth", tls("  client_allowed_sans: [x]\n"),
-            "web.yml:2:3: `client_allowed_sans` needs RequireAnyClientCert or RequireAndVerifyClientCert".to_owned()),
-        ("san_optional_cert", tls("  client_auth_type: RequestClientCert\n  client_allowed_sans: [x]\n"),
-            "web.yml:4:21: `client_allowed_sans` needs RequireAnyClientCert or RequireAndVerifyClientCert".to_owned()),
-        ("san_no_list", tls("  client_auth_type: RequireAnyClientCert\n  client_allowed_sans: x\n"),
-            "web.yml:5:24: `client_allowed_sans` must be a list".to_owned()),
-        ("wrong_tls_version", tls("  min_version: TLS111\n"), "web.yml:4:16: `min_version` is TLS12 or TLS13".to_owned()),
-        ("old_tls_version", tls("  min_version: TLS10\n"),
-            "web.yml:4:16: TLS 1.0 and 1.1 are not offered here; write TLS12 or TLS13".to_owned()),
-        ("max_below_min", tls("  min_version: TLS13\n  max_version: TLS12\n"),
-            "web.yml:2:3: `max_version` is below `min_version`".to_owned()),
-        ("invented_ciphers", tls("  cipher_suites: [TLS_INVENTED]\n"),
-            "web.yml:4:19: this is not a known cipher suite".to_owned()),
-        ("lacking_ciphers", tls("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]\n"),
-            "web.yml:4:19: no cipher suite of this list is offered here".to_owned()),
-        ("invented_curves", tls("  curve_preferences: [CurveP257]\n"), "web.yml:4:23: this is not a known curve".to_owned()),
-        ("lacking_curves", tls("  curve_preferences: [CurveP521]\n"),
-            "web.yml:4:23: no curve of this list is offered here".to_owned()),
-        ("flag", tls("  prefer_server_cipher_suites: 1\n"),
-            "web.yml:4:32: `prefer_server_cipher_suites` must be true or false".to_owned()),
-        ("user_list_invalid", "basic_auth_users:\n  john: SECRET\n".to_owned(),
-            "web.yml:2:9: this is not a hash of bcrypt".to_owned()),
-        ("user_list_no_map", "basic_auth_users: [SECRET]\n".to_owned(),
-            "web.yml:1:19: here belong keys with their values".to_owned()),
-        ("user_hash_cut", format!("basic_auth_users:\n  john: {}\n", &HASH[..59]),
-            "web.yml:2:9: this is not a hash of bcrypt".to_owned()),
-        ("user_cost", format!("basic_auth_users:\n  john: {}\n", HASH.replace("$04$", "$19$")),
-            "web.yml:2:9: a cost of more than 18 would let anybody occupy a processor for seconds".to_owned()),
-        ("extra_header", "http_server_config:\n  headers:\n    Server: SECRET\n".to_owned(),
+             VerifyClientCertIfGiven, RequireAndVerifyClientCert"
+                .to_owned(),
+        ),
+        (
+            "verify_without_ca",
+            tls("  client_auth_type: RequireAndVerifyClientCert\n"),
+            "web.yml:4:21: `client_ca_file` or `client_ca` is missing: certificates are verified".to_owned(),
+        ),
+        (
+            "ca_without_auth",
+            tls("  client_ca_file: ca.crt\n"),
+            "web.yml:4:19: there is a client CA, but no `client_auth_type`".to_owned(),
+        ),
+        (
+            "ca_missing",
+            tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: none.crt\n"),
+            "web.yml:5:19: none.crt cannot be read: No such file or directory (os error 2)".to_owned(),
+        ),
+        (
+            "ca_nocerts",
+            tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: empty.pem\n"),
+            "web.yml:5:19: empty.pem holds no certificate".to_owned(),
+        ),
+        (
+            "san_no_client_auth",
+            tls("  client_allowed_sans: [x]\n"),
+            "web.yml:2:3: `client_allowed_sans` needs RequireAnyClientCert or RequireAndVerifyClientCert".to_owned(),
+        ),
+        (
+            "san_optional_cert",
+            tls("  client_auth_type: RequestClientCert\n  client_allowed_sans: [x]\n"),
+            "web.yml:4:21: `client_allowed_sans` needs RequireAnyClientCert or RequireAndVerifyClientCert".to_owned(),
+        ),
+        (
+            "san_no_list",
+            tls("  client_auth_type: RequireAnyClientCert\n  client_allowed_sans: x\n"),
+            "web.yml:5:24: `client_allowed_sans` must be a list".to_owned(),
+        ),
+        (
+            "wrong_tls_version",
+            tls("  min_version: TLS111\n"),
+            "web.yml:4:16: `min_version` is TLS12 or TLS13".to_owned(),
+        ),
+        (
+            "old_tls_version",
+            tls("  min_version: TLS10\n"),
+            "web.yml:4:16: TLS 1.0 and 1.1 are not offered here; write TLS12 or TLS13".to_owned(),
+        ),
+        (
+            "max_below_min",
+            tls("  min_version: TLS13\n  max_version: TLS12\n"),
+            "web.yml:2:3: `max_version` is below `min_version`".to_owned(),
+        ),
+        (
+            "invented_ciphers",
+            tls("  cipher_suites: [TLS_INVENTED]\n"),
+            "web.yml:4:19: this is not a known cipher suite".to_owned(),
+        ),
+        (
+            "lacking_ciphers",
+            tls("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]\n"),
+            "web.yml:4:19: no cipher suite of this list is offered here".to_owned(),
+        ),
+        (
+            "invented_curves",
+            tls("  curve_preferences: [CurveP257]\n"),
+            "web.yml:4:23: this is not a known curve".to_owned(),
+        ),
+        (
+            "lacking_curves",
+            tls("  curve_preferences: [CurveP521]\n"),
+            "web.yml:4:23: no curve of this list is offered here".to_owned(),
+        ),
+        (
+            "flag",
+            tls("  prefer_server_cipher_suites: 1\n"),
+            "web.yml:4:32: `prefer_server_cipher_suites` must be true or false".to_owned(),
+        ),
+        (
+            "user_list_invalid",
+            "basic_auth_users:\n  john: SECRET\n".to_owned(),
+            "web.yml:2:9: this is not a hash of bcrypt".to_owned(),
+        ),
+        (
+            "user_list_no_map",
+            "basic_auth_users: [SECRET]\n".to_owned(),
+            "web.yml:1:19: here belong keys with their values".to_owned(),
+        ),
+        (
+            "user_hash_cut",
+            format!("basic_auth_users:\n  john: {}\n", &HASH[..59]),
+            "web.yml:2:9: this is not a hash of bcrypt".to_owned(),
+        ),
+        (
+            "user_cost",
+            format!("basic_auth_users:\n  john: {}\n", HASH.replace("$04$", "$19$")),
+            "web.yml:2:9: a cost of more than 18 would let anybody occupy a processor for seconds".to_owned(),
+        ),
+        (
+            "extra_header",
+            "http_server_config:\n  headers:\n    Server: SECRET\n".to_owned(),
             "web.yml:3:5: unknown key; known here: Content-Security-Policy, X-Frame-Options, \
-             X-Content-Type-Options, X-XSS-Protection, Strict-Transport-Security".to_owned()),
-        ("frame_options", "http_server_config:\n  headers:\n    X-Frame-Options: SECRET\n".to_owned(),
-            "web.yml:3:22: X-Frame-Options can be deny or sameorigin".to_owned()),
-        ("content_type_options", "http_server_config:\n  headers:\n    X-Content-Type-Options: sniff\n".to_owned(),
-            "web.yml:3:29: X-Content-Type-Options can be nosniff".to_owned()),
-        ("header_in_two_lines", "http_server_config:\n  headers:\n    X-XSS-Protection: \"a\\nb: c\"\n".to_owned(),
-            "web.yml:3:23: this cannot stand in a header".to_owned()),
-        ("rate_without_burst", "rate_limit:\n  interval: 1s\n".to_owned(),
-            "web.yml:2:3: `burst` must be at least 1, or every request would be refused".to_owned()),
-        ("rate_interval", "rate_limit:\n  interval: often\n  burst: 1\n".to_owned(),
-            "web.yml:2:13: this is not a duration like 1s, 500ms or 1m30s".to_owned()),
-        ("rate_burst", "rate_limit:\n  interval: 1s\n  burst: -1\n".to_owned(),
+             X-Content-Type-Options, X-XSS-Protection, Strict-Transport-Security"
+                .to_owned(),
+        ),
+        (
+            "frame_options",
+            "http_server_config:\n  headers:\n    X-Frame-Options: SECRET\n".to_owned(),
+            "web.yml:3:22: X-Frame-Options can be deny or sameorigin".to_owned(),
+        ),
+        (
+            "content_type_options",
+            "http_server_config:\n  headers:\n    X-Content-Type-Options: sniff\n".to_owned(),
+            "web.yml:3:29: X-Content-Type-Options can be nosniff".to_owned(),
+        ),
+        (
+            "header_in_two_lines",
+            "http_server_config:\n  headers:\n    X-XSS-Protection: \"a\\nb: c\"\n".to_owned(),
+            "web.yml:3:23: this cannot stand in a header".to_owned(),
+        ),
+        (
+            "rate_without_burst",
+            "rate_limit:\n  interval: 1s\n".to_owned(),
+            "web.yml:2:3: `burst` must be at least 1, or every request would be refused".to_owned(),
+        ),
+        (
+            "rate_interval",
+            "rate_limit:\n  interval: often\n  burst: 1\n".to_owned(),
+            "web.yml:2:13: this is not a duration like 1s, 500ms or 1m30s".to_owned(),
+        ),
+        (
+            "rate_burst",
+            "rate_limit:\n  interval: 1s\n  burst: -1\n".to_owned(),
             "web.yml:3:10: `burst` must be a whole number, not negative\n\
-             web.yml:2:3: `burst` must be at least 1, or every request would be refused".to_owned()),
+             web.yml:2:3: `burst` must be at least 1, or every request would be refused"
+                .to_owned(),
+        ),
     ] {
         let said = outcome(&folder, &text);
         assert_eq!(sorted(&said), sorted(&wanted), "{name}");
@@ -231,7 +357,9 @@ fn sorted(lines: &str) -> Vec<&str> {
 fn every_fault_of_a_file_is_told_at_once() {
     let said = outcome(&folder(), "a: 1\nrate_limit: {interval: x}\nbasic_auth_users: {u: y}\n");
     assert_eq!(said.lines().count(), 3, "{said}");
-    assert!(said.starts_with("web.yml:1:1: ") && said.contains("\nweb.yml:2:24: ") && said.contains("\nweb.yml:3:23: "));
+    assert!(
+        said.starts_with("web.yml:1:1: ") && said.contains("\nweb.yml:2:24: ") && said.contains("\nweb.yml:3:23: ")
+    );
 }
 
 #[test]

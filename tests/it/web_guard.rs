@@ -276,7 +276,10 @@ async fn the_operators_headers_replace_ours() {
         let answer = get(&web, path).await;
         assert_eq!(answer.headers["content-security-policy"], "default-src 'self'", "{path}");
         assert_eq!(answer.headers["strict-transport-security"], "max-age=60");
-        assert_eq!((&*answer.headers["x-frame-options"], &*answer.headers["x-content-type-options"]), ("deny", "nosniff"));
+        assert_eq!(
+            (&*answer.headers["x-frame-options"], &*answer.headers["x-content-type-options"]),
+            ("deny", "nosniff")
+        );
     }
     let plain = start(&settings(), None);
     assert!(!get(&plain, "/").await.headers.contains_key("strict-transport-security"));
@@ -288,7 +291,8 @@ async fn the_site_can_stand_behind_a_prefix() {
         &Settings { route_prefix: Some("/hw".to_owned()), telemetry_path: "/t".to_owned(), ..settings() },
         Some(sample::snapshot()),
     );
-    for (path, wanted) in [("/hw/metrics", 200), ("/hw/t", 200), ("/hw/", 200), ("/hw/-/ready", 200), ("/metrics", 404)] {
+    for (path, wanted) in [("/hw/metrics", 200), ("/hw/t", 200), ("/hw/", 200), ("/hw/-/ready", 200), ("/metrics", 404)]
+    {
         assert_eq!(get(&web, path).await.status, wanted, "{path}");
     }
     for path in ["/", "/hw"] {
@@ -315,7 +319,7 @@ async fn a_reload_may_come_with_a_small_body() {
 #[tokio::test]
 async fn new_settings_are_followed_without_a_gap() {
     let folder = Folder::new();
-    let web = start(&settings(), Some(sample::snapshot()));
+    let mut web = start(&settings(), Some(sample::snapshot()));
     let old = web.address;
     let listen = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
     let file = folder.write("web.yml", &user("alice", "right"));
@@ -324,7 +328,7 @@ async fn new_settings_are_followed_without_a_gap() {
     let addresses = web.server.addresses();
     assert_eq!((addresses[0], addresses.len()), (old, 2), "what stays is not opened anew");
     assert_eq!(get(&web, "/metrics").await.status, 401, "and the file is in force");
-    let web = Web { address: addresses[1], ..web };
+    web.address = addresses[1];
     assert_eq!(asked_as(&web, "alice:right").await.status, 200);
     let bad = Settings { config_file: Some(folder.write("bad.yml", "x: 1\n")), ..settings() };
     assert!(web.server.rebind(&bad).is_err());
@@ -332,7 +336,7 @@ async fn new_settings_are_followed_without_a_gap() {
     web.server.rebind(&Settings { lifecycle: false, ..settings() }).unwrap();
     let gone = async || TcpStream::connect(addresses[1]).await.is_err();
     eventually("the address is free again", gone).await;
-    let web = Web { address: old, ..web };
+    web.address = old;
     assert_eq!(request(&web, "POST", "/-/reload", "").await.status, 403, "and reloads are forbidden now");
 }
 
@@ -415,7 +419,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_is_told_promptly_in_a_house_full_of_slow_clients() {
-    let web = start(&Settings { max_connections: 64, ..settings() }, Some(sample::snapshot()));
+    let web = start(&Settings { max_connections: 128, ..settings() }, Some(sample::snapshot()));
     let mut slow = Vec::new();
     for number in 0..300 {
         let mut stream = TcpStream::connect(web.address).await.unwrap();

@@ -112,7 +112,10 @@ fn a_socket_of_the_wrong_kind_is_refused() {
     let shell = "exec \"$0\" run --web.systemd-socket \"$1\"";
     for (stdin, words) in [
         (Stdio::from(OwnedFd::from(unix)), "socket 1 of those the service manager has handed over is not one of TCP"),
-        (Stdio::from(OwnedFd::from(connected)), "socket 1 of those the service manager has handed over does not listen"),
+        (
+            Stdio::from(OwnedFd::from(connected)),
+            "socket 1 of those the service manager has handed over does not listen",
+        ),
         (Stdio::null(), "socket 1 of those the service manager has handed over is not one of TCP"),
     ] {
         let mut program = Program::start(Folder::new(), shell, stdin);

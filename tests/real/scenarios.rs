@@ -8,6 +8,7 @@ mod isolation;
 mod nodes;
 mod running;
 mod scrape;
+mod web;
 mod websocket;
 
 use std::time::Duration;
@@ -67,6 +68,9 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
+    scenario!(Alone, web, a_real_prometheus_scrapes_with_tls_and_a_password),
+    scenario!(Alone, web, health_is_told_at_once_under_abuse),
+    scenario!(Alone, web, sockets_of_systemd_keep_the_port_over_restarts),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

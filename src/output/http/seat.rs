@@ -32,7 +32,10 @@ pub const RESPONSE: Duration = Duration::from_secs(120);
 /// A full house dismisses no connection that was answered more recently than this: its next request may be on its way.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 
-/// The same for one that has not asked yet, although all it sent has been read: its request follows the opening at once.
+/// The same for one that has said nothing yet: its request follows the opening as fast as its client can.
+const SILENT_GRACE: Duration = Duration::from_millis(500);
+
+/// The same for one that has begun to ask, although all it sent has been read: the rest follows the beginning at once.
 const ASKING_GRACE: Duration = Duration::from_millis(25);
 
 /// The same in a TLS handshake, which takes more than one way.
@@ -65,6 +68,8 @@ struct State {
     change: u64,
     /// Whether all it sent has been read and more is awaited.
     starved: bool,
+    /// Whether any byte has come since the connection was opened.
+    heard: bool,
 }
 
 /// The state of one connection, shared by its task, its answers and the accept loop.
@@ -81,7 +86,7 @@ impl Seat {
     /// A connection that was opened now and may be idle for `idle_limit`.
     #[must_use]
     pub fn new(clock: Clock, idle_limit: Duration) -> Arc<Self> {
-        let state = State { phase: Phase::Asking, since: clock.now().at, change: 0, starved: false };
+        let state = State { phase: Phase::Asking, since: clock.now().at, change: 0, starved: false, heard: false };
         let seat = Self { clock, idle_limit, state: Mutex::new(state), changed: Notify::new(), leave: Notify::new() };
         seat.enter(Phase::Asking);
         Arc::new(seat)
@@ -110,6 +115,7 @@ impl Seat {
     pub fn expendable(&self) -> Option<(bool, u64)> {
         let state = self.state();
         let (is_idle, grace) = match state.phase {
+            Phase::Handshake | Phase::Asking if !state.heard => (false, SILENT_GRACE),
             Phase::Handshake if state.starved => (false, HANDSHAKE_GRACE),
             Phase::Asking if state.starved => (false, ASKING_GRACE),
             Phase::Idle => (true, IDLE_GRACE),
@@ -151,6 +157,7 @@ impl Seat {
     fn hears(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.starved = false;
+        state.heard = true;
         let is_idle = state.phase == Phase::Idle;
         drop(state);
         if is_idle {
@@ -170,7 +177,7 @@ impl Seat {
     fn enter(&self, phase: Phase) {
         let (since, change) = (self.clock.now().at, CHANGES.fetch_add(1, Relaxed));
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State { phase, since, change, starved: state.starved };
+        *state = State { phase, since, change, ..*state };
         drop(state);
         self.changed.notify_one();
     }

@@ -165,6 +165,7 @@ impl Tls {
 fn told(error: &Error) -> String {
     match error {
         Error::InconsistentKeys(_) => "the certificate and the key do not belong together".to_owned(),
+        Error::InvalidCertificate(_) => "the certificate cannot be used".to_owned(),
         error => format!("the certificate and the key cannot be used: {error}"),
     }
 }

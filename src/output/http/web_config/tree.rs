@@ -30,7 +30,6 @@ pub(super) fn parse(text: &str) -> Result<Node, (Spot, &'static str)> {
         let message = match error.without_snippet() {
             Error::DuplicateMappingKey { .. } => "this key is there twice",
             Error::MultipleDocuments { .. } => "a second document begins here",
-            Error::Message { .. } | Error::ExternalMessage { .. } => "this is not YAML that can be read",
             _ => "this is not YAML",
         };
         (error.location().map_or((1, 1), |location| spot(&location)), message)
