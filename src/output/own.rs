@@ -37,12 +37,8 @@ pub struct OwnMetrics {
     pub config_last_reload_successful: IntGauge,
     /// When it last succeeded.
     pub config_last_reload_success_timestamp: Gauge,
-    /// Whether the web configuration file, if there is one, could be read when it last changed.
-    pub web_config_last_reload_successful: IntGauge,
-    /// TLS handshakes with the HTTP server that failed.
-    pub tls_handshake_failures: IntCounter,
-    /// Connections that could not be accepted.
-    pub http_accept_errors: IntCounter,
+    /// What the HTTP server meets before any request.
+    pub web: WebMetrics,
     /// Panics of tasks.
     pub task_panics: IntCounter,
     /// HTTP requests served, by handler and status code.
@@ -63,6 +59,7 @@ impl OwnMetrics {
         let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
             register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             register(&registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
         };
@@ -101,12 +98,9 @@ impl OwnMetrics {
                 &["alertmanager"],
             ),
             deliveries: DeliveryMetrics::new(&registry),
-            config_last_reload_successful: register(
-                &registry,
-                IntGauge::new(
-                    "haltwatch_config_last_reload_successful",
-                    "Whether the last attempt to load the configuration succeeded.",
-                ),
+            config_last_reload_successful: gauge(
+                "haltwatch_config_last_reload_successful",
+                "Whether the last attempt to load the configuration succeeded.",
             ),
             config_last_reload_success_timestamp: register(
                 &registry,
@@ -115,25 +109,7 @@ impl OwnMetrics {
                     "When the configuration was last loaded with success.",
                 ),
             ),
-            web_config_last_reload_successful: successful(
-                &registry,
-                "haltwatch_web_config_last_reload_successful",
-                "Whether the web configuration file was good when it was last read; 1 without such a file.",
-            ),
-            tls_handshake_failures: register(
-                &registry,
-                IntCounter::new(
-                    "haltwatch_http_tls_handshake_failures_total",
-                    "TLS handshakes of clients that failed or took too long.",
-                ),
-            ),
-            http_accept_errors: register(
-                &registry,
-                IntCounter::new(
-                    "haltwatch_http_accept_errors_total",
-                    "Connections that could not be accepted, such as for lack of file descriptors.",
-                ),
-            ),
+            web: WebMetrics::new(&registry),
             task_panics: register(
                 &registry,
                 IntCounter::new("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
@@ -207,11 +183,40 @@ impl DeliveryMetrics {
     }
 }
 
-/// A gauge of an outcome: good until something else is said.
-fn successful(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    let gauge = register(registry, IntGauge::new(name, help));
-    gauge.set(1);
-    gauge
+/// What the HTTP server meets before any request.
+#[derive(Debug, Clone)]
+pub struct WebMetrics {
+    /// Whether the web configuration file, if there is one, could be read when it last changed.
+    pub config_last_reload_successful: IntGauge,
+    /// TLS handshakes that failed.
+    pub tls_handshake_failures: IntCounter,
+    /// Connections that could not be accepted.
+    pub accept_errors: IntCounter,
+}
+
+impl WebMetrics {
+    fn new(registry: &Registry) -> Self {
+        let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
+        let config_last_reload_successful = register(
+            registry,
+            IntGauge::new(
+                "haltwatch_web_config_last_reload_successful",
+                "Whether the web configuration file was good when it was last read; 1 without such a file.",
+            ),
+        );
+        config_last_reload_successful.set(1);
+        Self {
+            config_last_reload_successful,
+            tls_handshake_failures: counter(
+                "haltwatch_http_tls_handshake_failures_total",
+                "TLS handshakes of clients that failed or took too long.",
+            ),
+            accept_errors: counter(
+                "haltwatch_http_accept_errors_total",
+                "Connections that could not be accepted, such as for lack of file descriptors.",
+            ),
+        }
+    }
 }
 
 fn register<M: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<M>) -> M {

@@ -176,7 +176,11 @@ fn every_fault_is_told_with_its_place() {
             tls("").replace("server.crt", "empty.pem"),
             "web.yml:2:14: empty.pem holds no certificate".to_owned(),
         ),
-        ("cert_junk", tls("").replace("server.crt", "junk.pem"), "web.yml:2:14: the certificate cannot be used".to_owned()),
+        (
+            "cert_junk",
+            tls("").replace("server.crt", "junk.pem"),
+            "web.yml:2:14: the certificate cannot be used".to_owned(),
+        ),
         (
             "cert_is_a_key",
             tls("").replace("server.crt", "server.key"),

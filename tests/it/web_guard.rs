@@ -109,7 +109,7 @@ async fn connections_are_encrypted_and_nothing_else_is_answered() {
     let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
     // Both that failed are counted.
-    assert_eq!(web.shared.own.tls_handshake_failures.get(), 2);
+    assert_eq!(web.shared.own.web.tls_handshake_failures.get(), 2);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn without_name_and_password_there_is_nothing_to_see() {
 async fn a_new_user_is_known_without_a_restart_and_a_broken_file_changes_nothing() {
     let folder = Folder::new();
     let web = serve(&folder, &user("alice", "right"));
-    let good = || web.shared.own.web_config_last_reload_successful.get();
+    let good = || web.shared.own.web.config_last_reload_successful.get();
     folder.write("web.yml", &user("bob", "secret"));
     eventually("the new user", async || asked_as(&web, "bob:secret").await.status == 200).await;
     assert_eq!((asked_as(&web, "alice:right").await.status, good()), (401, 1));

@@ -55,7 +55,7 @@ impl Door {
             return;
         }
         let outcome = self.read(path);
-        own.web_config_last_reload_successful.set(i64::from(outcome.is_ok()));
+        own.web.config_last_reload_successful.set(i64::from(outcome.is_ok()));
         match outcome {
             Ok(()) => tracing::info!(file = %path.display(), "The web configuration was read again"),
             Err(broken) => tracing::error!(

@@ -262,7 +262,7 @@ impl House {
     /// The kernel refused a connection: a broken one is forgotten; out of descriptors, a slow one makes room.
     async fn refused(&mut self, error: &io::Error) {
         use io::ErrorKind as K;
-        self.hall.own.http_accept_errors.inc();
+        self.hall.own.web.accept_errors.inc();
         if matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::Interrupted) {
             return;
         }
@@ -298,7 +298,7 @@ async fn serve(stream: TcpStream, seat: Arc<Seat>, hall: Arc<Hall>, mut shutdown
             seat.has_shaken_hands();
             converse(stream, seat, hall, shutdown).await;
         }
-        None => hall.own.tls_handshake_failures.inc(),
+        None => hall.own.web.tls_handshake_failures.inc(),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Users {
     hashes: HashMap<String, Arc<str>>,
     nobody: Arc<str>,
     key: hmac::Key,
-    known: Mutex<Known>,
+    known: Arc<Mutex<Known>>,
     desk: Arc<Semaphore>,
     queue: Semaphore,
 }
@@ -63,7 +63,7 @@ impl Users {
             hashes: users.into_iter().map(|(name, hash)| (name, Arc::from(hash))).collect(),
             nobody: Arc::from(format!("$2b${highest:02}${NOBODY}")),
             key: key.expect("the kernel gives random numbers"),
-            known: Mutex::default(),
+            known: Arc::default(),
             desk: Arc::new(Semaphore::new(1)),
             queue: Semaphore::new(WAITING),
         })
@@ -86,16 +86,16 @@ impl Users {
         if let Some(outcome) = self.remembered(&tag) {
             return outcome;
         }
-        let hash = Arc::clone(hash);
+        let (hash, known, users) = (Arc::clone(hash), Arc::clone(&self.known), self.hashes.len());
         let compared = tokio::task::spawn_blocking(move || {
-            let right = bcrypt::verify(&password, &hash).unwrap_or(false);
-            // Held until here even if nobody waits for the outcome any more: there is one comparison at a time.
+            let right = bcrypt::verify(&password, &hash).unwrap_or(false) && is_user;
+            // Remembered although the client may have gone: a scraper in a hurry would else never be admitted.
+            known.lock().unwrap_or_else(PoisonError::into_inner).remember(tag, right, users);
+            // Held until here for the same reason: there is one comparison at a time.
             drop(turn);
             right
         });
-        let right = compared.await.unwrap_or(false) && is_user;
-        self.remember(tag, right);
-        if right { Outcome::Admitted } else { Outcome::Refused }
+        if compared.await.unwrap_or(false) { Outcome::Admitted } else { Outcome::Refused }
     }
 
     /// Lengths keep apart what would read the same when written in a row.
@@ -117,22 +117,23 @@ impl Users {
         }
         known.wrong.contains(tag).then_some(Outcome::Refused)
     }
+}
 
+impl Known {
     /// There are as many right passwords as users; of the wrong ones only the last are kept.
-    fn remember(&self, tag: Tag, right: bool) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    fn remember(&mut self, tag: Tag, right: bool, users: usize) {
         if right {
             // What differs only beyond the part that bcrypt looks at is right, too: that is bounded here.
-            if self.hashes.len().saturating_mul(4) <= known.right.len() {
-                known.right.clear();
+            if users.saturating_mul(4) <= self.right.len() {
+                self.right.clear();
             }
-            known.right.insert(tag);
+            self.right.insert(tag);
             return;
         }
-        if REMEMBERED <= known.wrong.len() {
-            known.wrong.pop_front();
+        if REMEMBERED <= self.wrong.len() {
+            self.wrong.pop_front();
         }
-        known.wrong.push_back(tag);
+        self.wrong.push_back(tag);
     }
 }
 
@@ -198,6 +199,16 @@ mod tests {
         }
         let known = users.known.lock().unwrap();
         assert_eq!((known.right.len(), known.wrong.len()), (1, REMEMBERED));
+    }
+
+    #[tokio::test]
+    async fn what_was_compared_is_remembered_although_the_client_has_gone() {
+        let users = users();
+        let asked = headers("alice:right");
+        // Polled once, which begins the comparison, and then given up.
+        tokio::select! { biased; _ = users.admit(&asked) => {}, () = std::future::ready(()) => {} }
+        let _turn = users.desk.acquire().await.unwrap();
+        assert_eq!(users.known.lock().unwrap().right.len(), 1);
     }
 
     #[test]
