@@ -137,6 +137,7 @@ fn what_other_exporters_have_and_we_lack_is_told_and_left_out() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, a fault in each row")]
 fn every_fault_is_told_with_its_place() {
     let folder = folder();
     let tls = |more: &str| format!("{TLS}{more}");
