@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::{
     conductor::Conductor,
     decision::Decision,
-    ensemble::{Ensemble, Expectation, Overrides, notifier_settings},
+    ensemble::{Ensemble, Expectation, notifier_settings},
     herald::Herald,
     scouts::Scouts,
 };
@@ -63,10 +63,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(9);
 pub struct Options {
     /// Where the configuration is read from, now and at every reload.
     pub source: config::Source,
-    /// Where to listen instead of what the configuration says, if not empty.
-    pub listen: Vec<SocketAddr>,
-    /// Allows `POST /-/reload` whatever the configuration says.
-    pub enable_lifecycle: bool,
+    /// What the command line says about the HTTP server.
+    pub web: http::Overrides,
     /// The daemon's own metrics.
     pub own: OwnMetrics,
     /// The directory of what is kept over restarts; `None` = nothing is.
@@ -114,12 +112,12 @@ impl Daemon {
     /// # Errors
     /// An address that cannot be listened on.
     pub fn start_with(options: Options, config: Config) -> anyhow::Result<Self> {
-        let Options { source, listen, enable_lifecycle, own, storage, reload_pause, systemd } = options;
+        let Options { source, web: overrides, own, storage, reload_pause, systemd } = options;
         let clock = Clock;
         let panics = PanicCounter::from(own.task_panics.clone());
         let mut supervisor = Supervisor::default();
-        let overrides = Overrides { listen, enable_lifecycle };
-        let server = http::bind(&overrides.web(&config.http)).context("cannot start the HTTP server")?;
+        let web = overrides.applied(&config.http);
+        let server = http::bind(&web).context("cannot start the HTTP server")?;
 
         let (sightings, sighted) = mpsc::channel(OBSERVATION_QUEUE);
         let (notifications, notified) = mpsc::channel(NOTIFICATION_QUEUE);
@@ -151,7 +149,7 @@ impl Daemon {
         };
         let stop = supervisor.shutdown();
         supervisor.spawn_essential("decision", panics.clone(), decision.run(sighted, reconfigurations, stop));
-        let settings = notifier_settings(&config, &server.addresses());
+        let settings = notifier_settings(&config, &web, &server);
         let notifier = alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
         supervisor.spawn_essential("http", panics.clone(), server.clone().run(shared, supervisor.shutdown()));
@@ -170,6 +168,12 @@ impl Daemon {
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.server.addresses()
+    }
+
+    /// Whether the HTTP server speaks TLS now.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.server.is_encrypted()
     }
 
     /// The latest picture; `None` until the first step.

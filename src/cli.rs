@@ -1,6 +1,7 @@
 //! The command line, in the manner of Prometheus exporters.
 
 pub mod check_config;
+pub mod check_web_config;
 pub mod demo;
 pub mod replay;
 pub mod run;
@@ -40,6 +41,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     CheckConfig(check_config::Arguments),
+    /// Say everything that is wrong with a web configuration file.
+    CheckWebConfig(check_web_config::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
     /// Judge a recorded stream of observations and print the alerts as JSON lines.
@@ -54,6 +57,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
+        Command::CheckWebConfig(arguments) => Ok(check_web_config::run(&arguments)),
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Replay(arguments) => replay::run(&arguments),
     }

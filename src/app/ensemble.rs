@@ -1,7 +1,7 @@
 //! The parts that play what a configuration says, and how a new one is put under them: whatever can fail is made ready
 //! first, and then nothing can fail any more, so that never half of a configuration is in force.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,29 +20,11 @@ use crate::{
 /// Beyond two intervals and deadlines of the busiest node, waits for leave included, the pollers hang.
 const POLL_SLACK: Duration = Duration::from_secs(60);
 
-/// What the command line says instead of the configuration, now and after every reload.
-#[derive(Debug, Clone)]
-pub(super) struct Overrides {
-    pub(super) listen: Vec<SocketAddr>,
-    pub(super) enable_lifecycle: bool,
-}
-
-impl Overrides {
-    /// The settings of the server that are to be in force.
-    pub(super) fn web(&self, settings: &http::Settings) -> http::Settings {
-        let mut web = settings.clone();
-        if !self.listen.is_empty() {
-            web.listen.clone_from(&self.listen);
-        }
-        web.lifecycle |= self.enable_lifecycle;
-        web
-    }
-}
-
 /// Every part that a configuration concerns.
 #[derive(Debug)]
 pub(super) struct Ensemble {
-    pub(super) overrides: Overrides,
+    /// What the command line says, now and after every reload.
+    pub(super) overrides: http::Overrides,
     pub(super) server: Server,
     pub(super) fleet: Fleet,
     pub(super) notifier: Notifier,
@@ -56,9 +38,9 @@ impl Ensemble {
     /// # Errors
     /// Why it cannot be put in force, such as an address in use; then everything is as it was.
     pub(super) async fn apply(&mut self, config: &Config) -> Result<(), String> {
-        let bound = self.server.rebind(&self.overrides.web(&config.http)).map_err(|error| error.to_string())?;
-        let notified = notifier_settings(config, &bound.addresses());
-        self.server.adopt(bound);
+        let web = self.overrides.applied(&config.http);
+        self.server.rebind(&web).map_err(|error| error.to_string())?;
+        let notified = notifier_settings(config, &web, &self.server);
         let plan = self.fleet.plan(&config.chain);
         let (done, applied) = oneshot::channel();
         let request = Reconfiguration {
@@ -103,20 +85,22 @@ impl Expectation {
     }
 }
 
-/// What the notifier is told, where the server listens at `addresses`.
-pub(super) fn notifier_settings(config: &Config, addresses: &[SocketAddr]) -> Option<alertmanager::Settings> {
-    let mut settings = config.alertmanager.clone()?;
-    settings.external_url = settings.external_url.or_else(|| addresses.first().map(link));
-    Some(settings)
+/// What the notifier is told, when `server` follows `web`.
+pub(super) fn notifier_settings(
+    config: &Config,
+    web: &http::Settings,
+    server: &Server,
+) -> Option<alertmanager::Settings> {
+    let external_url = web.external_url.clone().or_else(|| link(server));
+    config.alertmanager.clone().map(|settings| alertmanager::Settings { external_url, ..settings })
 }
 
-/// Where a reader of an alert finds the server that listens at `address`, as far as we can know.
-fn link(address: &SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        format!("http://{}:{}", config::host_name(), address.port())
-    } else {
-        format!("http://{address}")
-    }
+/// Where a reader of an alert finds the server, as far as we can know.
+fn link(server: &Server) -> Option<String> {
+    let address = *server.addresses().first()?;
+    let scheme = if server.is_encrypted() { "https" } else { "http" };
+    let host = if address.ip().is_unspecified() { config::host_name() } else { return Some(format!("{scheme}://{address}")) };
+    Some(format!("{scheme}://{host}:{}", address.port()))
 }
 
 /// How long all pollers together may be without the end of any poll; nothing is expected where there is no node.

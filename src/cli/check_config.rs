@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::exit;
-use crate::config::{self, Source};
+use crate::{
+    config::{self, Source},
+    output::http::web_config::WebConfig,
+};
 
 /// Say everything that is wrong with a configuration.
 #[derive(Debug, clap::Args)]
@@ -22,6 +25,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> ExitCode {
     match config::load(&Source::File(arguments.config_file.clone())) {
         Ok(config) => {
+            if let Some(Err(broken)) = config.http.config_file.as_deref().map(WebConfig::load) {
+                let _ = writeln!(io::stderr(), "{broken}");
+                return ExitCode::from(exit::CONFIG);
+            }
             let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
             let file = arguments.config_file.display();
             let _ = writeln!(io::stdout(), "{file}: good; networks: {networks}, nodes: {nodes}");

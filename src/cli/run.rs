@@ -11,8 +11,9 @@ use crate::{
     clock::Clock,
     config::{self, Source},
     engine::snapshot::{AlertState, Snapshot},
-    model::{AlertName, NodeState},
+    model::{AlertName, Endpoint, NodeState},
     output::{
+        http::{self, web_config::WebConfig},
         log,
         own::OwnMetrics,
         systemd::{self, Environment, Systemd},
@@ -30,22 +31,83 @@ pub struct Arguments {
     /// The configuration file.
     #[arg(long = "config.file", value_name = "PATH", default_value = "config.toml")]
     config_file: PathBuf,
-    /// Where to listen, instead of what the configuration says; may be given more than once.
-    #[arg(long = "web.listen-address", value_name = "HOST:PORT")]
-    listen: Vec<SocketAddr>,
-    /// Allow reloading by POST /-/reload.
-    #[arg(long = "web.enable-lifecycle")]
-    enable_lifecycle: bool,
     /// Where what must survive a restart is kept. Default: the state directory that systemd names; without either
     /// nothing is kept.
     #[arg(long = "storage.path", value_name = "DIRECTORY")]
     storage: Option<PathBuf>,
+    #[command(flatten)]
+    web: WebArguments,
     /// What is logged: debug, info, warn, error, or a filter such as `info,haltwatch::chain=debug`.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     log_level: String,
     /// How it is logged: text or json.
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
     log_format: log::Format,
+}
+
+/// What exporters let the command line say about their HTTP server. It wins over the configuration, after reloads too.
+#[derive(Debug, clap::Args)]
+struct WebArguments {
+    /// Where to listen, instead of what the configuration says; may be given more than once.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", value_parser = http::parse_address)]
+    listen: Vec<SocketAddr>,
+    /// Listen on the sockets that systemd hands over, instead of at addresses.
+    #[arg(long = "web.systemd-socket")]
+    systemd_socket: bool,
+    /// The file with TLS, users, headers and a rate limit, in the schema of Prometheus exporters.
+    #[arg(long = "web.config.file", value_name = "PATH")]
+    web_config_file: Option<PathBuf>,
+    /// The path of the metrics, beside /metrics.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", value_parser = http::parse_path)]
+    telemetry_path: Option<String>,
+    /// How people who read an alert reach this monitor.
+    #[arg(long = "web.external-url", value_name = "URL", value_parser = external_url)]
+    external_url: Option<String>,
+    /// What stands before every path; by default the path of the external URL.
+    #[arg(long = "web.route-prefix", value_name = "PATH", value_parser = http::parse_path)]
+    route_prefix: Option<String>,
+    /// Open connections at the most.
+    #[arg(long = "web.max-connections", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    max_connections: Option<u32>,
+    /// Requests served at a time, more get 503; 0 = as many as connections.
+    #[arg(long = "web.max-requests", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    max_requests: Option<u32>,
+    /// How long a connection may be idle.
+    #[arg(long = "web.read-timeout", value_name = "TIME", value_parser = read_timeout)]
+    read_timeout: Option<Duration>,
+    /// Allow reloading by POST /-/reload.
+    #[arg(long = "web.enable-lifecycle")]
+    enable_lifecycle: bool,
+}
+
+impl WebArguments {
+    fn overrides(self) -> http::Overrides {
+        let number = |given: Option<u32>| given.and_then(|given| usize::try_from(given).ok());
+        http::Overrides {
+            max_connections: number(self.max_connections),
+            max_requests: number(self.max_requests),
+            listen: self.listen,
+            systemd_socket: self.systemd_socket,
+            config_file: self.web_config_file,
+            lifecycle: self.enable_lifecycle,
+            read_timeout: self.read_timeout,
+            telemetry_path: self.telemetry_path,
+            route_prefix: self.route_prefix,
+            external_url: self.external_url,
+        }
+    }
+}
+
+/// A URL that is published in alerts.
+fn external_url(text: &str) -> Result<String, String> {
+    let endpoint = Endpoint::parse(text, "http, https").map_err(|error| error.to_string())?;
+    Ok(endpoint.url().trim_end_matches('/').to_owned())
+}
+
+fn read_timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(3600);
+    if allowed.contains(&time) { Ok(time) } else { Err("1s to 1h are allowed".to_owned()) }
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
@@ -62,6 +124,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::CONFIG));
         }
     };
+    let overrides = arguments.web.overrides();
+    let web_config_file = overrides.config_file.as_deref().or(config.http.config_file.as_deref());
+    if let Some(Err(broken)) = web_config_file.map(WebConfig::load) {
+        report(&broken);
+        return Ok(ExitCode::from(exit::CONFIG));
+    }
     let context = log::Context::of_process(&config.engine.monitor);
     log::init(arguments.log_format, &arguments.log_level, &own.log_messages, context)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting haltwatch");
@@ -74,8 +142,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let systemd = Systemd::connect(&Environment::of_process());
     let options = Options {
         source,
-        listen: arguments.listen,
-        enable_lifecycle: arguments.enable_lifecycle,
+        web: overrides,
         own,
         storage: arguments.storage.or_else(state_directory),
         reload_pause: RELOAD_PAUSE,
@@ -88,8 +155,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(exit::FAILURE));
         }
     };
+    let scheme = if daemon.is_encrypted() { "https" } else { "http" };
     for address in daemon.addresses() {
-        tracing::info!(address = %address, "Listening on http://{address}");
+        tracing::info!(address = %address, "Listening on {scheme}://{address}");
     }
     tracing::info!(networks, nodes, "Watching the nodes");
     tell_systemd(systemd, &mut daemon, panics);
@@ -192,6 +260,6 @@ enum Wish {
 
 /// The log is not open yet when the configuration is wrong.
 #[expect(clippy::print_stderr, reason = "this is how a command says why it does not start")]
-fn report(problems: &config::Problems) {
+fn report(problems: &dyn std::fmt::Display) {
     eprintln!("{problems}");
 }

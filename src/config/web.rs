@@ -1,16 +1,13 @@
 //! `[web]`: where metrics, API and page are served.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
-    kind::{count, flag, list, parsed, url},
+    kind::{count, duration, flag, list, url},
     section::{Item, Section},
     unique::Unique,
 };
-use crate::output::http;
-
-/// The port of haltwatch.
-const PORT: u16 = 10019;
+use crate::output::http::{self, parse_address, parse_path};
 
 /// Addresses to listen on.
 const MAX_LISTEN: usize = 64;
@@ -24,24 +21,48 @@ pub(super) struct Web {
 
 /// Reads the section.
 pub(super) fn read(mut section: Section<'_>) -> Web {
-    let mut listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
-    let (mut lifecycle, mut max_connections) = (false, 512);
-    section.set("listen", addresses, &mut listen);
-    section.set("enable_lifecycle", flag, &mut lifecycle);
-    section.set("max_connections", count(1..=65_536), &mut max_connections);
-    let external_url = section.optional("external_url", external);
+    let mut http = http::Settings::default();
+    section.set("listen", addresses, &mut http.listen);
+    section.set("systemd_socket", flag, &mut http.systemd_socket);
+    http.config_file = section.optional("config_file", file);
+    section.set("enable_lifecycle", flag, &mut http.lifecycle);
+    section.set("max_connections", count(1..=65_536), &mut http.max_connections);
+    section.set("max_requests", count(0..=65_536), &mut http.max_requests);
+    let timeouts = Duration::from_secs(1)..=Duration::from_secs(3600);
+    section.set("read_timeout", duration(timeouts), &mut http.read_timeout);
+    section.set("telemetry_path", path, &mut http.telemetry_path);
+    http.external_url = section.optional("external_url", external);
+    http.route_prefix = section.optional("route_prefix", path);
     section.finish();
-    Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
+    Web { external_url: http.external_url.clone(), http }
 }
 
 fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
-    let help = "write an address and a port, like \"127.0.0.1:10019\" or \"[::]:10019\"";
-    let addresses = list(parsed::<SocketAddr>("a socket address", help), 1..=MAX_LISTEN)(item)?;
+    let addresses = list(address, 1..=MAX_LISTEN)(item)?;
     let mut unique = Unique::new("this address", "remove one of them");
     for (address, item) in addresses.iter().filter(|(address, _)| address.port() != 0) {
         unique.check(&item.harmless(), &address.to_string());
     }
     Some(addresses.into_iter().map(|(address, _)| address).collect())
+}
+
+fn address(item: &Item<'_>) -> Option<SocketAddr> {
+    let help = "write an address and a port, like \"127.0.0.1:10019\" or \"[::]:10019\"";
+    let item = item.harmless();
+    let text = item.text("a string", help)?;
+    parse_address(&text).map_err(|_| item.note(format!("{} is not a socket address", item.quoted()), help)).ok()
+}
+
+fn path(item: &Item<'_>) -> Option<String> {
+    let item = item.harmless();
+    let text = item.text("a string", "write it like \"/metrics\"")?;
+    parse_path(&text).map_err(|wrong| item.note(format!("{} is not a path", item.quoted()), &wrong)).ok()
+}
+
+/// A web configuration file, which is read when the server starts; relative paths start at the directory of this one.
+fn file(item: &Item<'_>) -> Option<PathBuf> {
+    let text = item.harmless().text("a string", "write the path of a file")?;
+    Some(item.page.vault.directory.join(text))
 }
 
 /// A URL that is published in alerts.

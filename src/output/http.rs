@@ -1,6 +1,10 @@
 //! The HTTP server: metrics, API, health and the landing page, all from the latest snapshot.
 
+mod door;
+mod guard;
+mod listen;
 pub mod negotiate;
+mod paths;
 pub mod query;
 mod reply;
 mod route;
@@ -8,26 +12,22 @@ mod scrape;
 mod sd;
 mod seat;
 mod server;
+mod settings;
+pub mod web_config;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::server::{Bound, Server, bind};
+pub use self::{
+    listen::parse_address,
+    paths::parse_path,
+    server::{Server, bind},
+    settings::{Overrides, Settings},
+};
 use super::own::OwnMetrics;
 use crate::engine::snapshot::Snapshot;
-
-/// What the server needs to know; validated by `config`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Where it listens.
-    pub listen: Vec<SocketAddr>,
-    /// Whether `POST /-/reload` is allowed.
-    pub lifecycle: bool,
-    /// Open connections at the most.
-    pub max_connections: usize,
-}
 
 /// What every handler reads.
 #[derive(Debug, Clone)]

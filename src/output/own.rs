@@ -39,6 +39,8 @@ pub struct OwnMetrics {
     pub config_last_reload_success_timestamp: Gauge,
     /// A number that tells one configuration from another.
     pub config_hash: IntGauge,
+    /// What the HTTP server meets before any request.
+    pub web: WebMetrics,
     /// Panics of tasks.
     pub task_panics: IntCounter,
     /// HTTP requests served, by handler and status code.
@@ -113,6 +115,7 @@ impl OwnMetrics {
                 ),
             ),
             config_hash: gauge("haltwatch_config_hash", "Hash of the configuration file that is in force."),
+            web: WebMetrics::new(&registry),
             task_panics: counter("haltwatch_task_panics_total", "Tasks that panicked and were started again."),
             http_requests: counter_vec(
                 "haltwatch_http_requests_total",
@@ -271,6 +274,42 @@ impl DiscoveryMetrics {
             self.last_refresh_success_timestamp.with_label_values(&[name]).set(now.seconds());
         } else {
             self.refresh_failures.with_label_values(&[name]).inc();
+        }
+    }
+}
+
+/// What the HTTP server meets before any request.
+#[derive(Debug, Clone)]
+pub struct WebMetrics {
+    /// Whether the web configuration file, if there is one, could be read when it last changed.
+    pub config_last_reload_successful: IntGauge,
+    /// TLS handshakes that failed.
+    pub tls_handshake_failures: IntCounter,
+    /// Connections that could not be accepted.
+    pub accept_errors: IntCounter,
+}
+
+impl WebMetrics {
+    fn new(registry: &Registry) -> Self {
+        let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
+        let config_last_reload_successful = register(
+            registry,
+            IntGauge::new(
+                "haltwatch_web_config_last_reload_successful",
+                "Whether the web configuration file was good when it was last read; 1 without such a file.",
+            ),
+        );
+        config_last_reload_successful.set(1);
+        Self {
+            config_last_reload_successful,
+            tls_handshake_failures: counter(
+                "haltwatch_http_tls_handshake_failures_total",
+                "TLS handshakes of clients that failed or took too long.",
+            ),
+            accept_errors: counter(
+                "haltwatch_http_accept_errors_total",
+                "Connections that could not be accepted, such as for lack of file descriptors.",
+            ),
         }
     }
 }

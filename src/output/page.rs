@@ -41,7 +41,7 @@ fn head(html: &mut Html) {
         html.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
         html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
         html.void("meta", &[("http-equiv", "refresh"), ("content", "5")]);
-        html.void("link", &[("rel", "stylesheet"), ("href", "/style.css")]);
+        html.void("link", &[("rel", "stylesheet"), ("href", "style.css")]);
         html.leaf("title", &[], "haltwatch");
     });
 }
@@ -197,7 +197,7 @@ fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
             fact("Voters", format!("{} of {}", view.voters, view.voters_expected));
             fact("Quorum margin", quorum_margin(snapshot, index));
         });
-        let why = format!("/api/v1/explain?network={}", percent_encoded(&settings.name));
+        let why = format!("api/v1/explain?network={}", percent_encoded(&settings.name));
         html.leaf("a", &[("href", &why)], "why");
     });
 }
@@ -221,17 +221,18 @@ fn percent_encoded(name: &str) -> String {
     name.bytes().map(encoded).collect()
 }
 
+/// Relative, so that they hold behind a prefix, too.
 fn links(html: &mut Html) {
     html.element("nav", &[("aria-label", "Other views")], |html| {
         for (path, name) in [
-            ("/metrics", "Metrics"),
-            ("/api/v1/alerts", "Alerts"),
-            ("/api/v1/rules", "Rules"),
-            ("/api/v1/networks", "Networks"),
-            ("/api/v1/nodes", "Nodes"),
-            ("/api/v1/explain", "Explain"),
-            ("/-/healthy", "Healthy"),
-            ("/-/ready", "Ready"),
+            ("metrics", "Metrics"),
+            ("api/v1/alerts", "Alerts"),
+            ("api/v1/rules", "Rules"),
+            ("api/v1/networks", "Networks"),
+            ("api/v1/nodes", "Nodes"),
+            ("api/v1/explain", "Explain"),
+            ("-/healthy", "Healthy"),
+            ("-/ready", "Ready"),
         ] {
             html.leaf("a", &[("href", path)], name);
             html.text(" ");

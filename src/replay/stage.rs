@@ -87,6 +87,7 @@ impl Stage {
             interval,
             timeout,
             limits: crate::engine::settings::NodeLimits { min_peers: Some(1), ..Default::default() },
+            metrics: None,
         });
         Ok(())
     }

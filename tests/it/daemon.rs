@@ -11,7 +11,7 @@ use haltwatch::{
     app::{Daemon, Options},
     clock::Clock,
     config::Source,
-    output::{own::OwnMetrics, systemd::Systemd},
+    output::{http::Overrides, own::OwnMetrics, systemd::Systemd},
 };
 use serde_json::Value;
 
@@ -72,8 +72,7 @@ pub fn options(file: &File) -> Options {
     let source = Source::File(file.0.clone());
     Options {
         source,
-        listen: Vec::new(),
-        enable_lifecycle: false,
+        web: Overrides::default(),
         own: OwnMetrics::new(),
         storage: None,
         reload_pause: Duration::ZERO,

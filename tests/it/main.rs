@@ -22,3 +22,6 @@ mod systemd;
 mod tidy;
 mod transport;
 mod web;
+mod web_config;
+mod web_guard;
+mod web_process;

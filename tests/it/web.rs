@@ -15,7 +15,7 @@ use haltwatch::{
         snapshot::{NodeView, Snapshot},
     },
     output::{
-        http::{ReloadRequest, Settings, Shared, bind},
+        http::{ReloadRequest, Server, Settings, Shared, bind},
         own::OwnMetrics,
     },
     supervisor::{PanicCounter, Supervisor},
@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Web {
     pub address: SocketAddr,
+    pub server: Server,
     pub shared: Shared,
     pub supervisor: Supervisor,
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -45,13 +46,18 @@ pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
-    let (for_task, shutdown) = (shared.clone(), supervisor.shutdown());
-    supervisor.spawn("http", PanicCounter::default(), move || server.clone().run(for_task.clone(), shutdown.clone()));
-    Web { address, shared, supervisor, reloads }
+    let (for_task, shutdown, running) = (shared.clone(), supervisor.shutdown(), server.clone());
+    supervisor.spawn("http", PanicCounter::default(), move || running.clone().run(for_task.clone(), shutdown.clone()));
+    Web { address, server, shared, supervisor, reloads }
 }
 
 pub fn settings() -> Settings {
-    Settings { listen: vec!["127.0.0.1:0".parse().unwrap()], lifecycle: true, max_connections: 64 }
+    Settings {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        lifecycle: true,
+        max_connections: 64,
+        ..Settings::default()
+    }
 }
 
 pub fn started() -> Web {
@@ -80,7 +86,7 @@ async fn exchange(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn parse(answer: &[u8]) -> Answer {
+pub fn parse(answer: &[u8]) -> Answer {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
     let head = std::str::from_utf8(&answer[..end]).unwrap();
     let mut lines = head.lines();

@@ -110,9 +110,9 @@ impl Bench {
         Prometheus::start(&self.tools, targets, &self.folder("prometheus"), &self.log("prometheus"))
     }
 
-    /// A new Prometheus with `jobs`, the elements of `scrape_configs`.
-    pub fn prometheus_with(&self, jobs: &str) -> Result<Prometheus> {
-        Prometheus::start_with(&self.tools, jobs, &self.folder("prometheus"), &self.log("prometheus"))
+    /// A new Prometheus with this configuration.
+    pub fn prometheus_with(&self, config: &str) -> Result<Prometheus> {
+        Prometheus::start_with(&self.tools, config, &self.folder("prometheus"), &self.log("prometheus"))
     }
 
     /// A new Anvil on a free port of 127.0.0.1.

@@ -42,6 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug, Default)]
 pub struct Config {
     monitor: String,
+    web: String,
     rest: String,
 }
 
@@ -96,6 +97,13 @@ impl Config {
         self
     }
 
+    /// More keys for `[web]`.
+    pub fn web(mut self, keys: &str) -> Self {
+        self.web.push_str(keys);
+        self.web.push('\n');
+        self
+    }
+
     /// A network whose blocks come every second, with `keys` of its own.
     pub fn network(mut self, name: &str, chain_id: Option<u64>, keys: &str, nodes: &[Node<'_>]) -> Self {
         let chain_id = chain_id.map_or_else(String::new, |id| format!("chain_id = {id}\n"));
@@ -117,9 +125,10 @@ impl Config {
     /// The whole text, for a daemon that listens on `listen`.
     fn text(&self, listen: SocketAddr) -> String {
         format!(
-            "[monitor]\nname = \"real\"\n{}\n[web]\nlisten = [\"{listen}\"]\n\n[defaults]\ninterval = \"{}ms\"\n\
+            "[monitor]\nname = \"real\"\n{}\n[web]\nlisten = [\"{listen}\"]\n{}\n[defaults]\ninterval = \"{}ms\"\n\
              timeout = \"3s\"\noffline_after = \"12s\"\n{}",
             self.monitor,
+            self.web,
             INTERVAL.as_millis(),
             self.rest
         )
@@ -180,6 +189,15 @@ impl Haltwatch {
         command.env("STATE_DIRECTORY", log.with_extension("state"));
         let process = Process::start(&mut command, log)?;
         Ok(Self { address, file, process })
+    }
+
+    /// Waits until it says that it listens.
+    pub fn listens(&mut self) -> Result<()> {
+        let log = self.process.log().to_owned();
+        self.process.ready(PATIENCE, || {
+            ensure!(fs::read_to_string(&log)?.contains("Listening on"), "it does not listen yet");
+            Ok(())
+        })
     }
 
     /// The alerts it lists now, except those called `Watchdog`.
@@ -280,7 +298,7 @@ pub fn said(log: &Path) -> String {
 }
 
 /// The binary under test: `HALTWATCH_BIN`, counted from the root of the project, or the one built with this suite.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     env::var_os("HALTWATCH_BIN").map_or_else(|| env!("CARGO_BIN_EXE_haltwatch").into(), |given| root.join(given))
 }

@@ -22,18 +22,18 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one in `folder` with one job for each of `targets`.
     pub fn start(tools: &Tools, targets: &[(&str, SocketAddr)], folder: &Path, log: &Path) -> Result<Self> {
-        Self::start_with(tools, &jobs(targets)?, folder, log)
+        Self::start_with(tools, &config(targets)?, folder, log)
     }
 
-    /// Starts one in `folder` with `jobs`, the elements of `scrape_configs`.
-    pub fn start_with(tools: &Tools, jobs: &str, folder: &Path, log: &Path) -> Result<Self> {
+    /// Starts one in `folder` with this configuration.
+    pub fn start_with(tools: &Tools, config: &str, folder: &Path, log: &Path) -> Result<Self> {
         let address = port::free();
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
         let file = folder.join("prometheus.yml");
-        fs::write(&file, format!("{CONFIG}{jobs}"))?;
+        fs::write(&file, config)?;
         let mut command = Command::new(&tools.prometheus);
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
@@ -80,15 +80,18 @@ fn series(result: &Value) -> Result<(BTreeMap<String, String>, f64)> {
     Ok((labels, value))
 }
 
-/// What stands above the jobs.
-const CONFIG: &str = "global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n";
-
-fn jobs(targets: &[(&str, SocketAddr)]) -> Result<String> {
+/// A configuration with a job for each of `targets`.
+fn config(targets: &[(&str, SocketAddr)]) -> Result<String> {
     let mut jobs = String::new();
     for (job, target) in targets {
         writeln!(jobs, "  - job_name: {job}\n    static_configs:\n      - targets: ['{target}']")?;
     }
-    Ok(jobs)
+    Ok(with_jobs(&jobs))
+}
+
+/// A configuration that scrapes once a second, with `jobs` as the elements of `scrape_configs`.
+pub fn with_jobs(jobs: &str) -> String {
+    format!("global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\nscrape_configs:\n{jobs}")
 }
 
 fn encode(query: &str) -> String {

@@ -10,6 +10,7 @@ mod nodes;
 mod reload;
 mod running;
 mod scrape;
+mod web;
 mod websocket;
 
 use std::time::Duration;
@@ -72,6 +73,9 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),
     scenario!(Alone, discovery, nodes_come_and_go_with_the_lists_that_name_them),
     scenario!(Alone, discovery, a_real_prometheus_scrapes_the_targets_we_list),
+    scenario!(Alone, web, a_real_prometheus_scrapes_with_tls_and_a_password),
+    scenario!(Alone, web, health_is_told_at_once_under_abuse),
+    scenario!(Alone, web, sockets_of_systemd_keep_the_port_over_restarts),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

@@ -132,7 +132,7 @@ fn count(batch: &[Observation], meter: &Meter) {
 pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let fleet = Fleet::in_hundreds(nodes);
     let http =
-        http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, max_connections: 512 };
+        http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, ..http::Settings::default() };
     let engine = fleet.engine_settings().as_ref().clone();
     let (discovery, hash) = (Discovery::default(), Hash::default());
     let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, discovery, hash };
@@ -140,8 +140,7 @@ pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let source = Source::File("config.toml".into());
     let options = Options {
         source,
-        listen: Vec::new(),
-        enable_lifecycle: false,
+        web: http::Overrides::default(),
         own: OwnMetrics::new(),
         storage: None,
         reload_pause: RELOAD_PAUSE,

@@ -8,7 +8,7 @@ use crate::{
     app::{Daemon, Options, RELOAD_PAUSE},
     config::Source,
     engine::snapshot::{Effect, Snapshot},
-    output::{own::OwnMetrics, systemd::Systemd},
+    output::{http, own::OwnMetrics, systemd::Systemd},
 };
 
 /// The running daemon and what it tells.
@@ -25,8 +25,7 @@ impl Watcher {
     pub fn start(text: String, listen: SocketAddr) -> anyhow::Result<Self> {
         let options = Options {
             source: Source::Text(text),
-            listen: vec![listen],
-            enable_lifecycle: false,
+            web: http::Overrides { listen: vec![listen], ..http::Overrides::default() },
             own: OwnMetrics::new(),
             storage: None,
             reload_pause: RELOAD_PAUSE,

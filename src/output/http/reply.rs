@@ -5,7 +5,7 @@ use http::{
     HeaderValue, Response, StatusCode,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-        HeaderName, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+        HeaderName, LOCATION, REFERRER_POLICY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -53,6 +53,22 @@ impl Reply {
     #[must_use]
     pub fn wrong_method(allowed: &'static str) -> Self {
         Self::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allowed)
+    }
+
+    /// Name and password are missing or wrong.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::text(StatusCode::UNAUTHORIZED, "unauthorized").with(WWW_AUTHENTICATE, "Basic realm=\"haltwatch\"")
+    }
+
+    /// What is wanted is at `path`.
+    #[must_use]
+    pub fn beside(path: &str) -> Self {
+        let mut reply = Self::text(StatusCode::FOUND, "found elsewhere");
+        if let Ok(location) = HeaderValue::try_from(path) {
+            reply.0.headers_mut().insert(LOCATION, location);
+        }
+        reply
     }
 
     /// The same answer, depending on what the client accepts, compressed or not.

@@ -1,31 +1,45 @@
-//! One open connection as the server sees it: whether it is being served, since when, and whether it must go.
+//! One open connection as the server sees it: what it is doing, since when, and whether it must go.
 //!
-//! A client can hold a connection in three ways without paying for it: by sending its first request slowly, by keeping
-//! an idle connection, and by not reading an answer. Each has its limit here or gives way to newcomers.
+//! A client can hold a connection in three ways without paying for it: by asking slowly, by keeping an idle connection,
+//! and by not reading an answer. Each has its limit here, and while the house is full the slowest gives way to newcomers.
 
 use std::{
+    io,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use tokio::sync::Notify;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{Notify, OwnedSemaphorePermit},
+};
 
 use crate::{clock::Clock, model::Timestamp};
 
-/// Time a new connection has for the headers of its first request.
-pub const FIRST_REQUEST: Duration = Duration::from_secs(5);
+/// Time for the TLS handshake, and again for the head of a request from its first byte on; for the first request from
+/// the opening on.
+pub const ASKING: Duration = Duration::from_secs(5);
 
 /// Time between the start of a request and the moment the client has taken the last piece of the answer.
 pub const RESPONSE: Duration = Duration::from_secs(120);
 
-/// A connection that was opened or answered more recently than this is not dismissed: its request may be on its way.
-const GRACE: Duration = Duration::from_secs(1);
+/// A full house dismisses no connection that was answered more recently than this: its next request may be on its way.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
+
+/// The same for one that has said nothing yet: its request follows the opening as fast as its client can.
+const SILENT_GRACE: Duration = Duration::from_millis(500);
+
+/// The same for one that has begun to ask, although all it sent has been read: the rest follows the beginning at once.
+const ASKING_GRACE: Duration = Duration::from_millis(25);
+
+/// The same in a TLS handshake, which takes more than one way.
+const HANDSHAKE_GRACE: Duration = Duration::from_millis(100);
 
 /// How often a connection looks whether its client still takes the answer.
 const LOOK: Duration = Duration::from_secs(10);
@@ -36,49 +50,78 @@ const PIECE: usize = 64 * 1024;
 /// Numbers the changes of all connections in their order, which the clock is too coarse for.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    /// The head of a request is on its way, or the first one is awaited.
+    Asking,
+    Served,
+    Idle,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    phase: Phase,
+    since: Timestamp,
+    /// The number of the change to this phase.
+    change: u64,
+    /// Whether all it sent has been read and more is awaited.
+    starved: bool,
+    /// Whether any byte has come since the connection was opened.
+    heard: bool,
+}
+
 /// The state of one connection, shared by its task, its answers and the accept loop.
 #[derive(Debug)]
 pub struct Seat {
     clock: Clock,
-    busy: AtomicBool,
-    /// When it was opened, or its last request began or ended.
-    changed: AtomicI64,
-    /// The number of that change.
-    change: AtomicU64,
-    asked: Notify,
+    idle_limit: Duration,
+    state: Mutex<State>,
+    changed: Notify,
     leave: Notify,
 }
 
 impl Seat {
-    /// A connection that was opened now.
+    /// A connection that was opened now and may be idle for `idle_limit`.
     #[must_use]
-    pub fn new(clock: Clock) -> Arc<Self> {
-        let seat = Self {
-            clock,
-            busy: AtomicBool::new(false),
-            changed: AtomicI64::new(0),
-            change: AtomicU64::new(0),
-            asked: Notify::new(),
-            leave: Notify::new(),
-        };
-        seat.change(false);
+    pub fn new(clock: Clock, idle_limit: Duration) -> Arc<Self> {
+        let state = State { phase: Phase::Asking, since: clock.now().at, change: 0, starved: false, heard: false };
+        let seat = Self { clock, idle_limit, state: Mutex::new(state), changed: Notify::new(), leave: Notify::new() };
+        seat.enter(Phase::Asking);
         Arc::new(seat)
+    }
+
+    /// A TLS handshake comes first.
+    pub fn shakes_hands(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// The TLS handshake is complete.
+    pub fn has_shaken_hands(&self) {
+        self.enter(Phase::Asking);
     }
 
     /// A request arrived; it lasts until the returned value is dropped.
     #[must_use]
     pub fn served(self: &Arc<Self>) -> Served {
-        self.change(true);
-        self.asked.notify_one();
-        Served(Arc::clone(self))
+        self.enter(Phase::Served);
+        Served { seat: Arc::clone(self), permit: None }
     }
 
-    /// A number that is the smaller the longer nothing has been asked of it; `None` while a request is being served or
-    /// may be on its way.
+    /// How readily this connection can be given up for another, the smaller the better; `None` while a request is being
+    /// served or may be on its way.
     #[must_use]
-    pub fn idle_since(&self) -> Option<u64> {
-        let idle = !self.busy.load(Relaxed) && GRACE <= self.unchanged_for();
-        idle.then(|| self.change.load(Relaxed))
+    pub fn expendable(&self) -> Option<(bool, u64)> {
+        let state = self.state();
+        let (is_idle, grace) = match state.phase {
+            Phase::Handshake | Phase::Asking if !state.heard => (false, SILENT_GRACE),
+            Phase::Handshake if state.starved => (false, HANDSHAKE_GRACE),
+            Phase::Asking if state.starved => (false, ASKING_GRACE),
+            Phase::Idle => (true, IDLE_GRACE),
+            _ => return None,
+        };
+        (grace <= self.clock.now().at.since(state.since)).then_some((is_idle, state.change))
     }
 
     /// Asks the connection to close, because somebody else needs the place.
@@ -95,36 +138,121 @@ impl Seat {
     }
 
     async fn overstayed(&self) {
-        if tokio::time::timeout(FIRST_REQUEST, self.asked.notified()).await.is_err() {
-            return;
+        loop {
+            let state = self.state();
+            let (limit, look) = match state.phase {
+                Phase::Handshake | Phase::Asking => (ASKING.min(self.idle_limit), ASKING),
+                Phase::Served => (RESPONSE, LOOK),
+                Phase::Idle => (self.idle_limit, self.idle_limit),
+            };
+            let left = limit.saturating_sub(self.clock.now().at.since(state.since));
+            if left.is_zero() {
+                return;
+            }
+            let _ = tokio::time::timeout(left.min(look), self.changed.notified()).await;
         }
-        while self.served_for() < RESPONSE {
-            tokio::time::sleep(LOOK).await;
+    }
+
+    /// Bytes have come: between two requests they begin the next.
+    fn hears(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.starved = false;
+        state.heard = true;
+        let is_idle = state.phase == Phase::Idle;
+        drop(state);
+        if is_idle {
+            self.enter(Phase::Asking);
         }
     }
 
-    fn served_for(&self) -> Duration {
-        if self.busy.load(Relaxed) { self.unchanged_for() } else { Duration::ZERO }
+    /// No more bytes are there.
+    fn starves(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).starved = true;
     }
 
-    fn unchanged_for(&self) -> Duration {
-        self.clock.now().at.since(Timestamp(self.changed.load(Relaxed)))
+    fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, busy: bool) {
-        self.changed.store(self.clock.now().at.0, Relaxed);
-        self.change.store(CHANGES.fetch_add(1, Relaxed), Relaxed);
-        self.busy.store(busy, Relaxed);
+    fn enter(&self, phase: Phase) {
+        let (since, change) = (self.clock.now().at, CHANGES.fetch_add(1, Relaxed));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State { phase, since, change, ..*state };
+        drop(state);
+        self.changed.notify_one();
     }
 }
 
-/// A request being served.
+/// A request being served, with its leave to be one of so many at a time.
 #[derive(Debug)]
-pub struct Served(Arc<Seat>);
+pub struct Served {
+    seat: Arc<Seat>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Served {
+    /// Holds `permit` as long as the request is being served.
+    pub fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        self.permit = Some(permit);
+    }
+}
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.0.change(false);
+        self.seat.enter(Phase::Idle);
+    }
+}
+
+/// The stream of a connection, which tells its seat whether bytes come.
+#[derive(Debug)]
+pub struct Ears<S> {
+    stream: S,
+    seat: Arc<Seat>,
+}
+
+impl<S> Ears<S> {
+    /// The stream of the connection that has this seat.
+    pub fn new(stream: S, seat: Arc<Seat>) -> Self {
+        Self { stream, seat }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Ears<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, into);
+        if polled.is_pending() {
+            self.seat.starves();
+        } else if before < into.filled().len() {
+            self.seat.hears();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Ears<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

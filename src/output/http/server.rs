@@ -1,25 +1,36 @@
-//! Sockets and connections: who gets in, who has to go, and how all leave at the end.
+//! Connections: who gets in, who has to go, and how all leave at the end.
 
-use std::{collections::HashMap, convert::Infallible, io, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
+};
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use arc_swap::ArcSwap;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::watch,
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Notify,
     task::{Id, JoinError, JoinSet},
     time::{sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     Settings, Shared,
+    door::{self, Door},
+    guard::Guard,
+    listen::Listeners,
     route::Site,
-    seat::{Pieces, Seat},
+    seat::{Ears, Pieces, Seat},
 };
-use crate::{clock::Clock, supervisor::Shutdown};
-
-/// Connections the kernel may hold for us: a storm of scrapes must not run into SYN retransmits.
-const BACKLOG: u32 = 4096;
+use crate::{clock::Clock, output::own::OwnMetrics, supervisor::Shutdown};
 
 /// Largest request head.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -27,137 +38,130 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request.
 const HEADERS: usize = 64;
 
-/// Time between two requests on one connection, the headers of the second included. Longer than any usual scrape
-/// interval, or every scrape would have to connect anew.
-const KEEP_ALIVE: Duration = Duration::from_secs(125);
-
 /// Pause after the kernel refused us a socket.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// How often a full house is searched for an idle connection that can go.
-const FULL_PAUSE: Duration = Duration::from_millis(20);
+/// How often a full house is searched for a connection that can go.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 /// Time that requests in progress get at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// The server: its listening sockets and what it allows. Cheap to clone; a clone is the same server.
+/// The HTTP server. Cheap to clone; a clone is the same server.
 #[derive(Debug, Clone)]
-pub struct Server(Arc<watch::Sender<Bound>>);
-
-/// What is in force, or about to be: sockets that listen, and the rules of the house.
-#[derive(Debug, Clone)]
-pub struct Bound {
-    /// With the address that was asked for, which differs from the socket's own where the port was 0.
-    listeners: Vec<(SocketAddr, Arc<TcpListener>)>,
-    lifecycle: bool,
-    max_connections: usize,
+pub struct Server {
+    plan: Arc<ArcSwap<Plan>>,
+    /// One change of the plan at a time.
+    planning: Arc<Mutex<()>>,
+    replanned: Arc<Notify>,
 }
 
-/// Binds every address of `settings`. Must be called inside a tokio runtime.
+/// What the server does until it is told otherwise.
+#[derive(Debug)]
+struct Plan {
+    settings: Settings,
+    listeners: Listeners,
+    guard: Arc<Guard>,
+}
+
+/// Binds every address of `settings`, or takes the sockets over that the service manager opened for this process, and
+/// reads the web configuration file. Must be called inside a tokio runtime.
 ///
 /// # Errors
-/// The first address that cannot be bound, named in the text.
+/// The first address that cannot be bound, named in the text; a socket that cannot be used; a wrong web configuration.
 pub fn bind(settings: &Settings) -> io::Result<Server> {
-    Ok(Server(Arc::new(watch::Sender::new(Bound::of(settings, Vec::new())?))))
-}
-
-impl Bound {
-    /// Listens on the addresses of `settings`, on those that `known` holds with the same sockets.
-    fn of(settings: &Settings, mut known: Vec<(SocketAddr, Arc<TcpListener>)>) -> io::Result<Self> {
-        let ours: Vec<_> = known.iter().filter_map(|(_, listener)| listener.local_addr().ok()).collect();
-        let listeners = settings.listen.iter().map(|address| {
-            if let Some(same) = known.iter().position(|(listened, _)| listened == address) {
-                return Ok(known.swap_remove(same));
-            }
-            let listener = listen(*address).map_err(|error| in_the_way(*address, &error, &ours))?;
-            Ok((*address, Arc::new(listener)))
-        });
-        Ok(Self {
-            listeners: listeners.collect::<io::Result<_>>()?,
-            lifecycle: settings.lifecycle,
-            max_connections: settings.max_connections.max(1),
-        })
-    }
-
-    /// The addresses it listens on, with the ports the kernel chose where 0 was asked for.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|(_, listener)| listener.local_addr().ok()).collect()
-    }
-}
-
-/// Why `address` cannot be listened on. Where one socket of ours takes the place of another, such as that of one address
-/// the place of that of all addresses, the old one is in the way of the new one.
-fn in_the_way(address: SocketAddr, error: &io::Error, ours: &[SocketAddr]) -> io::Error {
-    let own = ours.iter().find(|own| error.kind() == io::ErrorKind::AddrInUse && own.port() == address.port());
-    let own = own.map(|own| format!("; haltwatch itself listens on {own}, so this change takes a restart"));
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}{}", own.unwrap_or_default()))
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let door = Door::open(settings.config_file.as_deref())?;
+    let listeners = match Listeners::activated(settings.systemd_socket)? {
+        Some(handed_over) => handed_over,
+        None => Listeners::default().rebound(&settings.listen)?,
+    };
+    let plan = Plan { settings: settings.clone(), listeners, guard: Arc::new(Guard::new(settings, door)) };
+    Ok(Server { plan: Arc::new(ArcSwap::from_pointee(plan)), planning: Arc::default(), replanned: Arc::default() })
 }
 
 impl Server {
-    /// The addresses it listens on; see [`Bound::addresses`].
+    /// The addresses it listens on, with the ports the kernel chose where 0 was asked for.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.borrow().addresses()
+        self.plan.load().listeners.sockets().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Binds the addresses of `settings` that are new and keeps the sockets of the others. Nothing is in force before
-    /// [`Server::adopt`].
+    /// Whether connections are encrypted, as things stand.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.plan.load().guard.door.config().is_some_and(|web| web.tls.is_some())
+    }
+
+    /// Follows new settings from now on: addresses that stay are listened on without a gap, sockets that the service
+    /// manager handed over always stay, and connections that are open live on. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// The first address that cannot be bound, named in the text.
-    pub fn rebind(&self, settings: &Settings) -> io::Result<Bound> {
-        let known = self.0.borrow().listeners.clone();
-        Bound::of(settings, known)
-    }
-
-    /// Puts `bound` in force: sockets that are not in it are closed, open connections go on.
-    pub fn adopt(&self, bound: Bound) {
-        self.0.send_replace(bound);
+    /// As for [`bind`]; then nothing changes.
+    pub fn rebind(&self, settings: &Settings) -> io::Result<()> {
+        let _turn = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
+        let door = Door::open(settings.config_file.as_deref())?;
+        let listeners = self.plan.load().listeners.rebound(&settings.listen)?;
+        let guard = Arc::new(Guard::new(settings, door));
+        self.plan.store(Arc::new(Plan { settings: settings.clone(), listeners, guard }));
+        self.replanned.notify_one();
+        Ok(())
     }
 
     /// Serves until the shutdown begins, then lets requests in progress end within five seconds.
     pub async fn run(self, shared: Shared, shutdown: Shutdown) {
+        let lifecycle = self.plan.load().settings.lifecycle;
         let own = shared.own.clone();
-        let site = Arc::new(Site::new(shared, self.0.borrow().lifecycle));
-        let mut house = House { guests: JoinSet::new(), seats: HashMap::new(), panics: own.task_panics };
-        let mut stopping = shutdown.clone();
+        let hall = Arc::new(Hall {
+            plan: Arc::clone(&self.plan),
+            site: Site::new(shared, lifecycle),
+            own,
+        });
+        let mut house = House {
+            guests: JoinSet::new(),
+            seats: HashMap::new(),
+            hall: Arc::clone(&hall),
+            shutdown: shutdown.clone(),
+            is_short: false,
+        };
+        let mut stopping = shutdown;
         tokio::select! {
             () = stopping.begun() => {}
-            () = self.receive(&mut house, &site, &shutdown) => {}
+            () = self.receive(&mut house) => {}
+            () = watch(&hall) => {}
         }
+        self.stop_listening();
         house.close().await;
     }
 
-    async fn receive(&self, house: &mut House, site: &Arc<Site>, shutdown: &Shutdown) {
-        let mut changes = self.0.subscribe();
-        let mut bound = changes.borrow_and_update().clone();
+    async fn receive(&self, house: &mut House) {
+        let mut turn = 0;
         loop {
+            let plan = self.plan.load_full();
+            house.hall.site.allow_lifecycle(plan.settings.lifecycle);
             tokio::select! {
+                () = self.replanned.notified() => {}
                 () = house.one_left() => {}
-                Ok(()) = changes.changed() => {
-                    bound = changes.borrow_and_update().clone();
-                    site.allow_lifecycle(bound.lifecycle);
-                }
-                accepted = accept(&bound.listeners) => {
-                    house.welcome(accepted, bound.max_connections, site, shutdown).await;
-                }
+                accepted = accept(&plan.listeners, &mut turn) => house.welcome(accepted, &plan.settings).await,
             }
         }
     }
+
+    fn stop_listening(&self) {
+        let _turn = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = self.plan.load();
+        let (settings, guard) = (plan.settings.clone(), Arc::clone(&plan.guard));
+        self.plan.store(Arc::new(Plan { settings, listeners: Listeners::default(), guard }));
+    }
 }
 
-/// The next connection on any of the listeners.
-async fn accept(listeners: &[(SocketAddr, Arc<TcpListener>)]) -> io::Result<TcpStream> {
+/// The next connection on any of the listeners; `turn` makes each of them the first in turn.
+async fn accept(listeners: &Listeners, turn: &mut usize) -> io::Result<TcpStream> {
+    let sockets: Vec<_> = listeners.sockets().collect();
+    *turn = turn.wrapping_add(1);
+    let first = *turn % sockets.len().max(1);
     let (stream, _) = std::future::poll_fn(|cx| {
-        let mut accepted = listeners.iter().map(|(_, listener)| listener.poll_accept(cx));
+        let order = sockets[first..].iter().chain(&sockets[..first]);
+        let mut accepted = order.map(|socket| socket.poll_accept(cx));
         accepted.find(Poll::is_ready).unwrap_or(Poll::Pending)
     })
     .await?;
@@ -166,31 +170,64 @@ async fn accept(listeners: &[(SocketAddr, Arc<TcpListener>)]) -> io::Result<TcpS
     Ok(stream)
 }
 
+/// Looks after the web configuration. Reading files may block, so it is done elsewhere.
+async fn watch(hall: &Arc<Hall>) {
+    loop {
+        sleep(door::LOOK).await;
+        let hall = Arc::clone(hall);
+        let _ = tokio::task::spawn_blocking(move || hall.plan.load().guard.door.refresh(&hall.own)).await;
+    }
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Hall {
+    plan: Arc<ArcSwap<Plan>>,
+    site: Site,
+    own: OwnMetrics,
+}
+
+impl Hall {
+    async fn answer(&self, request: Request<Incoming>, seat: &Arc<Seat>) -> Response<Pieces> {
+        let mut served = seat.served();
+        let plan = self.plan.load_full();
+        let answer = plan.guard.answer(&self.site, &self.own, request, &mut served).await;
+        answer.map(|body| Pieces::new(body, served))
+    }
+}
+
 /// Every open connection.
 struct House {
     guests: JoinSet<()>,
     seats: HashMap<Id, Arc<Seat>>,
-    panics: prometheus::IntCounter,
+    hall: Arc<Hall>,
+    shutdown: Shutdown,
+    /// Whether the last connection could not be accepted.
+    is_short: bool,
 }
 
 impl House {
-    /// Seats a new connection; while `most` are there, the one that has been idle for longest has to go first.
-    async fn welcome(&mut self, accepted: io::Result<TcpStream>, most: usize, site: &Arc<Site>, shutdown: &Shutdown) {
+    /// Seats a new connection; while the house is full, the slowest has to go first.
+    async fn welcome(&mut self, accepted: io::Result<TcpStream>, settings: &Settings) {
         let stream = match accepted {
             Ok(stream) => stream,
             Err(error) => return self.refused(&error).await,
         };
-        while most <= self.guests.len() {
-            self.dismiss_idle();
+        if std::mem::take(&mut self.is_short) {
+            tracing::info!("HTTP connections are accepted again");
+        }
+        while settings.max_connections.max(1) <= self.guests.len() {
+            self.dismiss_slowest();
             // Whoever is served now may be idle a moment later, so the search is repeated.
             let _ = timeout(FULL_PAUSE, self.one_left()).await;
         }
-        self.seat(stream, Arc::clone(site), shutdown.clone());
+        self.seat(stream, settings.read_timeout);
     }
 
-    fn seat(&mut self, stream: TcpStream, site: Arc<Site>, shutdown: Shutdown) {
-        let seat = Seat::new(Clock);
-        let guest = self.guests.spawn(serve(stream, Arc::clone(&seat), site, shutdown));
+    fn seat(&mut self, stream: TcpStream, idle_limit: Duration) {
+        let seat = Seat::new(Clock, idle_limit);
+        let guest = serve(stream, Arc::clone(&seat), Arc::clone(&self.hall), self.shutdown.clone());
+        let guest = self.guests.spawn(guest);
         self.seats.insert(guest.id(), seat);
     }
 
@@ -206,27 +243,31 @@ impl House {
     fn broken(&mut self, error: &JoinError) {
         self.seats.remove(&error.id());
         if error.is_panic() {
-            self.panics.inc();
+            self.hall.own.task_panics.inc();
             tracing::error!(task = "http", "serving a connection panicked; please report this");
         }
     }
 
-    fn dismiss_idle(&self) {
-        let idle = self.seats.values().filter_map(|seat| Some((seat.idle_since()?, seat)));
-        if let Some((_, seat)) = idle.min_by_key(|(since, _)| *since) {
+    fn dismiss_slowest(&self) {
+        let expendable = self.seats.values().filter_map(|seat| Some((seat.expendable()?, seat)));
+        if let Some((_, seat)) = expendable.min_by_key(|(order, _)| *order) {
             seat.dismiss();
         }
     }
 
-    /// The kernel refused a connection: a broken one is forgotten; out of descriptors, an idle one makes room.
-    async fn refused(&self, error: &io::Error) {
+    /// The kernel refused a connection: a broken one is forgotten; out of descriptors, a slow one makes room.
+    async fn refused(&mut self, error: &io::Error) {
         use io::ErrorKind as K;
+        self.hall.own.web.accept_errors.inc();
         if matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::Interrupted) {
             return;
         }
-        tracing::warn!(error = %error, "cannot accept HTTP connections: {error}");
-        self.dismiss_idle();
-        sleep(ACCEPT_PAUSE).await;
+        // Told once, however often it is tried again.
+        if !std::mem::replace(&mut self.is_short, true) {
+            tracing::warn!(error = %error, "cannot accept HTTP connections: {error}");
+        }
+        self.dismiss_slowest();
+        let _ = timeout(ACCEPT_PAUSE, async { self.one_left().await }).await;
     }
 
     async fn close(mut self) {
@@ -238,14 +279,37 @@ impl House {
 }
 
 /// Serves one connection to its end.
-async fn serve(stream: TcpStream, seat: Arc<Seat>, site: Arc<Site>, mut shutdown: Shutdown) {
+async fn serve(stream: TcpStream, seat: Arc<Seat>, hall: Arc<Hall>, mut shutdown: Shutdown) {
+    let stream = Ears::new(stream, Arc::clone(&seat));
+    let tls = hall.plan.load().guard.door.config().and_then(|web| web.tls.clone());
+    let Some(tls) = tls else { return converse(stream, seat, hall, shutdown).await };
+    seat.shakes_hands();
+    let encrypted = tokio::select! {
+        encrypted = TlsAcceptor::from(tls).accept(stream) => encrypted.ok(),
+        () = seat.forfeited() => None,
+        () = shutdown.begun() => return,
+    };
+    match encrypted {
+        Some(stream) => {
+            seat.has_shaken_hands();
+            converse(stream, seat, hall, shutdown).await;
+        }
+        None => hall.own.web.tls_handshake_failures.inc(),
+    }
+}
+
+/// Answers the requests on a stream to its end.
+async fn converse<S>(stream: S, seat: Arc<Seat>, hall: Arc<Hall>, mut shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(|request: Request<Incoming>| {
-        let (served, site) = (seat.served(), Arc::clone(&site));
-        async move { Ok::<_, Infallible>(site.answer(request).await.map(|body| Pieces::new(body, served))) }
+        let (seat, hall) = (Arc::clone(&seat), Arc::clone(&hall));
+        async move { Ok::<_, Infallible>(hall.answer(request, &seat).await) }
     });
+    // The limits on time are those of the seat.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(KEEP_ALIVE)
+        .header_read_timeout(None)
         .max_header_size(HEAD_BYTES)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
