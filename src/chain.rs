@@ -7,6 +7,7 @@ mod canary;
 mod evm;
 mod gate;
 mod poller;
+pub mod probe;
 mod pulse;
 mod quantity;
 mod reply;
@@ -48,6 +49,12 @@ impl Family {
         match self {
             Self::Evm => "evm",
         }
+    }
+
+    /// The family of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.as_str() == name)
     }
 
     /// An adapter that knows nothing of its node yet.
@@ -120,6 +127,7 @@ pub fn spawn(
     panics: &PanicCounter,
 ) {
     let gates = gates(&settings.nodes);
+    gate::publish(&gates);
     for (position, target) in settings.nodes.iter().enumerate() {
         let wiring = Wiring {
             clock,

@@ -1,6 +1,11 @@
 //! Keeps the requests to one host under its limit, first come, first served.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use governor::{
     Quota, RateLimiter,
@@ -9,7 +14,7 @@ use governor::{
     nanos::Nanos,
     state::{InMemoryState, NotKeyed},
 };
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as Queue;
 
 use crate::{clock::Clock, model::Timestamp};
 
@@ -21,7 +26,7 @@ const TICK: Duration = Duration::from_millis(5);
 pub struct Gate {
     limiter: RateLimiter<NotKeyed, InMemoryState, BootTime, NoOpMiddleware<Instant>>,
     /// The limiter alone is unfair: of twenty waiting, one can get all. Who waits here is served in order.
-    queue: Mutex<()>,
+    queue: Queue<()>,
 }
 
 impl Gate {
@@ -33,7 +38,7 @@ impl Gate {
         let in_a_tick = TICK.as_nanos().checked_div(period.as_nanos())?;
         let burst = u32::try_from(in_a_tick).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(period)?.allow_burst(burst);
-        Some(Self { limiter: RateLimiter::direct_with_clock(quota, BootTime), queue: Mutex::const_new(()) })
+        Some(Self { limiter: RateLimiter::direct_with_clock(quota, BootTime), queue: Queue::const_new(()) })
     }
 
     /// Waits for leave to make one request. Dropping the future gives the place in the queue up.
@@ -43,6 +48,20 @@ impl Gate {
             tokio::time::sleep(not_until.wait_time_from(BootTime.now()).max(Duration::from_millis(1))).await;
         }
     }
+}
+
+/// The gates that the pollers use now, by host, for whoever asks a node besides them. They live as long as the pollers.
+static IN_USE: Mutex<BTreeMap<String, Weak<Gate>>> = Mutex::new(BTreeMap::new());
+
+/// Makes the gates of the pollers known, in place of those before.
+pub fn publish(gates: &HashMap<String, Arc<Gate>>) {
+    let gates = gates.iter().map(|(host, gate)| (host.clone(), Arc::downgrade(gate)));
+    *IN_USE.lock().unwrap_or_else(PoisonError::into_inner) = gates.collect();
+}
+
+/// The gate of a host, if the pollers have one for it.
+pub fn of_host(host: &str) -> Option<Arc<Gate>> {
+    IN_USE.lock().unwrap_or_else(PoisonError::into_inner).get(&host.to_lowercase()).and_then(Weak::upgrade)
 }
 
 /// The clock of this program in the words of the limiter.
