@@ -5,6 +5,7 @@ mod conductor;
 mod decision;
 mod herald;
 mod journal;
+mod prober;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -137,7 +138,14 @@ impl Daemon {
             settings.external_url = settings.external_url.or_else(|| addresses.first().map(link));
             alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         }
-        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
+        let (probe, probes) = mpsc::channel(prober::PROBE_QUEUE);
+        let targets = Arc::new(ArcSwap::from_pointee(prober::Targets::of(&config)));
+        supervisor.spawn_essential(
+            "prober",
+            panics.clone(),
+            prober::run(Arc::clone(&targets), probes, supervisor.shutdown()),
+        );
+        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone(), probe };
         supervisor.spawn_essential("http", panics.clone(), server.run(shared, supervisor.shutdown()));
         let conductor = Conductor {
             source,
@@ -148,6 +156,7 @@ impl Daemon {
             panics: panics.clone(),
             observations,
             reconfigure,
+            targets,
         };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));
 

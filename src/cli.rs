@@ -2,6 +2,7 @@
 
 pub mod check_config;
 pub mod demo;
+pub mod probe;
 pub mod run;
 
 use std::process::ExitCode;
@@ -39,6 +40,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     CheckConfig(check_config::Arguments),
+    /// Ask one endpoint and say what it is, how it stands, and which configuration would watch it.
+    Probe(probe::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
 }
@@ -51,6 +54,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
+        Command::Probe(arguments) => Ok(probe::run(&arguments).await),
         Command::Demo(arguments) => demo::run(arguments).await,
     }
 }

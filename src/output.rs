@@ -9,6 +9,6 @@ pub mod label;
 pub mod log;
 pub mod metrics;
 pub mod own;
-pub mod probe;
 pub mod page;
+pub mod probe;
 pub mod systemd;

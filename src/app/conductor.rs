@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::decision::Reconfiguration;
+use super::{decision::Reconfiguration, prober::Targets};
 use crate::{
     chain,
     clock::Clock,
@@ -31,6 +32,8 @@ pub(super) struct Conductor {
     pub(super) panics: PanicCounter,
     pub(super) observations: mpsc::Sender<Observation>,
     pub(super) reconfigure: mpsc::Sender<Reconfiguration>,
+    /// What may be probed on request.
+    pub(super) targets: Arc<ArcSwap<Targets>>,
 }
 
 impl Conductor {
@@ -92,6 +95,7 @@ impl Conductor {
             let _ = applied.await;
         }
         self.running = config;
+        self.targets.store(Arc::new(Targets::of(&self.running)));
         self.heartbeat.expect_polls_within(poll_limit(&self.running.chain));
         pollers.unwrap_or_else(|| self.spawn_pollers())
     }

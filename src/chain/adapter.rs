@@ -58,7 +58,7 @@ fn bit(position: usize) -> u16 {
 }
 
 /// A family's way to ask a node and to read its answers.
-pub trait Adapter: Send {
+pub trait Adapter: Send + Sync {
     /// Every call this family can make; the head call stands at [`HEAD`].
     fn calls(&self) -> &'static [Call];
 

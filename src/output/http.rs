@@ -1,6 +1,7 @@
 //! The HTTP server: metrics, API, health and the landing page, all from the latest snapshot.
 
 pub mod negotiate;
+mod probe;
 pub mod query;
 mod reply;
 mod route;
@@ -13,7 +14,10 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::server::{Server, bind};
+pub use self::{
+    probe::{ProbeRefusal, ProbeRequest},
+    server::{Server, bind},
+};
 use super::own::OwnMetrics;
 use crate::engine::snapshot::Snapshot;
 
@@ -37,6 +41,8 @@ pub struct Shared {
     pub own: OwnMetrics,
     /// Asks for a reload and waits for its outcome (`Err` = the text for the caller).
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// Asks for a probe of a node and waits for its report.
+    pub probe: mpsc::Sender<ProbeRequest>,
 }
 
 /// A request to re-read the configuration; the sender waits for the outcome.
