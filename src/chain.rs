@@ -18,6 +18,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::sync::mpsc;
 
+pub use self::canary::reaches;
 use self::{
     adapter::Adapter,
     gate::Gate,

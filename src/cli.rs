@@ -53,7 +53,7 @@ enum Command {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(arguments).await,
-        Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
+        Command::CheckConfig(arguments) => Ok(check_config::run(&arguments).await),
         Command::Probe(arguments) => Ok(probe::run(&arguments).await),
         Command::Demo(arguments) => demo::run(arguments).await,
     }

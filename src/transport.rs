@@ -161,7 +161,8 @@ impl Client {
                 outcome => return outcome.map_err(|failure| failure.error),
             }
         }
-        let (stream, _) = dial_within(&self.endpoint, self.reach, limits.deadline).await.map_err(|fault| fault.error)?;
+        let (stream, _) =
+            dial_within(&self.endpoint, self.reach, limits.deadline).await.map_err(|fault| fault.error)?;
         self.dials = self.dials.saturating_add(1);
         *connected = true;
         let (outcome, kept) = link::converse(stream, request, limits.body).await;

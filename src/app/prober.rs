@@ -55,7 +55,8 @@ pub(super) async fn run(
             request = requests.recv() => request,
         };
         let Some(request) = request else { return };
-        let inquiry = if under_way.len() < UNDER_WAY { inquiry(&targets.load(), &request) } else { Err(ProbeRefusal::Busy) };
+        let inquiry =
+            if under_way.len() < UNDER_WAY { inquiry(&targets.load(), &request) } else { Err(ProbeRefusal::Busy) };
         match inquiry {
             Ok(inquiry) => {
                 under_way.spawn(serve(inquiry, request));

@@ -267,7 +267,11 @@ fn whole_error(response: &Response, adapter: &dyn Adapter, error: &RpcError) -> 
     }
 }
 
-pub(super) fn single_answer<'a>(response: &'a Response, asked: usize, adapter: &dyn Adapter) -> Result<Answer<'a>, Failure> {
+pub(super) fn single_answer<'a>(
+    response: &'a Response,
+    asked: usize,
+    adapter: &dyn Adapter,
+) -> Result<Answer<'a>, Failure> {
     match read(response)? {
         Reply::Single { position: Some(position), answer } if position == asked => Ok(answer),
         // A server that fails before it has read the request has no id to echo.

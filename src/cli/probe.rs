@@ -29,7 +29,8 @@ const USUAL_WIDTH: usize = 100;
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// What is asked of a node without secrets in the command line.
-const ABOUT_SECRETS: &str = "Arguments can be seen by everybody on this machine (ps). Instead of a key, write ${NAME} for a
+const ABOUT_SECRETS: &str =
+    "Arguments can be seen by everybody on this machine (ps). Instead of a key, write ${NAME} for a
 variable of the environment or ${file:/path} for a file, in single quotes, as in the configuration:
   haltwatch probe 'https://rpc.example.org/v3/${RPC_KEY}'
 

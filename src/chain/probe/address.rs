@@ -83,7 +83,10 @@ mod tests {
             ("https://rpc.example.org/ext/bc/C/rpc", "https://rpc.example.org/ext/bc/C/rpc"),
             ("https://rpc.example.org/v3/0123456789abcdef", "https://rpc.example.org/v3/${RPC_KEY}"),
             ("https://rpc.example.org/?apikey=abc", "https://rpc.example.org?apikey=${RPC_KEY}"),
-            ("https://rpc.example.org/v2/12345678?k=87654321&k2=12345678", "https://rpc.example.org/v2/${RPC_KEY}?k=${RPC_KEY_2}&k2=${RPC_KEY}"),
+            (
+                "https://rpc.example.org/v2/12345678?k=87654321&k2=12345678",
+                "https://rpc.example.org/v2/${RPC_KEY}?k=${RPC_KEY_2}&k2=${RPC_KEY}",
+            ),
             ("https://rpc.example.org/?secretsecret", "https://rpc.example.org?${RPC_KEY}"),
             ("https://rpc.example.org/a%22b", "https://rpc.example.org/${RPC_KEY}"),
         ] {

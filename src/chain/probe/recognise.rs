@@ -38,10 +38,7 @@ const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -
 }
 
 /// The family of the node, which must be `wanted` if that is given, and how long the first answer took.
-pub(super) async fn family(
-    caller: &mut Caller<'_>,
-    wanted: Option<Family>,
-) -> Result<(Family, Duration), ProbeError> {
+pub(super) async fn family(caller: &mut Caller<'_>, wanted: Option<Family>) -> Result<(Family, Duration), ProbeError> {
     let mut first = None;
     let mut strange = None;
     for recogniser in RECOGNISERS.iter().filter(|it| wanted.is_none_or(|wanted| wanted == it.family)) {

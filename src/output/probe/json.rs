@@ -122,10 +122,9 @@ impl Told {
             }),
             tls: tls(report),
             capabilities: capabilities(report),
-            block_time: report.block_time.map(|observed| BlockTimeTold {
-                mean_seconds: observed.mean.as_secs_f64(),
-                blocks: observed.blocks,
-            }),
+            block_time: report
+                .block_time
+                .map(|observed| BlockTimeTold { mean_seconds: observed.mean.as_secs_f64(), blocks: observed.blocks }),
             thresholds: thresholds.map(|thresholds| ThresholdsTold {
                 halt_after_seconds: thresholds.halt_after.as_secs_f64(),
                 lag_after_seconds: thresholds.lag_after.as_secs_f64(),

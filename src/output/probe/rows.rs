@@ -203,7 +203,9 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        for (us, wanted) in [(250, "250 µs"), (12_300, "12 ms"), (3_000_000, "3 s"), (3_400_000, "3.4 s"), (320_000_000, "5m 20s")] {
+        for (us, wanted) in
+            [(250, "250 µs"), (12_300, "12 ms"), (3_000_000, "3 s"), (3_400_000, "3.4 s"), (320_000_000, "5m 20s")]
+        {
             assert_eq!(humane(Duration::from_micros(us)), wanted);
         }
     }

@@ -23,7 +23,8 @@ pub fn config(report: &Report) -> Option<String> {
         let _ = writeln!(out, "genesis = \"{genesis}\"");
     }
     if let Some(block_time) = report.block_time {
-        let _ = writeln!(out, "block_time = \"{}\"  # observed over {} blocks", spoken(block_time.mean), block_time.blocks);
+        let _ =
+            writeln!(out, "block_time = \"{}\"  # observed over {} blocks", spoken(block_time.mean), block_time.blocks);
     }
     let name: String = report.address.name.chars().take(MAX_SUGGESTED_NAME).collect();
     let _ = write!(out, "\n[[network.node]]\nname = {}\nurl = {}\n", text(&name), text(&report.address.url));
@@ -91,7 +92,8 @@ mod tests {
     #[test]
     fn strings_and_durations_are_those_of_a_configuration() {
         assert_eq!(text("a\"b\\c\n"), r#""a\"b\\c""#);
-        for (ms, wanted) in [(0, "1ms"), (450, "450ms"), (1990, "2s"), (2010, "2s"), (2340, "2300ms"), (12_049, "12s")] {
+        for (ms, wanted) in [(0, "1ms"), (450, "450ms"), (1990, "2s"), (2010, "2s"), (2340, "2300ms"), (12_049, "12s")]
+        {
             assert_eq!(spoken(Duration::from_millis(ms)), wanted);
         }
     }
