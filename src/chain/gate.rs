@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_spaced_and_everybody_gets_a_turn() {
         let gate = Arc::new(Gate::new(200.0).unwrap());
-        let served = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let served = Arc::new(Mutex::new(Vec::new()));
         let started = Clock.stopwatch();
         let mut crowd = tokio::task::JoinSet::new();
         for member in 0..4 {
