@@ -54,7 +54,8 @@ fn tls_fault(error: &io::Error) -> (Option<TlsFault>, Option<UnixTime>) {
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotYetValid,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::WrongName,
-        CertificateError::UnknownIssuer => TlsFault::UnknownIssuer,
+        // An issuer of a name we trust, but with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::UnknownIssuer,
         _ => TlsFault::Other,
     };
     (Some(fault), None)

@@ -146,10 +146,10 @@ enable-lifecycle = true"#,
     refused(
         r#"zzz = 1"#,
         &expect![[r#"
-        <text>:1:1: error: unknown key `zzz`
-        1 | zzz = "<redacted>"
-          | ^^^
-          = help: known here: monitor, web, alertmanager, defaults, network"#]],
+            <text>:1:1: error: unknown key `zzz`
+            1 | zzz = "<redacted>"
+              | ^^^
+              = help: known here: monitor, web, probe, alertmanager, defaults, network"#]],
     );
     refused(
         r#"[defaults]

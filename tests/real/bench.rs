@@ -110,6 +110,11 @@ impl Bench {
         Prometheus::start(&self.tools, targets, &self.folder("prometheus"), &self.log("prometheus"))
     }
 
+    /// A new Prometheus with this configuration.
+    pub fn prometheus_configured(&self, config: &str) -> Result<Prometheus> {
+        Prometheus::configured(&self.tools, config, &self.folder("prometheus"), &self.log("prometheus"))
+    }
+
     /// A new Anvil on a free port of 127.0.0.1.
     pub fn anvil(&self, name: &str, chain_id: u64) -> Result<Anvil> {
         self.anvil_on(name, port::free(), chain_id)

@@ -109,7 +109,7 @@ impl Config {
     }
 
     /// The whole text, for a daemon that listens on `listen`.
-    fn text(&self, listen: SocketAddr) -> String {
+    pub fn text(&self, listen: SocketAddr) -> String {
         format!(
             "[monitor]\nname = \"real\"\n{}\n[web]\nlisten = [\"{listen}\"]\n\n[defaults]\ninterval = \"{}ms\"\n\
              timeout = \"3s\"\noffline_after = \"12s\"\n{}",
@@ -244,7 +244,7 @@ pub fn said(log: &Path) -> String {
 }
 
 /// The binary under test: `HALTWATCH_BIN`, counted from the root of the project, or the one built with this suite.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     env::var_os("HALTWATCH_BIN").map_or_else(|| env!("CARGO_BIN_EXE_haltwatch").into(), |given| root.join(given))
 }

@@ -22,13 +22,18 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one in `folder` with one job for each of `targets`.
     pub fn start(tools: &Tools, targets: &[(&str, SocketAddr)], folder: &Path, log: &Path) -> Result<Self> {
+        Self::configured(tools, &config(targets)?, folder, log)
+    }
+
+    /// Starts one in `folder` with this configuration.
+    pub fn configured(tools: &Tools, config: &str, folder: &Path, log: &Path) -> Result<Self> {
         let address = port::free();
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
         let file = folder.join("prometheus.yml");
-        fs::write(&file, config(targets)?)?;
+        fs::write(&file, config)?;
         let mut command = Command::new(&tools.prometheus);
         command.arg(format!("--config.file={}", file.display()));
         command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));

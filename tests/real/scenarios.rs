@@ -6,6 +6,7 @@ mod halt;
 mod health;
 mod isolation;
 mod nodes;
+mod probe;
 mod running;
 mod scrape;
 mod websocket;
@@ -67,6 +68,9 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
+    scenario!(WithValidators, probe, a_probe_tells_what_the_node_itself_says),
+    scenario!(Alone, probe, a_real_prometheus_probes_through_relabelling),
+    scenario!(Alone, probe, a_configuration_is_checked_against_what_answers),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

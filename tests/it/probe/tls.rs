@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
@@ -69,21 +69,35 @@ async fn serve(mut tls: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) 
     }
 }
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
+/// Who signed the certificate of a server; the program trusts only ours.
+#[derive(Debug, Clone, Copy)]
+enum Signer {
+    Ours,
+    Stranger,
+    Itself,
+}
+
 /// Probes a server with a certificate for `name` that is valid for these years.
-async fn probed(name: &str, years: (i32, i32), trusted: bool) -> (i32, Value) {
-    let (ours, stranger) = (authority(), authority());
+async fn probed(name: &str, years: (i32, i32), signer: Signer) -> (i32, Value) {
+    let (ours, stranger) = (authority("ours"), authority("strangers"));
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
     let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, if trusted { &*ours } else { &*stranger }).unwrap();
+    let certificate = match signer {
+        Signer::Ours => params.signed_by(&key, &*ours),
+        Signer::Stranger => params.signed_by(&key, &*stranger),
+        Signer::Itself => params.self_signed(&key),
+    };
+    let certificate = certificate.unwrap();
     let server = Server::start(certificate.der().clone(), &key).await;
-    let folder = Folder::new(&format!("tls-{name}-{}-{trusted}", years.1));
+    let folder = Folder::new(&format!("tls-{name}-{}-{signer:?}", years.1));
     let store = folder.file("ca.pem", &ours.pem());
     let url = format!("https://localhost:{}", server.address.port());
     let environment = [("SSL_CERT_FILE", store.to_str().unwrap())];
@@ -93,7 +107,7 @@ async fn probed(name: &str, years: (i32, i32), trusted: bool) -> (i32, Value) {
 
 #[tokio::test]
 async fn a_good_certificate_is_told_with_its_end() {
-    let (code, told) = probed("localhost", (2020, 2099), true).await;
+    let (code, told) = probed("localhost", (2020, 2099), Signer::Ours).await;
     assert_eq!(code, 0, "{told}");
     assert_eq!(told["tls"]["version"], "TLSv1_3");
     assert_eq!(told["tls"]["certificate_not_after"], "2099-01-01T00:00:00.000Z");
@@ -102,13 +116,14 @@ async fn a_good_certificate_is_told_with_its_end() {
 
 #[tokio::test]
 async fn every_fault_of_a_certificate_has_its_own_reason() {
-    for (name, years, trusted, wanted) in [
-        ("localhost", (2020, 2021), true, "tls_expired"),
-        ("localhost", (2098, 2099), true, "tls_not_yet_valid"),
-        ("elsewhere.example.org", (2020, 2099), true, "tls_wrong_name"),
-        ("localhost", (2020, 2099), false, "tls_unknown_issuer"),
+    for (name, years, signer, wanted) in [
+        ("localhost", (2020, 2021), Signer::Ours, "tls_expired"),
+        ("localhost", (2098, 2099), Signer::Ours, "tls_not_yet_valid"),
+        ("elsewhere.example.org", (2020, 2099), Signer::Ours, "tls_wrong_name"),
+        ("localhost", (2020, 2099), Signer::Stranger, "tls_unknown_issuer"),
+        ("localhost", (2020, 2099), Signer::Itself, "tls_unknown_issuer"),
     ] {
-        let (code, told) = probed(name, years, trusted).await;
+        let (code, told) = probed(name, years, signer).await;
         assert_eq!((code, told["failure"]["reason"].as_str()), (1, Some(wanted)), "{told}");
         if wanted == "tls_expired" {
             assert_eq!(told["tls"]["certificate_not_after"], "2021-01-01T00:00:00.000Z");
