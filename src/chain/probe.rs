@@ -192,8 +192,8 @@ fn of_dialing(fault: DialFault) -> ProbeError {
 /// The mean time between the latest blocks by their timestamps, which have a resolution of a second in most families.
 async fn block_time(caller: &mut Caller<'_>, adapter: &dyn Adapter, head: Head) -> Option<BlockTime> {
     for span in BLOCK_SPANS {
-        // The first block of all has no honest timestamp.
-        let blocks = span.min(head.height.0.saturating_sub(1));
+        // The first block of all has no honest timestamp, and those after it come while the nodes are being started.
+        let blocks = span.min(head.height.0 / 2);
         let earlier = Height(head.height.0.saturating_sub(blocks));
         let (method, params) = adapter.block_call(earlier).filter(|_| 0 < blocks)?;
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);

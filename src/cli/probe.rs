@@ -127,14 +127,12 @@ fn inquiry(arguments: &Arguments) -> Result<(Inquiry, Option<(Config, usize)>), 
 fn find(arguments: &Arguments) -> Result<(Config, usize), Refusal> {
     let config = config::load(&Source::File(arguments.config_file.clone()))
         .map_err(|problems| Refusal(problems.to_string(), exit::CONFIG))?;
-    match config.chain.nodes.iter().position(|node| *node.name == arguments.target) {
-        Some(position) => Ok((config, position)),
-        None => {
-            let file = arguments.config_file.display();
-            let text = format!("{file} has no node of this name; write a URL like http://host:8545, or NETWORK/NODE");
-            Err(Refusal(text, USAGE))
-        }
+    if let Some(position) = config.chain.nodes.iter().position(|node| *node.name == arguments.target) {
+        return Ok((config, position));
     }
+    let file = arguments.config_file.display();
+    let text = format!("{file} has no node of this name; write a URL like http://host:8545, or NETWORK/NODE");
+    Err(Refusal(text, USAGE))
 }
 
 fn endpoint(what: &str, written: &str, schemes: &'static str) -> Result<Endpoint, Refusal> {

@@ -57,15 +57,15 @@ fn is_guarded_v4(v4: Ipv4Addr) -> bool {
 
 /// The IPv4 addresses that an IPv6 address can stand for: mapped, compatible, NAT64 and 6to4.
 fn embedded(v6: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    let last = match [a, b, c, d, e, f] {
+    let parts = v6.segments();
+    let v4 = |at: usize| Ipv4Addr::from(u32::from(parts[at]) << 16 | u32::from(parts[at + 1]));
+    let last = match parts[..6] {
         // ::1 is this machine, which is no more guarded than 127.0.0.1.
-        [0, 0, 0, 0, 0, 0] if g != 0 => Some(v4(g, h)),
-        [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(v4(g, h)),
-        _ => None,
+        [0, 0, 0, 0, 0, 0] => parts[6] != 0,
+        [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => true,
+        _ => false,
     };
-    last.into_iter().chain((a == 0x2002).then(|| v4(b, c)))
+    last.then(|| v4(6)).into_iter().chain((parts[0] == 0x2002).then(|| v4(1)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `check-config --online`.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::{Folder, haltwatch, node_script};
@@ -9,7 +11,7 @@ use crate::scripted_node::{Reply, ScriptedNode, evm_answer, json_rpc};
 fn config(keys: &str, urls: &[&str], more: &str) -> String {
     let mut text = format!("{more}\n[[network]]\nname = \"main\"\nfamily = \"evm\"\n{keys}\n");
     for (number, url) in urls.iter().enumerate() {
-        text += &format!("[[network.node]]\nname = \"n{number}\"\nurl = \"{url}\"\ntimeout = \"1s\"\n");
+        write!(text, "[[network.node]]\nname = \"n{number}\"\nurl = \"{url}\"\ntimeout = \"1s\"\n").unwrap();
     }
     text
 }

@@ -1,7 +1,7 @@
 //! What an Alertmanager says of itself: its version, its cluster, its clock, and whether it is one at all or several
 //! behind a balancer, which would break the sorting out of duplicates.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, StatusCode, header::DATE};
@@ -166,7 +166,8 @@ impl AlertmanagerFinding {
             let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "not told".to_owned());
             let skew = self.clock_skew_seconds.map(|skew| format!(", clock skew {skew:+.1} s")).unwrap_or_default();
             let (version, cluster, peers) = (known(&self.version), known(&self.cluster), self.peers.unwrap_or(0));
-            line.push_str(&format!(": version {version}, cluster {cluster} ({peers} members){skew}"));
+            // Writing to a string cannot fail.
+            let _ = write!(line, ": version {version}, cluster {cluster} ({peers} members){skew}");
         }
         let mut lines = vec![line];
         lines.extend(self.problems.iter().map(Remark::line));
