@@ -6,6 +6,7 @@ mod decision;
 mod ensemble;
 mod herald;
 mod journal;
+mod prober;
 mod scouts;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -19,6 +20,7 @@ use self::{
     decision::Decision,
     ensemble::{Ensemble, Expectation, notifier_settings},
     herald::Herald,
+    prober::Targets,
     scouts::Scouts,
 };
 use crate::{
@@ -151,12 +153,17 @@ impl Daemon {
         supervisor.spawn_essential("decision", panics.clone(), decision.run(sighted, reconfigurations, stop));
         let settings = notifier_settings(&config, &web, &server);
         let notifier = alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
-        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
-        supervisor.spawn_essential("http", panics.clone(), server.clone().run(shared, supervisor.shutdown()));
         fleet.carry_out(plan);
+        let (probe, probes) = mpsc::channel(prober::PROBE_QUEUE);
+        let targets = Arc::new(ArcSwap::from_pointee(Targets::of(&running, fleet.gates())));
+        let prober = prober::run(Arc::clone(&targets), probes, supervisor.shutdown());
+        supervisor.spawn_essential("prober", panics.clone(), prober);
+        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone(), probe };
+        supervisor.spawn_essential("http", panics.clone(), server.clone().run(shared, supervisor.shutdown()));
         let mut expectation = Expectation::new(heartbeat.clone(), clock);
         expectation.of(&running.chain);
-        let ensemble = Ensemble { overrides, server: server.clone(), fleet, notifier, reconfigure, expectation };
+        let ensemble =
+            Ensemble { overrides, server: server.clone(), fleet, notifier, targets, reconfigure, expectation };
         let conductor =
             Conductor { source, loaded: config, running, scouts, ensemble, clock, own, systemd, pause: reload_pause };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));

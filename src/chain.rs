@@ -8,6 +8,7 @@ mod evm;
 mod fleet;
 mod gate;
 mod poller;
+pub mod probe;
 mod pulse;
 mod quantity;
 mod reply;
@@ -16,8 +17,12 @@ mod subscription;
 
 use std::{sync::Arc, time::Duration};
 
+pub use self::{
+    canary::reaches,
+    fleet::{Fleet, Plan},
+    gate::Gates,
+};
 use self::adapter::Adapter;
-pub use self::fleet::{Fleet, Plan};
 use crate::model::{CanaryIndex, Endpoint, NodeIndex};
 
 /// How to talk to a node.
@@ -37,6 +42,12 @@ impl Family {
         match self {
             Self::Evm => "evm",
         }
+    }
+
+    /// The family of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.as_str() == name)
     }
 
     /// An adapter that knows nothing of its node yet.

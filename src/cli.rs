@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod check_web_config;
 pub mod demo;
+pub mod probe;
 pub mod replay;
 pub mod run;
 
@@ -43,6 +44,8 @@ enum Command {
     CheckConfig(check_config::Arguments),
     /// Say everything that is wrong with a web configuration file.
     CheckWebConfig(check_web_config::Arguments),
+    /// Ask one endpoint and say what it is, how it stands, and which configuration would watch it.
+    Probe(probe::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
     /// Judge a recorded stream of observations and print the alerts as JSON lines.
@@ -56,8 +59,9 @@ enum Command {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(arguments).await,
-        Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
+        Command::CheckConfig(arguments) => Ok(check_config::run(&arguments).await),
         Command::CheckWebConfig(arguments) => Ok(check_web_config::run(&arguments)),
+        Command::Probe(arguments) => Ok(probe::run(&arguments).await),
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Replay(arguments) => replay::run(&arguments),
     }

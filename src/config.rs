@@ -13,6 +13,7 @@ mod limits;
 mod monitor;
 mod network;
 mod page;
+mod probe;
 mod problem;
 mod secret;
 mod section;
@@ -47,6 +48,8 @@ pub struct Config {
     pub chain: chain::Settings,
     /// For the HTTP server.
     pub http: output::http::Settings,
+    /// For probes on request.
+    pub probe: chain::probe::Settings,
     /// For the notifier; `None` = no Alertmanager configured.
     pub alertmanager: Option<output::alertmanager::Settings>,
     /// Where more nodes are found, and what they inherit: see [`Config::with_found`].
@@ -88,6 +91,15 @@ pub fn load(source: &Source) -> Result<Config, Problems> {
     if list.is_empty() { Ok(config) } else { Err(Problems { source: name, list }) }
 }
 
+/// `text` with its references to variables and files replaced, as in a configuration in the working directory.
+///
+/// # Errors
+/// What is wrong with a reference, and what would be right. Neither holds a secret.
+pub fn expand(text: &str) -> Result<String, (String, &'static str)> {
+    let environment = |variable: &str| std::env::var_os(variable);
+    Vault { directory: Path::new(""), environment: &environment }.expand(text)
+}
+
 /// Every key of the configuration file with the section it stands in (`("network.node", "url")`), sorted.
 #[must_use]
 pub fn keys() -> Vec<(&'static str, &'static str)> {
@@ -125,11 +137,12 @@ fn read_config(mut root: Section<'_>) -> Config {
     let mut chain = chain::Settings::default();
     monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
     let web = web::read(root.section("web", "web"));
+    let probe = probe::read(root.section("probe", "probe"));
     let alertmanager = alertmanager::read(&mut root, &web);
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     let (mut discovery, wishes) = discovery::read_all(&mut root);
     network::read_all(&mut root, &defaults, &mut engine, &mut chain, &mut discovery);
     discovery::check_networks(&wishes, &engine.networks);
     root.finish();
-    Config { engine, chain, http: web.http, alertmanager, discovery, hash: Hash::default() }
+    Config { engine, chain, http: web.http, probe, alertmanager, discovery, hash: Hash::default() }
 }

@@ -5,6 +5,7 @@
 //! every network that heard something or whose time has come. Nothing else is touched.
 
 pub mod finding;
+pub mod forecast;
 pub mod settings;
 pub mod snapshot;
 

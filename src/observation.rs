@@ -1,6 +1,8 @@
 //! The outcome of one poll: what a chain adapter hands to the engine. Everything in here came from a node and has been
 //! bounded and cleaned by the adapter; the engine treats it as a claim, not as truth.
 
+pub mod probe;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::model::{BlockHash, CanaryIndex, Height, NodeIndex, Timestamp, UnixTime};

@@ -4,10 +4,12 @@
 //! Between two exchanges only the bare stream is kept: the machinery of HTTP, with its buffers, lives as long as one
 //! exchange. A node that is waiting for its next poll so costs a socket and nothing else, however large its answers.
 
+mod certificate;
 mod dial;
 mod fault;
 mod link;
 mod name;
+mod reach;
 
 use std::time::Duration;
 
@@ -18,7 +20,11 @@ use http::{
 };
 use http_body_util::Full;
 
-pub use self::{dial::dial, link::Stream};
+pub use self::{
+    dial::{DialFault, Dialed, dial, dial_within},
+    link::Stream,
+    reach::Reach,
+};
 use crate::{
     model::Endpoint,
     observation::{ErrorKind, PollError},
@@ -36,6 +42,7 @@ pub struct Client {
     /// A connection on which nothing is under way.
     kept: Option<Stream>,
     dials: u64,
+    reach: Reach,
 }
 
 /// One request. Path and query of the endpoint come first, then `path`.
@@ -82,7 +89,25 @@ impl Client {
             headers.insert(HOST, host);
         }
         headers.extend(endpoint.headers().clone());
-        Self { endpoint, headers, kept: None, dials: 0 }
+        Self { endpoint, headers, kept: None, dials: 0, reach: Reach::Anywhere }
+    }
+
+    /// The same client, which connects only to addresses within `reach`.
+    #[must_use]
+    pub fn within(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// Opens a connection for the next exchange and says what it is like. `deadline` is as in [`dial`].
+    ///
+    /// # Errors
+    /// Name, connection or TLS.
+    pub async fn connect(&mut self, deadline: Duration) -> Result<Dialed, DialFault> {
+        let (stream, dialed) = dial_within(&self.endpoint, self.reach, deadline).await?;
+        self.dials = self.dials.saturating_add(1);
+        self.kept = Some(stream);
+        Ok(dialed)
     }
 
     /// Sends `request` and waits for the complete answer. Redirects are not followed. If a kept connection turns out
@@ -136,7 +161,8 @@ impl Client {
                 outcome => return outcome.map_err(|failure| failure.error),
             }
         }
-        let stream = dial(&self.endpoint, limits.deadline).await?;
+        let (stream, _) =
+            dial_within(&self.endpoint, self.reach, limits.deadline).await.map_err(|fault| fault.error)?;
         self.dials = self.dials.saturating_add(1);
         *connected = true;
         let (outcome, kept) = link::converse(stream, request, limits.body).await;

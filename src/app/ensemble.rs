@@ -3,9 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::decision::Reconfiguration;
+use super::{decision::Reconfiguration, prober::Targets};
 use crate::{
     chain::{self, Fleet},
     clock::Clock,
@@ -28,6 +29,8 @@ pub(super) struct Ensemble {
     pub(super) server: Server,
     pub(super) fleet: Fleet,
     pub(super) notifier: Notifier,
+    /// What may be probed on request.
+    pub(super) targets: Arc<ArcSwap<Targets>>,
     pub(super) reconfigure: mpsc::Sender<Reconfiguration>,
     pub(super) expectation: Expectation,
 }
@@ -55,6 +58,7 @@ impl Ensemble {
             let _ = applied.await;
         }
         self.fleet.carry_out(plan);
+        self.targets.store(Arc::new(Targets::of(config, self.fleet.gates())));
         self.expectation.of(&config.chain);
         // After the engine: an Alertmanager that is new must hear of what fires under the new labels only.
         self.notifier.reconfigure(notified).await;

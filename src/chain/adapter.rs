@@ -1,10 +1,10 @@
 //! What a family has to say for itself: which calls a poll makes, and what their answers mean. An adapter does no I/O,
 //! reads no clock and judges nothing; it only remembers what it has learned of its node.
 
-use super::reply::{Answers, RpcError};
+use super::reply::{Answer, Answers, RpcError};
 use crate::{
-    model::{Timestamp, UnixTime},
-    observation::{ErrorKind, Facts, PollError},
+    model::{Height, Timestamp, UnixTime},
+    observation::{ErrorKind, Facts, Head, PollError},
 };
 
 /// More calls than this are never made in one poll.
@@ -58,7 +58,7 @@ fn bit(position: usize) -> u16 {
 }
 
 /// A family's way to ask a node and to read its answers.
-pub trait Adapter: Send {
+pub trait Adapter: Send + Sync {
     /// Every call this family can make; the head call stands at [`HEAD`].
     fn calls(&self) -> &'static [Call];
 
@@ -74,6 +74,16 @@ pub trait Adapter: Send {
 
     /// What a node's error says in this family: codes mean different things elsewhere.
     fn classify(&self, error: &RpcError) -> ErrorKind;
+
+    /// Method and parameters that ask for the block at `height`; `None` if the family has no such call.
+    fn block_call(&self, _height: Height) -> Option<(&'static str, String)> {
+        None
+    }
+
+    /// The block in the answer to that call.
+    fn block(&self, _answer: &Answer<'_>) -> Option<Head> {
+        None
+    }
 
     /// The process behind the endpoint may be another one now: what is asked rarely is due again.
     fn doubt_identity(&mut self);

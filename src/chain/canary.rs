@@ -47,7 +47,7 @@ pub(super) async fn run(
 }
 
 /// A refusal is no answer: a firewall on this very machine can refuse in the name of any host.
-async fn reaches(target: &CanaryTarget) -> bool {
+pub async fn reaches(target: &CanaryTarget) -> bool {
     let connect = TcpStream::connect((&*target.host, target.port));
     matches!(tokio::time::timeout(target.timeout, connect).await, Ok(Ok(_)))
 }

@@ -130,6 +130,14 @@ impl Adapter for Evm {
         }
     }
 
+    fn block_call(&self, height: Height) -> Option<(&'static str, String)> {
+        Some(("eth_getBlockByNumber", format!(r#"["{:#x}",false]"#, height.0)))
+    }
+
+    fn block(&self, answer: &Answer<'_>) -> Option<Head> {
+        block(answer).map(|block| block.head())
+    }
+
     fn doubt_identity(&mut self) {
         self.doubtful = true;
     }

@@ -4,13 +4,13 @@
 //! That is safe because what a poller sends names the poller and not the place of its node. Whoever takes it in looks
 //! the place up in the [`Roster`] of the settings it works with, so nothing is ever read under the wrong settings.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::sync::mpsc;
 
 use super::{
     CanaryTarget, NodeTarget, Settings, canary,
-    gate::Gate,
+    gate::Gates,
     poller::{Poller, Wiring},
     pulse::Pulse,
     subscription::Subscription,
@@ -30,8 +30,7 @@ pub struct Fleet {
     tasks: Supervisor,
     pollers: HashMap<Source, Member<NodeTarget>>,
     probers: HashMap<Source, Member<CanaryTarget>>,
-    /// One for each host, for as long as a node is there.
-    gates: HashMap<String, Arc<Gate>>,
+    gates: Gates,
     /// The number of the newest source.
     next: u64,
 }
@@ -72,7 +71,7 @@ impl Fleet {
             tasks: Supervisor::default(),
             pollers: HashMap::new(),
             probers: HashMap::new(),
-            gates: HashMap::new(),
+            gates: Gates::default(),
             next: 0,
         }
     }
@@ -109,7 +108,8 @@ impl Fleet {
 
     /// Stops whoever is not in the plan, starts whoever is new in it, and sets the limits of all hosts.
     pub fn carry_out(&mut self, plan: Plan) {
-        self.set_limits(&plan.nodes);
+        let wishes = plan.nodes.iter().map(|(_, node)| (node.rpc.host(), node.requests_per_second));
+        self.gates.limit(wishes);
         let (count, mut before) = (plan.nodes.len(), std::mem::take(&mut self.pollers));
         for (position, (source, target)) in plan.nodes.into_iter().enumerate() {
             let member = match before.remove(&source) {
@@ -128,6 +128,12 @@ impl Fleet {
         }
     }
 
+    /// The gates through which the requests to each host go, for whoever asks there besides the pollers.
+    #[must_use]
+    pub fn gates(&self) -> Gates {
+        self.gates.clone()
+    }
+
     /// Stops all of them, at most within `limit`. Returns whether all stopped by themselves.
     pub async fn stop(mut self, limit: Duration) -> bool {
         self.pollers.clear();
@@ -142,7 +148,7 @@ impl Fleet {
             source,
             sightings: self.sightings.clone(),
             shutdown: tether.shutdown(),
-            gate: self.gate(&target),
+            gate: self.gates.of(target.rpc.host()).unwrap_or_default(),
             pulse: Pulse::default(),
             share,
         };
@@ -166,31 +172,6 @@ impl Fleet {
         self.tasks.spawn_until(tether.shutdown(), "canary", self.panics.clone(), make);
         Member { target, _tether: tether }
     }
-
-    fn gate(&mut self, target: &NodeTarget) -> Arc<Gate> {
-        Arc::clone(self.gates.entry(host(target)).or_insert_with(|| Arc::new(Gate::open())))
-    }
-
-    /// Every host is limited as strictly as the strictest of the nodes behind it wants; gates of hosts without a node
-    /// go.
-    fn set_limits(&mut self, nodes: &[(Source, NodeTarget)]) {
-        let mut rates: HashMap<String, Option<f64>> = HashMap::new();
-        for (_, node) in nodes {
-            let strictest = rates.entry(host(node)).or_default();
-            *strictest = match (*strictest, node.requests_per_second) {
-                (Some(one), Some(other)) => Some(one.min(other)),
-                (one, other) => one.or(other),
-            };
-        }
-        self.gates.retain(|host, _| rates.contains_key(host));
-        for (host, rate) in rates {
-            self.gates.entry(host).or_insert_with(|| Arc::new(Gate::open())).limit(rate);
-        }
-    }
-}
-
-fn host(node: &NodeTarget) -> String {
-    node.rpc.host().to_lowercase()
 }
 
 /// Where in the interval the node at `position` of `count` is polled: evenly spread, each a little off its place, so

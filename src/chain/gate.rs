@@ -1,6 +1,6 @@
 //! Keeps the requests to one host under its limit, first come, first served.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use governor::{
@@ -44,13 +44,14 @@ impl Limit {
     }
 }
 
-impl Gate {
+impl Default for Gate {
     /// A gate through which everybody may pass.
-    #[must_use]
-    pub fn open() -> Self {
+    fn default() -> Self {
         Self { limit: ArcSwapOption::empty(), changed: Notify::new(), queue: Mutex::const_new(()) }
     }
+}
 
+impl Gate {
     /// Sets the limit, also for those who wait already. What is not a rate is no limit. The same rate again changes
     /// nothing: what has passed stays counted.
     pub fn limit(&self, requests_per_second: Option<f64>) {
@@ -80,6 +81,34 @@ impl Gate {
         let limit = self.limit.load();
         let not_until = limit.as_ref()?.limiter.check().err()?;
         Some(not_until.wait_time_from(BootTime.now()).max(Duration::from_millis(1)))
+    }
+}
+
+/// The gates of all hosts, for as long as a node is there. A clone lists the same gates.
+#[derive(Debug, Clone, Default)]
+pub struct Gates(HashMap<String, Arc<Gate>>);
+
+impl Gates {
+    /// The gate of a host, if a node is there.
+    #[must_use]
+    pub fn of(&self, host: &str) -> Option<Arc<Gate>> {
+        self.0.get(&host.to_lowercase()).cloned()
+    }
+
+    /// Limits every host as strictly as the strictest of what is wished for it; gates of hosts without any wish go.
+    pub fn limit<'a>(&mut self, wishes: impl Iterator<Item = (&'a str, Option<f64>)>) {
+        let mut rates: HashMap<String, Option<f64>> = HashMap::new();
+        for (host, wish) in wishes {
+            let strictest = rates.entry(host.to_lowercase()).or_default();
+            *strictest = match (*strictest, wish) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        self.0.retain(|host, _| rates.contains_key(host));
+        for (host, rate) in rates {
+            self.0.entry(host).or_default().limit(rate);
+        }
     }
 }
 
@@ -128,7 +157,7 @@ mod tests {
     use super::*;
 
     fn limited(requests_per_second: f64) -> Gate {
-        let gate = Gate::open();
+        let gate = Gate::default();
         gate.limit(Some(requests_per_second));
         gate
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Method;
 
 pub use self::status::Failure;
-use self::status::{node_clock, read};
+pub(super) use self::status::{node_clock, read};
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, MAX_CALLS},
     gate::Gate,
@@ -62,7 +62,7 @@ pub struct Round {
 
 /// What a batch was answered with.
 #[expect(clippy::large_enum_variant, reason = "it lives on the stack for the time of one reading")]
-enum Batched<'a> {
+pub(super) enum Batched<'a> {
     Answers(Answers<'a>),
     /// Something that may be the fault of the batch rather than the node's; `certain` if it is.
     Refused {
@@ -227,7 +227,7 @@ fn interpret(
 }
 
 /// The answers to a batch, or what came instead of them.
-fn batch_answers<'a>(response: &'a Response, adapter: &dyn Adapter) -> Batched<'a> {
+pub(super) fn batch_answers<'a>(response: &'a Response, adapter: &dyn Adapter) -> Batched<'a> {
     let refused = |kind, detail: &str| {
         let failure = Failure::of(PollError::new(kind, detail), response);
         Batched::Refused { failure, certain: true }
@@ -263,7 +263,11 @@ fn whole_error(response: &Response, adapter: &dyn Adapter, error: &RpcError) -> 
     }
 }
 
-fn single_answer<'a>(response: &'a Response, asked: usize, adapter: &dyn Adapter) -> Result<Answer<'a>, Failure> {
+pub(super) fn single_answer<'a>(
+    response: &'a Response,
+    asked: usize,
+    adapter: &dyn Adapter,
+) -> Result<Answer<'a>, Failure> {
     match read(response)? {
         Reply::Single { position: Some(position), answer } if position == asked => Ok(answer),
         // A server that fails before it has read the request has no id to echo.
@@ -287,7 +291,7 @@ fn refuses_batch(error: &RpcError) -> bool {
 }
 
 /// -32601 by the book, -32604 in Besu, -32004 in Hardhat; Ganache says -32700 and Chopsticks no code at all.
-fn lacks_method(error: &RpcError) -> bool {
+pub(super) fn lacks_method(error: &RpcError) -> bool {
     let text = error.message.to_lowercase();
     let worded = text.contains("method")
         && ["not found", "does not exist", "not available", "not supported", "unsupported", "not enabled"]
@@ -297,7 +301,7 @@ fn lacks_method(error: &RpcError) -> bool {
         || (worded && matches!(error.code, None | Some(-32700 | -32600)))
 }
 
-fn batch_body(calls: &[Call], due: CallSet) -> Bytes {
+pub(super) fn batch_body(calls: &[Call], due: CallSet) -> Bytes {
     let items: Vec<_> = due.iter().map(|position| call_text(calls, position)).collect();
     format!("[{}]", items.join(",")).into()
 }
@@ -306,7 +310,7 @@ fn single_body(calls: &[Call], position: usize) -> Bytes {
     call_text(calls, position).into()
 }
 
-fn call_text(calls: &[Call], position: usize) -> String {
+pub(super) fn call_text(calls: &[Call], position: usize) -> String {
     let Call { method, params, .. } = calls[position];
     format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{params}}}"#, id_of(position))
 }

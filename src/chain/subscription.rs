@@ -122,23 +122,8 @@ impl Subscription {
         }
     }
 
-    /// The errors of the library are not looked at: some hold the URL.
     async fn open(&self) -> Option<(Client, Stream<Box<RawValue>>)> {
-        let ping = PingConfig::new().ping_interval(PING).inactive_limit(INACTIVE).max_failures(1);
-        let builder = WsClientBuilder::new()
-            .set_headers(self.endpoint.headers().clone())
-            .max_request_size(MAX_MESSAGE)
-            .max_response_size(MAX_MESSAGE)
-            .max_buffer_capacity_per_subscription(MAX_WAITING)
-            .max_concurrent_requests(2)
-            .request_timeout(self.setup)
-            .enable_ws_ping(ping);
-        // Dialed here, because the library would resolve the name on a thread of the runtime and keep it for as long as
-        // that takes, and would follow redirects with our credentials.
-        let wire = transport::dial(&self.endpoint, self.setup).await.ok()?;
-        let client = builder.build_with_stream(self.endpoint.url(), wire).await.ok()?;
-        let stream = client.subscribe("eth_subscribe", rpc_params!["newHeads"], "eth_unsubscribe").await.ok()?;
-        Some((client, stream))
+        subscribe(&self.endpoint, self.setup).await
     }
 
     async fn listen(&self, mut stream: Stream<Box<RawValue>>) -> (End, u64) {
@@ -158,6 +143,30 @@ impl Subscription {
             }
         }
     }
+}
+
+/// Whether new heads can be subscribed to at `endpoint`, found out by doing it.
+pub async fn accepts(endpoint: &Endpoint, setup: Duration) -> bool {
+    matches!(tokio::time::timeout(setup, subscribe(endpoint, setup)).await, Ok(Some(_)))
+}
+
+/// The errors of the library are not looked at: some hold the URL.
+async fn subscribe(endpoint: &Endpoint, setup: Duration) -> Option<(Client, Stream<Box<RawValue>>)> {
+    let ping = PingConfig::new().ping_interval(PING).inactive_limit(INACTIVE).max_failures(1);
+    let builder = WsClientBuilder::new()
+        .set_headers(endpoint.headers().clone())
+        .max_request_size(MAX_MESSAGE)
+        .max_response_size(MAX_MESSAGE)
+        .max_buffer_capacity_per_subscription(MAX_WAITING)
+        .max_concurrent_requests(2)
+        .request_timeout(setup)
+        .enable_ws_ping(ping);
+    // Dialed here, because the library would resolve the name on a thread of the runtime and keep it for as long as
+    // that takes, and would follow redirects with our credentials.
+    let wire = transport::dial(endpoint, setup).await.ok()?;
+    let client = builder.build_with_stream(endpoint.url(), wire).await.ok()?;
+    let stream = client.subscribe("eth_subscribe", rpc_params!["newHeads"], "eth_unsubscribe").await.ok()?;
+    Some((client, stream))
 }
 
 fn number(head: &RawValue) -> Option<Height> {

@@ -331,7 +331,8 @@ fn position(kind: ErrorKind) -> usize {
 }
 
 /// The node read its clock somewhere between our request and its answer, and cut it to whole seconds.
-fn skew(answered: UnixTime, elapsed: Duration, clock: UnixTime) -> Skew {
+#[must_use]
+pub fn skew(answered: UnixTime, elapsed: Duration, clock: UnixTime) -> Skew {
     let half_ms = i64::try_from(elapsed.as_millis() / 2).unwrap_or(i64::MAX);
     let ms = clock.minus(answered).saturating_add(half_ms).saturating_add(CLOCK_RESOLUTION_MS);
     Skew { ms, doubt_ms: half_ms.saturating_add(CLOCK_RESOLUTION_MS) }

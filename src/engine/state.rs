@@ -51,10 +51,7 @@ impl Distance {
             Some(block_time) => block_time.saturating_mul(counted),
             None => still.min(ASSUMED_BLOCK_TIME.saturating_mul(counted)),
         };
-        let block_times = block_time.unwrap_or_default().saturating_mul(settings.limits.lag_block_times);
-        // What it has done since we last asked cannot be held against it.
-        let limit = settings.limits.lag_seconds.max(block_times).max(fresh_for(settings));
-        Self { blocks, lag, limit, still }
+        Self { blocks, lag, limit: lag_limit(settings, block_time), still }
     }
 
     /// Whether it is too far behind; once it is, it must come back to a third of the limit.
@@ -71,6 +68,13 @@ impl Node {
     pub fn forked(&self, timer: &Timer) -> bool {
         self.dispute.hash.as_ref().is_some_and(|dispute| timer.passed(dispute.since.after(FORK_SETTLES)))
     }
+}
+
+/// How far behind the tip a node may be. What it has done since we last asked cannot be held against it.
+#[must_use]
+pub fn lag_limit(settings: &NodeSettings, block_time: Option<Duration>) -> Duration {
+    let block_times = block_time.unwrap_or_default().saturating_mul(settings.limits.lag_block_times);
+    settings.limits.lag_seconds.max(block_times).max(fresh_for(settings))
 }
 
 /// The state of a node. `distance` must be current; `node.behind` already decided from it.

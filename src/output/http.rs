@@ -5,6 +5,7 @@ mod guard;
 mod listen;
 pub mod negotiate;
 mod paths;
+mod probe;
 pub mod query;
 mod reply;
 mod route;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::{
     listen::parse_address,
     paths::parse_path,
+    probe::{ProbeRefusal, ProbeRequest},
     server::{Server, bind},
     settings::{Overrides, Settings},
 };
@@ -38,6 +40,8 @@ pub struct Shared {
     pub own: OwnMetrics,
     /// Asks for a reload and waits for its outcome (`Err` = the text for the caller).
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// Asks for a probe of a node and waits for its report.
+    pub probe: mpsc::Sender<ProbeRequest>,
 }
 
 /// A request to re-read the configuration; the sender waits for the outcome.

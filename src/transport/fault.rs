@@ -4,8 +4,13 @@
 use std::{error::Error, io};
 
 use rustix::io::Errno;
+use rustls::CertificateError;
 
-use crate::observation::{ErrorKind, PollError};
+use super::dial::DialFault;
+use crate::{
+    model::UnixTime,
+    observation::{ErrorKind, PollError, probe::TlsFault},
+};
 
 /// What the operating system says when the fault is on our side of the wire.
 const LOCAL: [Errno; 7] =
@@ -24,6 +29,36 @@ pub(super) fn handshake(error: &io::Error) -> PollError {
         kind => kind,
     };
     PollError::new(kind, &error.to_string())
+}
+
+/// The same in the detail that a probe tells.
+pub(super) fn dial(error: &io::Error) -> DialFault {
+    let (tls, expired_at) = tls_fault(error);
+    DialFault { error: handshake(error), tls, expired_at, forbidden: false }
+}
+
+/// What is wrong with the certificate, and when it ended if that is what is wrong.
+fn tls_fault(error: &io::Error) -> (Option<TlsFault>, Option<UnixTime>) {
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return (None, None);
+    };
+    let certificate = match error {
+        rustls::Error::InvalidCertificate(certificate) => certificate,
+        rustls::Error::InvalidMessage(_) => return (Some(TlsFault::NotTls), None),
+        _ => return (Some(TlsFault::Other), None),
+    };
+    let fault = match certificate {
+        CertificateError::Expired => TlsFault::Expired,
+        CertificateError::ExpiredContext { not_after, .. } => {
+            return (Some(TlsFault::Expired), UnixTime::from_seconds(not_after.as_secs()));
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotYetValid,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::WrongName,
+        // An issuer of a name we trust, but with another key.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => TlsFault::UnknownIssuer,
+        _ => TlsFault::Other,
+    };
+    (Some(fault), None)
 }
 
 /// A failed operation on a socket.

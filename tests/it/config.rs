@@ -150,7 +150,7 @@ enable-lifecycle = true"#,
             <text>:1:1: error: unknown key `zzz`
             1 | zzz = "<redacted>"
               | ^^^
-              = help: known here: monitor, web, alertmanager, defaults, discovery, network"#]],
+              = help: known here: monitor, web, probe, alertmanager, defaults, discovery, network"#]],
     );
     refused(
         r#"[defaults]

@@ -15,6 +15,7 @@ mod metrics;
 mod poller;
 mod replay;
 mod reload;
+mod probe;
 mod sample;
 mod scripted_node;
 mod sim;

@@ -42,7 +42,8 @@ pub struct Web {
 
 pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let (reload, reloads) = mpsc::channel(1);
-    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), own: OwnMetrics::new(), reload };
+    let (probe, _) = mpsc::channel(1);
+    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), own: OwnMetrics::new(), reload, probe };
     let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
@@ -390,7 +391,8 @@ async fn several_addresses_are_served_ipv6_included() {
     let addresses = server.addresses();
     let mut supervisor = Supervisor::default();
     let (reload, _reloads) = mpsc::channel(1);
-    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(None)), own: OwnMetrics::new(), reload };
+    let (probe, _) = mpsc::channel(1);
+    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(None)), own: OwnMetrics::new(), reload, probe };
     let shutdown = supervisor.shutdown();
     supervisor.spawn("http", PanicCounter::default(), move || server.clone().run(shared.clone(), shutdown.clone()));
     for address in addresses {
@@ -469,5 +471,5 @@ async fn every_documented_path_is_served_with_the_documented_methods() {
         assert_eq!((refused.status, &*refused.headers["allow"]), (405, documented), "/{path}");
         seen += 1;
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 12);
 }

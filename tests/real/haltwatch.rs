@@ -123,7 +123,7 @@ impl Config {
     }
 
     /// The whole text, for a daemon that listens on `listen`.
-    fn text(&self, listen: SocketAddr) -> String {
+    pub fn text(&self, listen: SocketAddr) -> String {
         format!(
             "[monitor]\nname = \"real\"\n{}\n[web]\nlisten = [\"{listen}\"]\n{}\n[defaults]\ninterval = \"{}ms\"\n\
              timeout = \"3s\"\noffline_after = \"12s\"\n{}",

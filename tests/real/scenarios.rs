@@ -8,6 +8,7 @@ mod health;
 mod isolation;
 mod nodes;
 mod reload;
+mod probe;
 mod running;
 mod scrape;
 mod web;
@@ -76,6 +77,9 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, web, a_real_prometheus_scrapes_with_tls_and_a_password),
     scenario!(Alone, web, health_is_told_at_once_under_abuse),
     scenario!(Alone, web, sockets_of_systemd_keep_the_port_over_restarts),
+    scenario!(WithValidators, probe, a_probe_tells_what_the_node_itself_says),
+    scenario!(Alone, probe, a_real_prometheus_probes_through_relabelling),
+    scenario!(Alone, probe, a_configuration_is_checked_against_what_answers),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

@@ -123,7 +123,8 @@ pub fn serve(options: &Options) -> anyhow::Result<()> {
         let server = bind(&settings)?;
         let (reload, _) = mpsc::channel(1);
         let snapshot = Arc::new(ArcSwap::from_pointee(Some(picture(options.nodes))));
-        let shared = Shared { snapshot, own: OwnMetrics::new(), reload };
+        let (probe, _) = mpsc::channel(1);
+        let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe };
         let addresses = server.addresses();
         let mut supervisor = Supervisor::default();
         let shutdown = supervisor.shutdown();

@@ -45,7 +45,7 @@ impl Failure {
 }
 
 /// The JSON-RPC answer in `response`.
-pub(super) fn read(response: &Response) -> Result<Reply<'_>, Failure> {
+pub(in crate::chain) fn read(response: &Response) -> Result<Reply<'_>, Failure> {
     let status = response.status;
     let refused = |kind| Failure::of(PollError::new(kind, &named(status)), response);
     match status.as_u16() {
@@ -90,7 +90,7 @@ fn without_mark(body: &[u8]) -> &[u8] {
 }
 
 /// The node's wall clock. A cache in front of it tells by `Age` that the date is of its making or an old one.
-pub(super) fn node_clock(headers: &HeaderMap) -> Option<UnixTime> {
+pub(in crate::chain) fn node_clock(headers: &HeaderMap) -> Option<UnixTime> {
     if headers.contains_key(header::AGE) {
         return None;
     }

@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Shared, negotiate, query::Query, reply::Reply, scrape::Scrapes, sd};
+use super::{Shared, negotiate, probe, query::Query, reply::Reply, scrape::Scrapes, sd};
 use crate::{
     engine::snapshot::Snapshot,
     output::{api, page},
@@ -54,6 +54,7 @@ handlers! {
     Healthy = "healthy", "/-/healthy";
     Ready = "ready", "/-/ready";
     Reload = "reload", "/-/reload";
+    Probe = "probe", "/probe";
     Alerts = "alerts", "/api/v1/alerts";
     Rules = "rules", "/api/v1/rules";
     BuildInfo = "buildinfo", "/api/v1/status/buildinfo";
@@ -122,6 +123,7 @@ impl Site {
             Handler::Healthy => Reply::text(StatusCode::OK, "haltwatch is healthy."),
             Handler::Ready => self.ready(),
             Handler::Reload => self.reload(head).await,
+            Handler::Probe => probe::answer(&self.shared.probe, &query, &head.headers).await,
             Handler::Alerts => self.api(api::alerts).await,
             Handler::Rules => self.api(move |snapshot| api::rules(snapshot, &query)).await,
             Handler::BuildInfo => json(api::build_info()),

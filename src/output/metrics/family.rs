@@ -306,7 +306,7 @@ fn configured<'a>(labels: &'a Labels, name: &'static str) -> impl Iterator<Item 
 
 /// Splits what a node says of itself, `client/version/platform/...`. Some clients put a name of the operator's choice
 /// between client and version, so the version is the first later part that begins like one.
-fn client_and_version(said: &str) -> (&str, &str) {
+pub(in crate::output) fn client_and_version(said: &str) -> (&str, &str) {
     let mut parts = said.split('/').map(str::trim);
     let client = parts.next().unwrap_or_default();
     let looks_like_one = |part: &&str| part.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
