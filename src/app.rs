@@ -222,6 +222,14 @@ impl Daemon {
     }
 }
 
+/// Logs each warning about a configuration that has just been loaded.
+pub fn log_warnings(warnings: &Problems) {
+    for problem in &warnings.list {
+        let (code, line, column) = (problem.code.as_str(), problem.line, problem.column);
+        tracing::warn!(code, line, column, help = problem.help.as_deref(), "{}: {}", warnings.source, problem.message);
+    }
+}
+
 /// Where a reader of an alert finds the server that listens at `address`, as far as we can know.
 fn link(address: &SocketAddr) -> String {
     if address.ip().is_unspecified() {

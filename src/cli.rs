@@ -12,6 +12,8 @@ use clap::{Parser, Subcommand};
 pub mod exit {
     /// Something outside failed: an address in use, a story that did not come true.
     pub const FAILURE: u8 = 1;
+    /// There are warnings, and `--strict` was asked for.
+    pub const WARNINGS: u8 = 3;
     /// An essential part of the daemon died (`EX_SOFTWARE` of sysexits.h): a bug.
     pub const SOFTWARE: u8 = 70;
     /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
@@ -22,6 +24,7 @@ const EXIT_CODES: &str = "Exit codes:
   0   success
   1   something outside failed, such as an address in use
   2   wrong usage
+  3   warnings, where --strict was asked for
   70  an essential part of the daemon died: a bug, please report it
   78  the configuration is wrong";
 

@@ -75,6 +75,7 @@ impl Conductor {
     /// Swaps engine settings and, where nodes changed, pollers. The old pollers are gone before the engine changes, so
     /// that no observation made under old indices reaches it under new ones.
     async fn replace(&mut self, pollers: Supervisor, config: Config) -> Supervisor {
+        super::log_warnings(&config.warnings);
         self.warn_about_fixed_parts(&config);
         // The same nodes at the same places: their pollers go on, with their connections and what they have learned,
         // however often somebody asks for a reload.

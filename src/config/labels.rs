@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::section::Item;
+use super::{code::Code, section::Item, shape::Shape};
 use crate::model::Labels;
 
 /// Labels of one subject, inherited ones included.
@@ -45,6 +45,7 @@ const RESERVED: &[&str] = &[
 /// Labels over the inherited ones, sorted by name.
 pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Labels> {
     move |item| {
+        item.describe(|| Shape::Texts);
         let DeValue::Table(table) = item.value.get_ref() else {
             return item.is_not("a table", "write labels = { name = \"value\" }");
         };
@@ -59,7 +60,9 @@ pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Lab
         }
         labels.sort();
         if MAX_LABELS < labels.len() {
-            return item.wrong(format!("{} labels are too many", labels.len()), "at most 16, inherited ones included");
+            let message = format!("{} labels are too many", labels.len());
+            item.note_as(Code::OutOfRange, message, "at most 16, inherited ones included");
+            return None;
         }
         Some(labels)
     }
@@ -69,11 +72,16 @@ fn check_name(item: &Item<'_>, at: usize) -> bool {
     let name = item.key;
     let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !letters || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        item.wrong_key(at, "not the name of a label", "letters, digits and _, no digit first");
+        item.wrong_key(Code::BadName, at, "not the name of a label", "letters, digits and _, no digit first");
     } else if name.starts_with("__") {
-        item.wrong_key(at, "names of labels that start with __ belong to Prometheus", "choose another name");
+        item.wrong_key(
+            Code::BadName,
+            at,
+            "names of labels that start with __ belong to Prometheus",
+            "choose another name",
+        );
     } else if RESERVED.contains(&name) {
-        item.wrong_key(at, "haltwatch gives this label its own meaning", "choose another name");
+        item.wrong_key(Code::BadName, at, "haltwatch gives this label its own meaning", "choose another name");
     } else {
         return true;
     }

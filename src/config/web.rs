@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{
     kind::{count, flag, list, parsed, url},
     section::{Item, Section},
+    survey::WebSite,
     unique::Unique,
 };
-use crate::output::http;
+use crate::{model::Endpoint, output::http};
 
 /// The port of haltwatch.
 const PORT: u16 = 10019;
@@ -23,7 +24,8 @@ pub(super) struct Web {
 }
 
 /// Reads the section.
-pub(super) fn read(mut section: Section<'_>) -> Web {
+pub(super) fn read(mut section: Section<'_>) -> (Web, WebSite<'_>) {
+    let (place, listen_item) = (section.place(), section.item("listen"));
     let mut listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))];
     let (mut lifecycle, mut max_connections) = (false, 512);
     section.set("listen", addresses, &mut listen);
@@ -31,7 +33,11 @@ pub(super) fn read(mut section: Section<'_>) -> Web {
     section.set("max_connections", count(1..=65_536), &mut max_connections);
     let external_url = section.optional("external_url", external);
     section.finish();
-    Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
+    // Nothing in this section asks readers for a password.
+    let guarded = false;
+    let site = WebSite { place, listen: listen.clone(), listen_item, external_url, guarded };
+    let external_url = site.external_url.as_ref().map(|(url, _)| url.url().trim_end_matches('/').to_owned());
+    (Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }, site)
 }
 
 fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
@@ -45,6 +51,6 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
 }
 
 /// A URL that is published in alerts.
-fn external(item: &Item<'_>) -> Option<String> {
-    Some(url("http, https")(item)?.url().trim_end_matches('/').to_owned())
+fn external<'a>(item: &Item<'a>) -> Option<(Endpoint, Item<'a>)> {
+    Some((url("http, https")(item)?, item.clone()))
 }
