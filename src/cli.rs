@@ -1,6 +1,7 @@
 //! The command line, in the manner of Prometheus exporters.
 
 pub mod check_config;
+pub mod config;
 pub mod demo;
 pub mod run;
 
@@ -42,6 +43,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a configuration.
     CheckConfig(check_config::Arguments),
+    /// Print the example configuration, what a key means, or the schema for editors.
+    Config(config::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
 }
@@ -54,6 +57,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments).await,
     }
 }

@@ -33,7 +33,9 @@ mod web;
 
 pub use self::{
     code::{Code, Severity},
+    manual::{EXAMPLE, Entry, Found, Manual},
     problem::{Excerpt, Problem, Problems},
+    schema::schema,
     shape::Shape,
     source::Source,
 };
@@ -68,7 +70,7 @@ pub struct Config {
 /// Every problem found, at once, in the order of the file.
 pub fn load(source: &Source) -> Result<Config, Problems> {
     let name = source.to_string();
-    let text = source.read().map_err(|problem| Problems { source: name.clone(), list: vec![problem] })?;
+    let text = source.read().map_err(|problem| Problems { source: name.clone(), list: vec![*problem] })?;
     let environment = |variable: &str| std::env::var_os(variable);
     let (config, _, list) = read(&text, &Vault { directory: source.directory(), environment: &environment });
     let problems = Problems { source: name, list };

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// Fail if there are warnings.
     #[arg(long)]
     strict: bool,
-    /// When to use colours; NO_COLOR is heard too.
+    /// When to use colours; auto also heeds the variable `NO_COLOR`.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }

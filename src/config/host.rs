@@ -19,7 +19,7 @@ pub(super) fn canonical(host: &str) -> String {
     }
 }
 
-/// 127.0.0.1 and ::1. Whoever uses the others of 127.0.0.0/8 tells them apart on purpose.
+/// `127.0.0.1` and `::1`. Whoever uses the others of `127.0.0.0/8` tells them apart on purpose.
 fn is_usual_loopback(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.octets() == [127, 0, 0, 1],

@@ -74,7 +74,7 @@ impl fmt::Display for Shape {
             Self::Flag => f.write_str("true or false"),
             Self::Name => f.write_str("name, 1 to 64 characters"),
             Self::Text => f.write_str("text"),
-            Self::Parsed(what) => write!(f, "text: {what}"),
+            Self::Parsed(what) => f.write_str(what),
             Self::Duration { least, most } => {
                 write!(f, "duration, {} to {}", written_duration(least), written_duration(most))
             }

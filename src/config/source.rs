@@ -50,19 +50,20 @@ impl Source {
     }
 
     /// The whole text.
-    pub(super) fn read(&self) -> Result<String, Problem> {
+    pub(super) fn read(&self) -> Result<String, Box<Problem>> {
         let bytes = match self {
             Self::File(path) => File::open(path).and_then(read_all),
             Self::Stdin => read_all(io::stdin()),
             Self::Text(text) => Ok(text.clone().into_bytes()),
         };
-        let unreadable = |message, help: Option<&str>| Problem::new(Code::Unreadable, message, help.map(Into::into));
+        let unreadable =
+            |message, help: Option<&str>| Box::new(Problem::new(Code::Unreadable, message, help.map(Into::into)));
         let bytes = bytes.map_err(|error| unreadable(format!("cannot be read: {error}"), None))?;
         if MAX_BYTES < bytes.len() as u64 {
             let help = "watch some networks with another haltwatch";
             return Err(unreadable("larger than 16 MiB".to_owned(), Some(help)));
         }
-        String::from_utf8(bytes).map_err(|error| not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))
+        String::from_utf8(bytes).map_err(|error| Box::new(not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())))
     }
 }
 

@@ -52,13 +52,11 @@ pub(super) fn polls(network: &NetworkSite<'_>) {
     let late: Vec<&NodeSite<'_>> = network.nodes.iter().filter(|node| threshold < needed(node)).collect();
     // Half of the nodes are enough to see a halt.
     let Some(first) = late.first().filter(|_| network.nodes.len() < 2 * late.len()) else { return };
-    let interval = written_duration(&first.interval);
-    let message = match first.interval.saturating_mul(FEWEST_POLLS) <= threshold {
-        false => format!("a halt after {} is not seen in time by polls every {interval}", written_duration(&threshold)),
-        true => format!(
-            "a halt after {} is not seen in time: two polls and a timeout take longer",
-            written_duration(&threshold)
-        ),
+    let (after, interval) = (written_duration(&threshold), written_duration(&first.interval));
+    let message = if threshold < first.interval.saturating_mul(FEWEST_POLLS) {
+        format!("a halt after {after} is not seen in time by polls every {interval}")
+    } else {
+        format!("a halt after {after} is not seen in time: two polls and a timeout take longer")
     };
     let items = &first.timing_items;
     let place = items.interval.as_ref().or(items.timeout.as_ref()).or(network.limit_items.halt_floor.as_ref());
