@@ -5,6 +5,9 @@
 mod alertmanager;
 mod api;
 mod config;
+mod config_command;
+mod config_corpus;
+mod config_schema;
 mod daemon;
 mod demo;
 mod engine;
