@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{describe, shape::Shape, suggest::nearest};
+use super::{describe, section::header_of, shape::Shape, suggest::nearest};
 
 /// The example: every key there is, with its default and what it means.
 pub const EXAMPLE: &str = include_str!("../../config.toml.example");
@@ -60,11 +60,7 @@ impl Entry {
     /// Where it stands: `[[network.node]]`; empty at the top.
     #[must_use]
     pub fn header(&self) -> String {
-        match self.section {
-            "" => String::new(),
-            "network" | "network.node" => format!("[[{}]]", self.section),
-            section => format!("[{section}]"),
-        }
+        if self.section.is_empty() { String::new() } else { header_of(self.section) }
     }
 }
 

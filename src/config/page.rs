@@ -51,10 +51,12 @@ impl<'a> Page<'a> {
             described: RefCell::default(),
             blank: None,
         };
-        for error in errors {
+        for (n, error) in errors.iter().enumerate() {
             let span = error.span().unwrap_or_default();
             let (message, help) = syntax::told(error.message());
-            page.note(span.start, Problem::new(Code::Syntax, message, help.map(Into::into)));
+            if !syntax::is_echo(error, &errors[..n]) {
+                page.note(span.start, Problem::new(Code::Syntax, message, help.map(Into::into)));
+            }
             page.broken_lines.extend([page.line(span.start), page.line(span.end)]);
         }
         page

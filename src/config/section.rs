@@ -1,7 +1,10 @@
 //! Reads a table key by key. A key is asked for once, with the kind of value it takes; what was never asked for is an
 //! unknown key. Whatever is wrong is noted on the page and reading goes on.
 
-use std::ops::{Range, RangeInclusive};
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::LazyLock,
+};
 
 use toml::{
     Spanned,
@@ -90,7 +93,8 @@ impl<'a> Section<'a> {
         let item = self.item(key);
         self.page.described().require(self.path, key);
         if item.is_none() {
-            self.lacks(format!("`{key}` is missing in {}", self.path), "");
+            let help = format!("ask `haltwatch config explain {}.{key}`", self.path);
+            self.lacks(format!("`{key}` is missing in {}", self.path), &help);
         }
         item
     }
@@ -169,11 +173,21 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// What was meant by an unknown key: one that is spelled like it, or the same one elsewhere.
+    fn help_for(&self, name: &str) -> String {
+        if let Some(word) = nearest(name, self.asked.iter().copied()) {
+            return format!("did you mean `{word}`?");
+        }
+        let homes = sections_with(name);
+        if homes.is_empty() || self.secret {
+            return format!("known here: {}", self.asked.join(", "));
+        }
+        format!("it belongs into {}", homes.join(" or "))
+    }
+
     fn unknown(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
         let name = key.get_ref().as_ref();
-        let meant = nearest(name, self.asked.iter().copied());
-        let known = self.asked.join(", ");
-        let help = meant.map_or_else(|| format!("known here: {known}"), |word| format!("did you mean `{word}`?"));
+        let help = self.help_for(name);
         if self.secret || !looks_like_a_key(name) {
             let problem = Problem::new(Code::UnknownKey, "unknown key", Some(help));
             return self.page.note(key.span().start, problem);
@@ -322,6 +336,18 @@ impl<'a> Item<'a> {
         let line = format!("{}{lead}{shown}{tail}", self.key);
         Some(Excerpt { line, before: self.key.chars().count() + lead.chars().count(), length: shown.chars().count() })
     }
+}
+
+/// The headers of the sections in which `key` is known.
+fn sections_with(key: &str) -> Vec<String> {
+    static KEYS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(super::keys);
+    let known = KEYS.iter().filter(|(section, known)| *known == key && !section.is_empty());
+    known.map(|(section, _)| header_of(section)).collect()
+}
+
+/// How the header of a section is written.
+pub(super) fn header_of(section: &str) -> String {
+    if matches!(section, "network" | "network.node") { format!("[[{section}]]") } else { format!("[{section}]") }
 }
 
 /// Keys of the configuration are words in small letters; anything else may be a secret in the wrong place.

@@ -504,7 +504,8 @@ timeout = "5s""#,
         &expect![[r#"
             <text>:1:1: error[E004]: `urls` is missing in alertmanager
             1 | [alertmanager]
-              | ^^^^^^^^^^^^^^"#]],
+              | ^^^^^^^^^^^^^^
+              = help: ask `haltwatch config explain alertmanager.urls`"#]],
     );
     refused(
         r#"[alertmanager]
@@ -748,9 +749,11 @@ url = "http://127.0.0.1:8545""#,
             <text>:8:1: error[E004]: `name` is missing in network.node
             8 | [[network.node]]
               | ^^^^^^^^^^^^^^^^
+              = help: ask `haltwatch config explain network.node.name`
             <text>:8:1: error[E004]: `url` is missing in network.node
             8 | [[network.node]]
-              | ^^^^^^^^^^^^^^^^"#]],
+              | ^^^^^^^^^^^^^^^^
+              = help: ask `haltwatch config explain network.node.url`"#]],
     );
     node_refused(
         r#"[[network.node]]
@@ -782,7 +785,7 @@ url = "b""#,
             <text>:8:1: error[E003]: unknown key `missing_blocks`
             8 | missing_blocks = "<redacted>"
               | ^^^^^^^^^^^^^^
-              = help: known here: name, role, core, weight, labels, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth"#]],
+              = help: it belongs into [defaults] or [[network]]"#]],
     );
 }
 
@@ -824,12 +827,15 @@ headers = { authorization = "S3CR3T" }"#,
     );
     node_refused(
         r#"basic_auth = { username = "S3CR3T" }"#,
-        &expect!["<text>:8:14: error[E004]: `password` is missing in network.node.basic_auth"],
+        &expect![[r#"
+            <text>:8:14: error[E004]: `password` is missing in network.node.basic_auth
+              = help: ask `haltwatch config explain network.node.basic_auth.password`"#]],
     );
     node_refused(
         r#"basic_auth = { usernam = "S3CR3T", S3CR3T = 1, password = "S3CR3T" }"#,
         &expect![[r#"
             <text>:8:14: error[E004]: `username` is missing in network.node.basic_auth
+              = help: ask `haltwatch config explain network.node.basic_auth.username`
             <text>:8:16: error[E003]: unknown key
               = help: did you mean `username`?
             <text>:8:36: error[E003]: unknown key
@@ -985,6 +991,7 @@ nam = \"x\"
         <text>:13:1: error[E004]: `family` is missing in network
         13 | [[network]]
            | ^^^^^^^^^^^
+           = help: ask `haltwatch config explain network.family`
         <text>:13:1: error[E004]: the network has no node
         13 | [[network]]
            | ^^^^^^^^^^^
@@ -1011,8 +1018,9 @@ url = \"S3CR3T
 famly = \"evm\"
 ";
     expect![[r#"
-        <text>:1:9: error[E002]: unclosed table, expected `]`
-        <text>:4:12: error[E002]: a text must stand in quotes
+        <text>:1:9: error[E002]: the header is not closed
+          = help: write [name] or [[name]]
+        <text>:4:12: error[E002]: a value is missing, or a text without quotes
           = help: write it in straight quotes, like "text"
         <text>:5:11: error[E007]: "61s" is out of range
         5 | timeout = "61s"
@@ -1035,7 +1043,7 @@ fn the_usual_mistakes_are_told_in_plain_words() {
         (
             "[monitor]\nname = “watch”",
             expect![[r#"
-                <text>:2:8: error[E002]: a text must stand in quotes
+                <text>:2:8: error[E002]: a value is missing, or a text without quotes
                   = help: write it in straight quotes, like "text""#]],
         ),
         (

@@ -104,7 +104,8 @@ fn a_key_is_explained_or_the_way_to_it_is() {
           takes     duration, 100ms to 1h
           default   that of [[network]] or [defaults], else "5s"
           stands in [[network.node]]
-    "#]].assert_eq(text(&explain("network.node.interval").stdout));
+    "#]]
+    .assert_eq(text(&explain("network.node.interval").stdout));
     expect_test::expect![[r#"
         network.tolerance
           How many core nodes may be lost. "bft": fewer than a third (PBFT,
@@ -114,7 +115,8 @@ fn a_key_is_explained_or_the_way_to_it_is() {
           takes     one of bft, majority, all_but_one
           default   "bft"
           stands in [[network]]
-    "#]].assert_eq(text(&explain("tolerance").stdout));
+    "#]]
+    .assert_eq(text(&explain("tolerance").stdout));
     expect_test::expect![[r#"
         monitor.canaries
           Addresses (host:port) that answer a TCP connection whenever your own network
@@ -125,7 +127,8 @@ fn a_key_is_explained_or_the_way_to_it_is() {
           takes     array of 0 to 64: an address
           default   []
           stands in [monitor]
-    "#]].assert_eq(text(&explain("canaries").stdout));
+    "#]]
+    .assert_eq(text(&explain("canaries").stdout));
     let several = explain("interval");
     assert_eq!(code(&several), 1);
     expect_test::expect![[r#"
@@ -133,10 +136,12 @@ fn a_key_is_explained_or_the_way_to_it_is() {
           defaults.interval
           network.interval
           network.node.interval
-    "#]].assert_eq(text(&several.stderr));
+    "#]]
+    .assert_eq(text(&several.stderr));
     let misspelt = explain("toleranze");
     assert_eq!((code(&misspelt), text(&misspelt.stdout)), (1, ""));
     expect_test::expect![[r#"
         there is no such key; did you mean tolerance?
-    "#]].assert_eq(text(&misspelt.stderr));
+    "#]]
+    .assert_eq(text(&misspelt.stderr));
 }

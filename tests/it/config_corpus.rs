@@ -96,7 +96,8 @@ fn machines_read_one_object() {
     let json = |folder: &str, name: &str| report(folder, name, |report| report.json()) + "\n";
     expect![[r#"
         {"file":"none.toml","valid":true,"errors":0,"warnings":0,"networks":1,"nodes":2,"problems":[]}
-    "#]].assert_eq(&json("warned", "none"));
+    "#]]
+    .assert_eq(&json("warned", "none"));
     expect![[r#"
         {"file":"w102-token.toml","valid":true,"errors":0,"warnings":1,"networks":1,"nodes":2,"problems":[{"severity":"warning","code":"W102","line":20,"column":16,"end_column":null,"message":"the token stands in the configuration itself","help":"write ${NAME} or ${file:/path}","excerpt":"bearer_token = \"<redacted>\""}]}
     "#]].assert_eq(&json("warned", "w102-token"));
@@ -113,7 +114,8 @@ fn github_shows_problems_beside_the_lines_they_are_on() {
     let github = |folder: &str, name: &str| report(folder, name, |report| report.github());
     expect![[r#"
         none.toml: good; networks: 1, nodes: 2
-    "#]].assert_eq(&github("warned", "none"));
+    "#]]
+    .assert_eq(&github("warned", "none"));
     expect![[r#"
         ::warning file=w406.toml,line=6,col=10,endColumn=15,title=W406::an Alertmanager that was restarted misses alerts for up to 10m%0Ahelp: set `resend` to one or two minutes
         w406.toml: good, with 1 warning; networks: 1, nodes: 2
@@ -126,7 +128,7 @@ fn github_shows_problems_beside_the_lines_they_are_on() {
         ::error file=many-at-once.toml,line=11,col=10,endColumn=15,title=E008::"evn" is not a known family%0Ahelp: did you mean "evm"?
         ::error file=many-at-once.toml,line=12,col=15,endColumn=20,title=E013::there is no network "man"%0Ahelp: did you mean "main"?
         ::error file=many-at-once.toml,line=16,col=7,title=E010::`url`: not a URL; wanted something like https://host:port/path%0Ahelp: write scheme://host:port/path
-        ::error file=many-at-once.toml,line=18,col=1,endColumn=17,title=E004::`url` is missing in network.node
+        ::error file=many-at-once.toml,line=18,col=1,endColumn=17,title=E004::`url` is missing in network.node%0Ahelp: ask `haltwatch config explain network.node.url`
         ::error file=many-at-once.toml,line=19,col=8,endColumn=11,title=E009::this name is taken on line 15%0Ahelp: names of nodes are unique within their network
         ::error file=many-at-once.toml,line=20,col=8,endColumn=14,title=E008::"boss" is not a known role%0Ahelp: one of validator, sealer, observer, rpc, sentry, archive, bootnode
         many-at-once.toml: cannot be used; 10 errors

@@ -8,6 +8,7 @@ mod config;
 mod config_command;
 mod config_corpus;
 mod config_schema;
+mod config_secrets;
 mod daemon;
 mod demo;
 mod engine;

@@ -53,14 +53,14 @@ pub(super) fn polls(network: &NetworkSite<'_>) {
     // Half of the nodes are enough to see a halt.
     let Some(first) = late.first().filter(|_| network.nodes.len() < 2 * late.len()) else { return };
     let (after, interval) = (written_duration(&threshold), written_duration(&first.interval));
-    let message = if threshold < first.interval.saturating_mul(FEWEST_POLLS) {
-        format!("a halt after {after} is not seen in time by polls every {interval}")
-    } else {
-        format!("a halt after {after} is not seen in time: two polls and a timeout take longer")
-    };
     let items = &first.timing_items;
-    let place = items.interval.as_ref().or(items.timeout.as_ref()).or(network.limit_items.halt_floor.as_ref());
-    let help = "poll at least three times within the threshold: lower `interval`, or raise `halt_floor`";
+    let (message, item) = if threshold < first.interval.saturating_mul(FEWEST_POLLS) {
+        (format!("a halt after {after} is not seen in time by polls every {interval}"), &items.interval)
+    } else {
+        (format!("a halt after {after} is not seen in time: two polls and a timeout take longer"), &items.timeout)
+    };
+    let place = item.as_ref().or(network.limit_items.halt_floor.as_ref());
+    let help = "poll at least three times within the threshold, or raise `halt_floor`";
     place.map_or(network.place.clone(), shown).note(Code::UnseenHalt, message, help);
 }
 
