@@ -1,4 +1,5 @@
 //! `check-config` and `config` as they are called: exit codes, where what is written, what is embedded.
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its texts that way")]
 
 use std::{
     fs,

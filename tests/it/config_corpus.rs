@@ -1,6 +1,8 @@
 //! Files that are wrong, and files that are dangerous, with what is said about each: word for word, position included.
 //! `tests/data/config/bad/*.toml` cannot be used; `tests/data/config/warned/*.toml` can, and are named after the code of
 //! the one warning they cause. `UPDATE_EXPECT=1` rewrites what is said, which stands beside each as `.txt`.
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes its texts that way")]
+#![allow(clippy::redundant_closure_for_method_calls, reason = "a path to the method names one lifetime only")]
 
 use std::{
     collections::BTreeSet,

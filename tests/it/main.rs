@@ -7,6 +7,7 @@ mod api;
 mod config;
 mod config_command;
 mod config_corpus;
+mod config_docs;
 mod config_schema;
 mod config_secrets;
 mod daemon;
