@@ -156,9 +156,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Where it begins.
+    /// Where it begins; the file, if it is not there.
     pub(super) fn place(&self) -> Place<'a> {
-        if self.path.is_empty() {
+        if self.path.is_empty() || self.table.is_none() {
             return Place::File(self.page);
         }
         Place::Header { page: self.page, path: self.path, span: self.span.clone() }
