@@ -225,7 +225,8 @@ impl Daemon {
 /// Logs each warning about a configuration that has just been loaded.
 pub fn log_warnings(warnings: &Problems) {
     for problem in &warnings.list {
-        let (code, line, column) = (problem.code.as_str(), problem.line, problem.column);
+        let known = |number: usize| (0 < number).then_some(number);
+        let (code, line, column) = (problem.code.as_str(), known(problem.line), known(problem.column));
         tracing::warn!(code, line, column, help = problem.help.as_deref(), "{}: {}", warnings.source, problem.message);
     }
 }

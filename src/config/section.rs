@@ -133,6 +133,7 @@ impl<'a> Section<'a> {
         if let Some(item) = &item {
             item.describe(|| Shape::Tables);
         }
+        self.page.described().require(self.path, key);
         let elements =
             item.map_or(Some(Vec::new()), |item| item.elements().or_else(|| item.is_no_array_of_tables(path, &help)));
         if elements.as_ref().is_some_and(Vec::is_empty) {
