@@ -244,3 +244,12 @@ impl Daemon {
         self.supervisor.stop(DRAIN_LIMIT).await
     }
 }
+
+/// Logs each warning about a configuration that has just been loaded.
+pub fn log_warnings(warnings: &Problems) {
+    for problem in &warnings.list {
+        let known = |number: usize| (0 < number).then_some(number);
+        let (code, line, column) = (problem.code.as_str(), known(problem.line), known(problem.column));
+        tracing::warn!(code, line, column, help = problem.help.as_deref(), "{}: {}", warnings.source, problem.message);
+    }
+}

@@ -17,12 +17,12 @@ mod subscription;
 
 use std::{sync::Arc, time::Duration};
 
+use self::adapter::Adapter;
 pub use self::{
     canary::reaches,
     fleet::{Fleet, Plan},
     gate::Gates,
 };
-use self::adapter::Adapter;
 use crate::model::{CanaryIndex, Endpoint, NodeIndex};
 
 /// How to talk to a node.

@@ -2,6 +2,7 @@
 
 pub mod check_config;
 pub mod check_web_config;
+pub mod config;
 pub mod demo;
 pub mod probe;
 pub mod replay;
@@ -15,6 +16,8 @@ use clap::{Parser, Subcommand};
 pub mod exit {
     /// Something outside failed: an address in use, a story that did not come true.
     pub const FAILURE: u8 = 1;
+    /// There are warnings, and `--strict` was asked for.
+    pub const WARNINGS: u8 = 3;
     /// An essential part of the daemon died (`EX_SOFTWARE` of sysexits.h): a bug.
     pub const SOFTWARE: u8 = 70;
     /// The configuration is wrong (`EX_CONFIG` of sysexits.h).
@@ -25,6 +28,7 @@ const EXIT_CODES: &str = "Exit codes:
   0   success
   1   something outside failed, such as an address in use
   2   wrong usage
+  3   warnings, where --strict was asked for
   70  an essential part of the daemon died: a bug, please report it
   78  the configuration is wrong";
 
@@ -46,6 +50,8 @@ enum Command {
     CheckWebConfig(check_web_config::Arguments),
     /// Ask one endpoint and say what it is, how it stands, and which configuration would watch it.
     Probe(probe::Arguments),
+    /// Print the example configuration, what a key means, or the schema for editors.
+    Config(config::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
     /// Judge a recorded stream of observations and print the alerts as JSON lines.
@@ -62,6 +68,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::CheckConfig(arguments) => Ok(check_config::run(&arguments).await),
         Command::CheckWebConfig(arguments) => Ok(check_web_config::run(&arguments)),
         Command::Probe(arguments) => Ok(probe::run(&arguments).await),
+        Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Replay(arguments) => replay::run(&arguments),
     }

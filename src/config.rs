@@ -1,31 +1,45 @@
 //! Reads `config.toml` into the settings of each component and reports every problem at once, with file, line and
 //! column. The file becomes a tree that knows its positions (`page`), sections of it are read key by key (`section`)
 //! with the kinds of values there are (`kind`); whatever is wrong is noted and reading goes on. Nothing outside sees
-//! any of that.
+//! any of that. What was read is surveyed as a whole (`lint`): what is dangerous but legal is a warning. Each kind also
+//! says what it takes (`shape`), from which documentation (`manual`) and schema are made.
 
 mod alertmanager;
+mod code;
 mod credentials;
 mod depends;
 mod discovery;
+mod host;
 mod kind;
 mod labels;
 mod limits;
+mod lint;
+mod manual;
 mod monitor;
 mod network;
 mod page;
+mod place;
 mod probe;
 mod problem;
+mod schema;
 mod secret;
 mod section;
+mod shape;
 mod source;
 mod suggest;
+mod survey;
+mod suspect;
 mod syntax;
 mod unique;
 mod web;
 
 pub use self::{
+    code::{Code, Severity},
     discovery::Discovery,
+    manual::{EXAMPLE, Entry, Found, Manual},
     problem::{Excerpt, Problem, Problems},
+    schema::schema,
+    shape::Shape,
     source::Source,
 };
 
@@ -36,7 +50,7 @@ use std::{fmt, path::Path};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use self::{page::Page, secret::Vault, section::Section};
+use self::{page::Page, secret::Vault, section::Section, shape::Described, survey::Survey};
 use crate::{chain, engine, output};
 
 /// The validated configuration, split by component. `Debug` shows no secret.
@@ -56,6 +70,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// Of the text it was read from.
     pub hash: Hash,
+    /// What is dangerous about it but does not keep it from being used.
+    pub warnings: Problems,
 }
 
 /// Tells one text of a configuration from another, in 48 bits that every number of a metric holds. `Debug` shows no
@@ -84,11 +100,14 @@ impl fmt::Debug for Hash {
 /// Every problem found, at once, in the order of the file.
 pub fn load(source: &Source) -> Result<Config, Problems> {
     let name = source.to_string();
-    let text = source.read().map_err(|problem| Problems { source: name.clone(), list: vec![problem] })?;
+    let text = source.read().map_err(|problem| Problems { source: name.clone(), list: vec![*problem] })?;
     let environment = |variable: &str| std::env::var_os(variable);
-    let (mut config, _, list) = read(&text, &Vault { directory: source.directory(), environment: &environment });
-    config.hash = Hash::of(&text);
-    if list.is_empty() { Ok(config) } else { Err(Problems { source: name, list }) }
+    let (config, _, list) = read(&text, &Vault { directory: source.directory(), environment: &environment });
+    let problems = Problems { source: name, list };
+    if problems.count(Severity::Error) != 0 {
+        return Err(problems);
+    }
+    Ok(Config { warnings: problems, hash: Hash::of(&text), ..config })
 }
 
 /// `text` with its references to variables and files replaced, as in a configuration in the working directory.
@@ -97,25 +116,29 @@ pub fn load(source: &Source) -> Result<Config, Problems> {
 /// What is wrong with a reference, and what would be right. Neither holds a secret.
 pub fn expand(text: &str) -> Result<String, (String, &'static str)> {
     let environment = |variable: &str| std::env::var_os(variable);
-    Vault { directory: Path::new(""), environment: &environment }.expand(text)
+    Vault { directory: Path::new(""), environment: &environment }.expand(text, &|_, _| ())
 }
 
 /// Every key of the configuration file with the section it stands in (`("network.node", "url")`), sorted.
 #[must_use]
 pub fn keys() -> Vec<(&'static str, &'static str)> {
+    describe().into_keys().map(|(key, _)| key).collect()
+}
+
+/// What every key says of itself.
+fn describe() -> Described {
     let vault = Vault { directory: Path::new(""), environment: &|_| None };
-    read(EVERY_SECTION, &vault).1
+    let (tree, _) = DeTable::parse_recoverable(EVERY_SECTION);
+    read_page(Page::blank(EVERY_SECTION, &vault), tree.get_ref()).1
 }
 
 /// A file in which every section is there, so that every key is asked for.
 const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n\
                              [[network]]\n[[network.node]]\n[network.node.basic_auth]\n";
 
-type Keys = Vec<(&'static str, &'static str)>;
-
-/// The configuration, the keys that were asked for, and the problems. While there are any the configuration is of no
+/// The configuration, what was learned of its keys, and the problems. While there are errors the configuration is of no
 /// use: what could not be read is missing in it or stands at its default.
-fn read(text: &str, vault: &Vault<'_>) -> (Config, Keys, Vec<Problem>) {
+fn read(text: &str, vault: &Vault<'_>) -> (Config, Described, Vec<Problem>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (tree, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -126,23 +149,28 @@ fn read(text: &str, vault: &Vault<'_>) -> (Config, Keys, Vec<Problem>) {
     read_page(Page::new(&text, vault, &errors), tree.get_ref())
 }
 
-fn read_page<'a>(page: Page<'a>, tree: &'a DeTable<'a>) -> (Config, Keys, Vec<Problem>) {
-    let config = read_config(Section::root(&page, tree));
-    let (keys, problems) = page.finish();
-    (config, keys, problems)
+fn read_page<'a>(page: Page<'a>, tree: &'a DeTable<'a>) -> (Config, Described, Vec<Problem>) {
+    let config = read_config(&page, Section::root(&page, tree));
+    let (described, problems) = page.finish();
+    (config, described, problems)
 }
 
-fn read_config(mut root: Section<'_>) -> Config {
+fn read_config<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Config {
     let mut engine = engine::settings::Settings::default();
     let mut chain = chain::Settings::default();
-    monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
-    let web = web::read(root.section("web", "web"));
+    let monitor = monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
+    let (web, web_site) = web::read(root.section("web", "web"));
     let probe = probe::read(root.section("probe", "probe"));
-    let alertmanager = alertmanager::read(&mut root, &web);
+    let (alertmanager, alertmanager_site) = alertmanager::read(&mut root, &web).unzip();
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     let (mut discovery, wishes) = discovery::read_all(&mut root);
-    network::read_all(&mut root, &defaults, &mut engine, &mut chain, &mut discovery);
+    let networks = network::read_all(&mut root, &defaults, &mut engine, &mut chain, &mut discovery);
     discovery::check_networks(&wishes, &engine.networks);
     root.finish();
-    Config { engine, chain, http: web.http, probe, alertmanager, discovery, hash: Hash::default() }
+    if !page.has_errors() {
+        let finds_nodes = !discovery.sources.is_empty();
+        lint::judge(&Survey { monitor, web: web_site, alertmanager: alertmanager_site, networks, finds_nodes });
+    }
+    let (hash, warnings) = (Hash::default(), Problems::default());
+    Config { engine, chain, http: web.http, probe, alertmanager, discovery, hash, warnings }
 }

@@ -94,6 +94,7 @@ impl Conductor {
             let _ = self.scouts.merged(&self.loaded);
             return Err(Refusal::Other(text));
         }
+        super::log_warnings(&config.warnings);
         (self.loaded, self.running) = (config, running);
         Ok(())
     }

@@ -103,7 +103,8 @@ pub(super) fn notifier_settings(
 fn link(server: &Server) -> Option<String> {
     let address = *server.addresses().first()?;
     let scheme = if server.is_encrypted() { "https" } else { "http" };
-    let host = if address.ip().is_unspecified() { config::host_name() } else { return Some(format!("{scheme}://{address}")) };
+    let host =
+        if address.ip().is_unspecified() { config::host_name() } else { return Some(format!("{scheme}://{address}")) };
     Some(format!("{scheme}://{host}:{}", address.port()))
 }
 

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit;
 use crate::{
-    app::{Daemon, Options, RELOAD_PAUSE},
+    app::{self, Daemon, Options, RELOAD_PAUSE},
     clock::Clock,
     config::{self, Source},
     engine::snapshot::{AlertState, Snapshot},
@@ -133,6 +133,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let context = log::Context::of_process(&config.engine.monitor);
     log::init(arguments.log_format, &arguments.log_level, &own.log_messages, context)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting haltwatch");
+    app::log_warnings(&config.warnings);
     // Before anybody is told that we are ready: whoever is may send a signal at once, and one that is not listened for
     // kills.
     let mut signals = Signals::listen()?;

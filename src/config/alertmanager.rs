@@ -3,11 +3,13 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
+    code::Code,
     credentials,
-    kind::{duration, list, url},
+    kind::{duration, list, secret_url},
     labels::labels,
     limits::TIMEOUTS,
     section::{Item, Section},
+    survey::AlertmanagerSite,
     unique::{Unique, identity},
     web::Web,
 };
@@ -23,7 +25,7 @@ const RESENDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 const MAX_PEERS: usize = 16;
 
 /// Reads the section, if there is one.
-pub(super) fn read(root: &mut Section<'_>, web: &Web) -> Option<Settings> {
+pub(super) fn read<'a>(root: &mut Section<'a>, web: &Web) -> Option<(Settings, AlertmanagerSite<'a>)> {
     let mut section = root.try_section("alertmanager", "alertmanager")?;
     let mut external_labels = Labels::new();
     let (mut timeout, mut resend) = (Duration::from_secs(10), Duration::from_secs(60));
@@ -32,19 +34,24 @@ pub(super) fn read(root: &mut Section<'_>, web: &Web) -> Option<Settings> {
     section.set("timeout", duration(TIMEOUTS), &mut timeout);
     section.set("resend", duration(RESENDS), &mut resend);
     let headers = credentials::read(&mut section, "alertmanager.basic_auth");
+    credentials::warn_of_clear_text(&peers, &headers);
+    let resend_item = section.item("resend");
     section.finish();
-    let peers = peers.into_iter().map(|peer| peer.with_headers(headers.clone())).collect();
-    Some(Settings { peers, external_labels, timeout, resend, external_url: web.external_url.clone() })
+    let site = AlertmanagerSite { peers: peers.clone(), resend: (resend, resend_item) };
+    let peers = peers.into_iter().map(|(peer, _)| peer.with_headers(headers.clone())).collect();
+    let external_url = web.external_url.clone();
+    Some((Settings { peers, external_labels, timeout, resend, external_url }, site))
 }
 
-fn peers(item: &Item<'_>) -> Option<Vec<Endpoint>> {
-    let peers = list(url("http, https"), 1..=MAX_PEERS)(item)?;
+fn peers<'a>(item: &Item<'a>) -> Option<Vec<(Endpoint, Item<'a>)>> {
+    let peers = list(secret_url("http, https"), 1..=MAX_PEERS)(item)?;
     let mut unique = Unique::new("this Alertmanager", "remove one of them");
     for (peer, item) in &peers {
         unique.check(item, &identity(peer));
         if peer.path_and_query().contains("/api/v") {
-            item.note("`urls`: haltwatch adds the path of the API itself".to_owned(), "leave out /api/v2/alerts");
+            let message = "`urls`: haltwatch adds the path of the API itself";
+            item.note_as(Code::BadAddress, message, "leave out /api/v2/alerts");
         }
     }
-    Some(peers.into_iter().map(|(peer, _)| peer).collect())
+    Some(peers)
 }

@@ -8,7 +8,14 @@ use http::{
 };
 use toml::de::DeValue;
 
-use super::section::{Item, Section};
+use super::{
+    code::Code,
+    host::is_local,
+    section::{Item, Section},
+    shape::Shape,
+    suspect::{holds_a_key, is_named_like_a_secret},
+};
+use crate::model::Endpoint;
 
 /// Headers of one endpoint.
 const MAX_HEADERS: usize = 32;
@@ -36,11 +43,12 @@ fn authorize(map: &mut HeaderMap, item: Option<&Item<'_>>, value: HeaderValue) {
         && let Some(item) = item
     {
         let help = "give one of bearer_token, basic_auth and a header Authorization";
-        item.note("Authorization is given twice".to_owned(), help);
+        item.note_as(Code::Duplicate, "Authorization is given twice", help);
     }
 }
 
 fn given_headers(item: &Item<'_>) -> HeaderMap {
+    item.describe(|| Shape::Texts);
     let mut map = HeaderMap::new();
     let DeValue::Table(table) = item.value.get_ref() else {
         item.is_not::<()>("a table", "write headers = { Name = \"value\" }");
@@ -49,46 +57,76 @@ fn given_headers(item: &Item<'_>) -> HeaderMap {
     for (name, value) in table {
         let (at, entry) = (name.span().start, item.entry(name.get_ref(), value));
         let Ok(name) = HeaderName::from_bytes(name.get_ref().as_bytes()) else {
-            entry.wrong_key(at, "not the name of a header", "write headers = { Name = \"value\" }");
+            entry.wrong_key(Code::BadName, at, "not the name of a header", "write headers = { Name = \"value\" }");
             continue;
         };
         if OWN.contains(&name) {
-            entry.wrong_key(at, "haltwatch sets this header itself", "remove it");
+            entry.wrong_key(Code::BadName, at, "haltwatch sets this header itself", "remove it");
             continue;
         }
         let Some(value) = entry.text("a string", "write it in quotes").and_then(|text| sensitive(&entry, &text)) else {
             continue;
         };
+        if is_named_like_a_secret(name.as_str()) {
+            warn_if_plain(&entry, "this header");
+        }
         if map.insert(name, value).is_some() {
-            entry.wrong_key(at, "this header is given twice", "the case of letters does not matter");
+            entry.wrong_key(Code::Duplicate, at, "this header is given twice", "the case of letters does not matter");
         }
     }
     if MAX_HEADERS < map.len() {
-        item.note("too many headers".to_owned(), "at most 32");
+        item.note_as(Code::OutOfRange, "too many headers", "at most 32");
     }
     map
 }
 
 fn bearer_token(item: &Item<'_>) -> Option<HeaderValue> {
+    item.describe(|| Shape::Text);
     let token = item.text("a string", "write it in quotes")?;
     if token.is_empty() || token.contains(char::is_whitespace) {
         return item.wrong("`bearer_token` is not a token".to_owned(), "one word, without \"Bearer\" in front of it");
     }
+    warn_if_plain(item, "the token");
     sensitive(item, &format!("Bearer {token}"))
 }
 
 fn basic_auth(section: Section<'_>) -> Option<HeaderValue> {
     let mut section = section.secret();
     let username = section.required_item("username");
-    let password = section.required("password", |item| item.text("a string", "write it in quotes"));
+    let password = section.required("password", password);
     section.finish();
     let username_item = username?;
+    username_item.describe(|| Shape::Text);
     let username = username_item.text("a string", "write it in quotes")?;
     if username.contains(':') {
         return username_item.wrong("`username` must not hold a colon".to_owned(), "it would end the name there");
     }
     let credentials = BASE64_STANDARD.encode(format!("{username}:{}", password?));
     sensitive(&username_item, &format!("Basic {credentials}"))
+}
+
+fn password(item: &Item<'_>) -> Option<String> {
+    item.describe(|| Shape::Text);
+    warn_if_plain(item, "the password");
+    item.text("a string", "write it in quotes")
+}
+
+fn warn_if_plain(item: &Item<'_>, what: &str) {
+    if item.is_literal() {
+        let message = format!("{what} stands in the configuration itself");
+        item.note_as(Code::PlainSecret, message, "write ${NAME} or ${file:/path}");
+    }
+}
+
+/// Warns of URLs to which a secret is sent so that everybody on the way can read it.
+pub(super) fn warn_of_clear_text(urls: &[(Endpoint, Item<'_>)], headers: &HeaderMap) {
+    let authorized = headers.keys().any(|name| is_named_like_a_secret(name.as_str()));
+    for (url, item) in urls.iter().filter(|(url, _)| !url.is_tls() && !is_local(url.host())) {
+        if authorized || holds_a_key(url.path_and_query()) {
+            let message = "a secret is sent to another machine without encryption";
+            item.note_as(Code::ClearText, message, "use https or wss, or a tunnel that ends on this machine");
+        }
+    }
 }
 
 /// A header value that is not displayed.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{section::Item, suggest::nearest};
+use super::{code::Code, section::Item, suggest::nearest};
 use crate::model::NetworkIndex;
 
 /// On which networks one depends.
@@ -33,7 +33,7 @@ fn edges_of<'w, 'a>(wish: &'w Wish<'a>, wishes: &[Wish<'_>], positions: &HashMap
     for (name, item) in &wish.on {
         match positions.get(&**name) {
             Some(position) if edges.iter().any(|(taken, _)| taken == position) => {
-                item.harmless().note("this network is named twice".to_owned(), "remove one of them");
+                item.harmless().note_as(Code::Duplicate, "this network is named twice", "remove one of them");
             }
             Some(position) => edges.push((*position, item)),
             None => note_unknown(name, &item.harmless(), wishes),
@@ -49,7 +49,8 @@ fn note_unknown(name: &str, item: &Item<'_>, wishes: &[Wish<'_>]) {
     let known = wishes.iter().filter(|wish| wish.shown().is_some()).map(|wish| &*wish.name);
     let help = nearest(name, known)
         .map_or_else(|| "the name of another [[network]]".to_owned(), |name| format!("did you mean \"{name}\"?"));
-    item.note(format!("there is no network {}", item.shown().unwrap_or("of this name")), &help);
+    let message = format!("there is no network {}", item.shown().unwrap_or("of this name"));
+    item.note_as(Code::UnknownNetwork, message, &help);
 }
 
 /// Notes one circle for every group of networks that wait for each other: whoever depends on nothing open is taken
@@ -99,7 +100,8 @@ fn note_circle_from(
     let name = |position: usize| wishes[position].shown().unwrap_or("a network");
     let circle: Vec<&str> = path[first..].iter().map(|(position, _)| name(*position)).chain([name(at)]).collect();
     let help = "a network cannot explain its own halt";
-    path[first].1.harmless().note(format!("depends_on runs in a circle: {}", circle.join(" -> ")), help);
+    let message = format!("depends_on runs in a circle: {}", circle.join(" -> "));
+    path[first].1.harmless().note_as(Code::Circle, message, help);
 }
 
 impl Wish<'_> {

@@ -9,12 +9,15 @@ use std::{
 };
 
 use super::{
-    Config, credentials,
-    kind::{duration, is_usable_name, list, name, url},
+    Config,
+    code::Code,
+    credentials,
+    kind::{duration, is_usable_name, list, name, secret_url},
     labels::{MAX_LABELS, fault_of_name, is_usable_value},
     limits::NodeKeys,
     network::{MAX_NODES, MAX_WEIGHT, position, target},
     section::{Item, Section},
+    shape::Shape,
     suggest::nearest,
     unique::{Unique, identity},
 };
@@ -54,7 +57,8 @@ pub(super) type Wish<'a> = (Arc<str>, Item<'a>);
 pub(super) fn read_all<'a>(root: &mut Section<'a>) -> (Discovery, Vec<Wish<'a>>) {
     let sections = root.any_sections("discovery", "discovery");
     if let Some(first) = sections.get(MAX_SOURCES) {
-        first.lacks(format!("{} sources of nodes are too many", sections.len()), "at most 100 for one haltwatch");
+        let message = format!("{} sources of nodes are too many", sections.len());
+        first.place().note(Code::OutOfRange, message, "at most 100 for one haltwatch");
     }
     let mut names =
         Unique::new("this name", "names of sources are unique; a source without one is called by its number");
@@ -88,11 +92,15 @@ fn read_source<'a>(
             item.wrong("a source has files or a url, not both".to_owned(), "write two [[discovery]]")
         }
         (Some(_), None) if !headers.is_empty() => {
-            section.lacks("credentials are for a url, and this source has files".to_owned(), "remove them");
+            let message = "credentials are for a url, and this source has files";
+            section.place().note(Code::BadValue, message, "remove them");
             None
         }
         (Some(item), None) => patterns(item).map(Origin::Files),
-        (None, Some(item)) => url("http, https")(item).map(|url| Origin::Http(url.with_headers(headers))),
+        (None, Some(item)) => secret_url("http, https")(item).map(|url| {
+            credentials::warn_of_clear_text(&[(url.clone(), item.clone())], &headers);
+            Origin::Http(url.with_headers(headers))
+        }),
         (None, None) => {
             section.lacks("`files` or `url` is missing in discovery".to_owned(), FILES_HELP);
             None
@@ -111,6 +119,7 @@ fn patterns(item: &Item<'_>) -> Option<Vec<Pattern>> {
 
 fn pattern(item: &Item<'_>, base: &Path) -> Option<Pattern> {
     let item = item.harmless();
+    item.describe(|| Shape::Parsed("path of a file, * in its last part"));
     let text = item.text("the path of a file", FILES_HELP)?;
     Pattern::parse(&text, base).map_err(|error| item.note(format!("{}: {error}", item.quoted()), FILES_HELP)).ok()
 }
@@ -125,7 +134,7 @@ pub(super) fn check_networks(wishes: &[Wish<'_>], networks: &[NetworkSettings]) 
         let help = nearest(name, known)
             .map_or_else(|| "the name of a [[network]]".to_owned(), |name| format!("did you mean \"{name}\"?"));
         let item = item.harmless();
-        item.note(format!("there is no network {}", item.quoted()), &help);
+        item.note_as(Code::UnknownNetwork, format!("there is no network {}", item.quoted()), &help);
     }
 }
 

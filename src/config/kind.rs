@@ -5,7 +5,14 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr, sync::Arc, time::Dura
 
 use toml::de::DeValue;
 
-use super::{secret::lacks_braces, section::Item, suggest::nearest};
+use super::{
+    code::Code,
+    secret::lacks_braces,
+    section::Item,
+    shape::{Shape, written_duration, written_size},
+    suggest::nearest,
+    suspect::holds_a_key,
+};
 use crate::model::{BlockHash, Endpoint, MetricsUrl};
 
 /// Longest name of a monitor, network or node, in characters.
@@ -19,6 +26,7 @@ const SIZE_HELP: &str = "write bytes, or a size like \"64KiB\" or \"4MiB\"";
 
 /// `true` or `false`.
 pub(super) fn flag(item: &Item<'_>) -> Option<bool> {
+    item.describe(|| Shape::Flag);
     let item = item.harmless();
     match item.value.get_ref() {
         DeValue::Boolean(flag) => Some(*flag),
@@ -29,6 +37,7 @@ pub(super) fn flag(item: &Item<'_>) -> Option<bool> {
 /// A duration within `range`.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Item<'_>) -> Option<Duration> {
     move |item| {
+        item.describe(|| Shape::Duration { least: *range.start(), most: *range.end() });
         let item = item.harmless();
         let text = item.text("a duration", DURATION_HELP)?;
         let parsed = Some(&text).filter(|text| text.len() <= MAX_DURATION_TEXT && text.trim() == **text);
@@ -36,17 +45,18 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Item<'_>) ->
         let Some(duration) = parsed else {
             return item.wrong(format!("{} is not a duration", item.quoted()), DURATION_HELP);
         };
-        let shown = |duration: &Duration| humantime::format_duration(*duration).to_string().replace(' ', "");
-        within(&item, duration, &range, shown)
+        within(&item, duration, &range, written_duration)
     }
 }
 
 /// A whole number within `range`.
 pub(super) fn count<N>(range: RangeInclusive<N>) -> impl Fn(&Item<'_>) -> Option<N>
 where
-    N: TryFrom<i128> + PartialOrd + Display + Copy,
+    N: TryFrom<i128> + TryInto<i128> + PartialOrd + Display + Copy,
 {
     move |item| {
+        let bound = |bound: &N| (*bound).try_into().unwrap_or(i128::MAX);
+        item.describe(|| Shape::Count { least: bound(range.start()), most: bound(range.end()) });
         let item = item.harmless();
         let Some(number) = integer(&item) else { return item.is_not("a whole number", "write it without quotes") };
         match N::try_from(number).ok().filter(|number| range.contains(number)) {
@@ -59,6 +69,7 @@ where
 /// A number within `range`, whole or not.
 pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Item<'_>) -> Option<f64> {
     move |item| {
+        item.describe(|| Shape::Number { least: *range.start(), most: *range.end() });
         let item = item.harmless();
         let parsed = match item.value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
@@ -72,33 +83,37 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(&Item<'_>) -> Option
 /// A size in bytes within `range`: a whole number, or a string with a binary unit.
 pub(super) fn size(range: RangeInclusive<usize>) -> impl Fn(&Item<'_>) -> Option<usize> {
     move |item| {
+        item.describe(|| Shape::Size { least: *range.start(), most: *range.end() });
         let item = item.harmless();
         let bytes = match integer(&item) {
             Some(number) => usize::try_from(number).ok(),
             None => parse_size(&item.text("a size", SIZE_HELP)?),
         };
         let Some(bytes) = bytes else { return item.wrong(format!("{} is not a size", item.quoted()), SIZE_HELP) };
-        within(&item, bytes, &range, |bytes| format_size(*bytes))
+        within(&item, bytes, &range, |bytes| written_size(*bytes))
     }
 }
 
 /// One of the known words.
 pub(super) fn word<T: Copy>(what: &str, known: &[T], name: fn(T) -> &'static str) -> impl Fn(&Item<'_>) -> Option<T> {
     move |item| {
-        let item = item.harmless();
         let names = || known.iter().map(|one| name(*one));
+        item.describe(|| Shape::Word(names().collect()));
+        let item = item.harmless();
         let help = format!("one of {}", names().collect::<Vec<_>>().join(", "));
         let text = item.text("a string", &help)?;
         if let Some(found) = known.iter().find(|one| name(**one) == text) {
             return Some(*found);
         }
         let help = nearest(&text, names()).map_or(help, |word| format!("did you mean \"{word}\"?"));
-        item.wrong(format!("{} is not a known {what}", item.quoted()), &help)
+        item.note_as(Code::UnknownWord, format!("{} is not a known {what}", item.quoted()), &help);
+        None
     }
 }
 
 /// A name: 1 to 64 characters that can be printed.
 pub(super) fn name(item: &Item<'_>) -> Option<Arc<str>> {
+    item.describe(|| Shape::Name);
     let item = item.harmless();
     let text = item.text("a string", "write it in quotes")?;
     if !is_usable_name(&text) {
@@ -117,28 +132,47 @@ pub(super) fn is_usable_name(text: &str) -> bool {
 /// A URL of the given schemes. It may hold a key anywhere, so it is never quoted.
 pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoint> {
     move |item| {
+        item.describe(|| Shape::Url(schemes));
         if let DeValue::String(text) = item.value.get_ref()
             && lacks_braces(text)
         {
-            return item
-                .wrong(format!("`{}`: a variable needs braces", item.key), "write ${NAME}; $ itself is %24 here");
+            let message = format!("`{}`: a variable needs braces", item.key);
+            item.note_as(Code::BadReference, message, "write ${NAME}; $ itself is %24 here");
+            return None;
         }
         let text = item.text("a URL", "write it in quotes")?;
         Endpoint::parse(&text, schemes)
-            .map_err(|error| item.note(format!("`{}`: {error}", item.key), "write scheme://host:port/path"))
+            .map_err(|error| {
+                item.note_as(Code::BadAddress, format!("`{}`: {error}", item.key), "write scheme://host:port/path");
+            })
             .ok()
     }
 }
 
 /// A URL that everybody may read.
 pub(super) fn metrics_url(item: &Item<'_>) -> Option<MetricsUrl> {
+    item.describe(|| Shape::Text);
     let help = "write http://host:port/path without credentials and query; it is published";
     let text = item.text("a URL", "write it in quotes")?;
     MetricsUrl::parse(&text).map_err(|error| item.note(format!("`{}`: {error}", item.key), help)).ok()
 }
 
+/// A URL in which a key may stand; one that stands there openly is warned of.
+pub(super) fn secret_url(schemes: &'static str) -> impl for<'a> Fn(&Item<'a>) -> Option<Endpoint> {
+    let url = url(schemes);
+    move |item| {
+        let endpoint = url(item)?;
+        if item.is_literal() && holds_a_key(endpoint.path_and_query()) {
+            let message = format!("`{}`: a part of this URL looks like a key", item.key);
+            item.note_as(Code::PlainKeyInUrl, message, "write it as ${NAME} or ${file:/path}");
+        }
+        Some(endpoint)
+    }
+}
+
 /// A chain id: decimal, or hexadecimal after `0x`, or any other text that nodes of the family report.
 pub(super) fn chain_id(item: &Item<'_>) -> Option<Arc<str>> {
+    item.describe(|| Shape::ChainId);
     let item = item.harmless();
     if let Some(number) = integer(&item) {
         return u64::try_from(number).map_or_else(
@@ -156,6 +190,7 @@ pub(super) fn chain_id(item: &Item<'_>) -> Option<Arc<str>> {
 
 /// A hash of 32 bytes.
 pub(super) fn hash(item: &Item<'_>) -> Option<BlockHash> {
+    item.describe(|| Shape::Hash);
     let item = item.harmless();
     let help = "write 0x and 64 hexadecimal digits";
     let text = item.text("a string", help)?;
@@ -179,6 +214,7 @@ fn hex_digit(digit: u8) -> Option<u8> {
 /// Something with a syntax of its own, like a socket address.
 pub(super) fn parsed<T: FromStr>(what: &'static str, help: &'static str) -> impl Fn(&Item<'_>) -> Option<T> {
     move |item| {
+        item.describe(|| Shape::Parsed(what));
         let item = item.harmless();
         let text = item.text("a string", help)?;
         text.parse().map_err(|_| item.note(format!("{} is not {what}", item.quoted()), help)).ok()
@@ -192,12 +228,15 @@ pub(super) fn list<'a, T>(
     lengths: RangeInclusive<usize>,
 ) -> impl Fn(&Item<'a>) -> Option<Vec<(T, Item<'a>)>> {
     move |item| {
+        item.describe_list(&kind, &lengths);
         let Some(elements) = item.elements() else {
             return item.is_not("an array", "write it as [\"…\", \"…\"]");
         };
         if !lengths.contains(&elements.len()) {
             let help = format!("{} to {} are allowed", lengths.start(), lengths.end());
-            return item.wrong(format!("`{}` has {} elements", item.key, elements.len()), &help);
+            let message = format!("`{}` has {} elements", item.key, elements.len());
+            item.note_as(Code::OutOfRange, message, &help);
+            return None;
         }
         Some(elements.into_iter().filter_map(|item| Some((kind(&item)?, item))).collect())
     }
@@ -218,7 +257,9 @@ fn within<T: PartialOrd>(
 }
 
 fn out_of<T>(item: &Item<'_>, least: &str, most: &str) -> Option<T> {
-    item.wrong(format!("{} is out of range", item.quoted()), &format!("`{}` is {least} to {most}", item.key))
+    let help = format!("`{}` is {least} to {most}", item.key);
+    item.note_as(Code::OutOfRange, format!("{} is out of range", item.quoted()), &help);
+    None
 }
 
 fn parse_size(text: &str) -> Option<usize> {
@@ -231,13 +272,4 @@ fn parse_size(text: &str) -> Option<usize> {
         _ => return None,
     };
     digits.parse::<usize>().ok()?.checked_mul(unit)
-}
-
-fn format_size(bytes: usize) -> String {
-    match bytes {
-        _ if bytes != 0 && bytes.is_multiple_of(1 << 30) => format!("{}GiB", bytes >> 30),
-        _ if bytes != 0 && bytes.is_multiple_of(1 << 20) => format!("{}MiB", bytes >> 20),
-        _ if bytes != 0 && bytes.is_multiple_of(1 << 10) => format!("{}KiB", bytes >> 10),
-        _ => format!("{bytes} bytes"),
-    }
 }

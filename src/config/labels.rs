@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::section::Item;
+use super::{code::Code, section::Item, shape::Shape};
 use crate::model::Labels;
 
 /// Labels of one subject, inherited ones included.
@@ -45,6 +45,7 @@ const RESERVED: &[&str] = &[
 /// Labels over the inherited ones, sorted by name.
 pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Labels> {
     move |item| {
+        item.describe(|| Shape::Texts);
         let DeValue::Table(table) = item.value.get_ref() else {
             return item.is_not("a table", "write labels = { name = \"value\" }");
         };
@@ -59,7 +60,9 @@ pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Lab
         }
         labels.sort();
         if MAX_LABELS < labels.len() {
-            return item.wrong(format!("{} labels are too many", labels.len()), "at most 16, inherited ones included");
+            let message = format!("{} labels are too many", labels.len());
+            item.note_as(Code::OutOfRange, message, "at most 16, inherited ones included");
+            return None;
         }
         Some(labels)
     }
@@ -67,7 +70,7 @@ pub(super) fn labels<'a>(inherited: &Labels) -> impl Fn(&Item<'a>) -> Option<Lab
 
 fn check_name(item: &Item<'_>, at: usize) -> bool {
     match fault_of_name(item.key) {
-        Some((message, help)) => item.wrong_key(at, message, help),
+        Some((message, help)) => item.wrong_key(Code::BadName, at, message, help),
         None => return true,
     }
     false

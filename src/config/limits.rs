@@ -6,6 +6,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::{
     kind::{count, duration, number, size},
     section::{Item, Section},
+    survey::{LimitItems, TimingItems},
 };
 use crate::engine::settings::{NetworkLimits, NodeLimits};
 
@@ -31,10 +32,18 @@ const PEERS: RangeInclusive<u64> = 0..=1_000_000;
 const RATES: RangeInclusive<f64> = 0.001..=100_000.0;
 
 /// What a network and a node inherit.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Defaults {
+#[derive(Clone, Default)]
+pub(super) struct Defaults<'a> {
     pub network: NetworkLimits,
-    pub node: NodeKeys,
+    pub network_items: LimitItems<'a>,
+    pub node: NodeDefaults<'a>,
+}
+
+/// What a node inherits, and where it stands.
+#[derive(Clone, Default)]
+pub(super) struct NodeDefaults<'a> {
+    pub keys: NodeKeys,
+    pub items: TimingItems<'a>,
 }
 
 /// What a node inherits.
@@ -60,16 +69,20 @@ impl Default for NodeKeys {
 }
 
 /// Reads `[defaults]` over the built-in ones.
-pub(super) fn read_defaults(mut section: Section<'_>) -> Defaults {
+pub(super) fn read_defaults(mut section: Section<'_>) -> Defaults<'_> {
     let defaults = Defaults::default().overlaid(&mut section);
     section.finish();
     defaults
 }
 
-impl Defaults {
+impl<'a> Defaults<'a> {
     /// These defaults with what `section` says otherwise.
-    pub(super) fn overlaid(&self, section: &mut Section<'_>) -> Self {
-        let mut keys = Self { network: self.network, node: self.node.overlaid(section) };
+    pub(super) fn overlaid(&self, section: &mut Section<'a>) -> Self {
+        let network_items = LimitItems {
+            missing_blocks: section.item("missing_blocks").or_else(|| self.network_items.missing_blocks.clone()),
+            halt_floor: section.item("halt_floor").or_else(|| self.network_items.halt_floor.clone()),
+        };
+        let mut keys = Self { network: self.network, network_items, node: self.node.overlaid(section) };
         let network = &mut keys.network;
         section.set("missing_blocks", count(COUNTS), &mut network.missing_blocks);
         section.set("halt_floor", duration(PERIODS), &mut network.halt_floor);
@@ -80,10 +93,14 @@ impl Defaults {
     }
 }
 
-impl NodeKeys {
+impl<'a> NodeDefaults<'a> {
     /// These keys with what `section` says otherwise.
-    pub(super) fn overlaid(&self, section: &mut Section<'_>) -> Self {
-        let mut keys = self.clone();
+    pub(super) fn overlaid(&self, section: &mut Section<'a>) -> Self {
+        let items = TimingItems {
+            interval: section.item("interval").or_else(|| self.items.interval.clone()),
+            timeout: section.item("timeout").or_else(|| self.items.timeout.clone()),
+        };
+        let mut keys = self.keys.clone();
         section.set("interval", duration(INTERVALS), &mut keys.interval);
         section.set("timeout", duration(TIMEOUTS), &mut keys.timeout);
         section.set("body_limit", size(BODIES), &mut keys.body_limit);
@@ -100,7 +117,7 @@ impl NodeKeys {
         section.set("error_count", count(COUNTS), &mut limits.error_count);
         section.set("sustained", duration(PERIODS), &mut limits.sustained);
         section.set("clock_skew", duration(PERIODS), &mut limits.clock_skew);
-        keys
+        Self { keys, items }
     }
 }
 

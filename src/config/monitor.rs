@@ -6,6 +6,7 @@ use super::{
     kind::{duration, list, name, parsed},
     limits::{INTERVALS, PERIODS, TIMEOUTS},
     section::{Item, Section},
+    survey::MonitorSite,
     unique::Unique,
 };
 use crate::{
@@ -18,7 +19,12 @@ use crate::{
 const MAX_CANARIES: usize = 64;
 
 /// Reads the section into the settings of engine and pollers.
-pub(super) fn read(mut section: Section<'_>, engine: &mut Settings, chain: &mut chain::Settings) {
+pub(super) fn read<'a>(
+    mut section: Section<'a>,
+    engine: &mut Settings,
+    chain: &mut chain::Settings,
+) -> MonitorSite<'a> {
+    let place = section.place();
     engine.monitor = section.optional("name", name).unwrap_or_else(host_name);
     let canaries = section.item("canaries");
     let (mut interval, mut timeout) = (Duration::from_secs(5), Duration::from_secs(2));
@@ -28,21 +34,24 @@ pub(super) fn read(mut section: Section<'_>, engine: &mut Settings, chain: &mut 
     section.set("isolated_after", duration(PERIODS), &mut engine.isolated_after);
     section.finish();
     let addresses = canaries.as_ref().and_then(read_canaries).unwrap_or_default();
-    for (canary, address) in (0..).map(CanaryIndex).zip(addresses) {
+    let mut canaries = Vec::new();
+    for (canary, (address, item)) in (0..).map(CanaryIndex).zip(addresses) {
+        canaries.push((address.host.clone(), item));
         engine.canaries.push(CanarySettings { name: Arc::from(address.shown()), interval });
         let Address { host, port } = address;
         chain.canaries.push(CanaryTarget { canary, host: Arc::from(host), port, interval, timeout });
     }
+    MonitorSite { place, canaries }
 }
 
-fn read_canaries(item: &Item<'_>) -> Option<Vec<Address>> {
+fn read_canaries<'a>(item: &Item<'a>) -> Option<Vec<(Address, Item<'a>)>> {
     let address = parsed::<Address>("an address", "write \"host:port\"");
     let canaries = list(address, 0..=MAX_CANARIES)(item)?;
     let mut unique = Unique::new("this canary", "remove one of them");
     for (address, item) in &canaries {
         unique.check(&item.harmless(), &address.shown());
     }
-    Some(canaries.into_iter().map(|(address, _)| address).collect())
+    Some(canaries)
 }
 
 /// A host and a port; the host is a name or an address, without the brackets of IPv6.

@@ -3,13 +3,15 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{
+    code::Code,
     credentials,
     depends::{self, Wish},
     discovery::Discovery,
-    kind::{self, chain_id, count, duration, flag, hash, list, metrics_url, name, url, word},
+    kind::{self, chain_id, count, duration, flag, hash, list, metrics_url, name, secret_url, word},
     labels::labels,
-    limits::{Defaults, NodeKeys},
+    limits::{Defaults, NodeDefaults, NodeKeys},
     section::{Item, Section},
+    survey::{NetworkSite, NodeSite},
     unique::{Unique, identity},
 };
 use crate::{
@@ -41,24 +43,27 @@ const TOLERANCES: &[FaultTolerance] = &[FaultTolerance::Bft, FaultTolerance::Maj
 
 /// Reads every network into the settings of engine and pollers, and what nodes that are found inherit. Where nodes can
 /// be found, a network need not have any of its own.
-pub(super) fn read_all(
-    root: &mut Section<'_>,
-    defaults: &Defaults,
+pub(super) fn read_all<'a>(
+    root: &mut Section<'a>,
+    defaults: &Defaults<'a>,
     engine: &mut Settings,
     chain: &mut chain::Settings,
     discovery: &mut Discovery,
-) {
+) -> Vec<NetworkSite<'a>> {
     let sections = root.sections("network", "network", NO_NETWORK);
     if let Some(first) = sections.get(MAX_NETWORKS) {
-        return first.lacks(format!("{} networks are too many", sections.len()), "at most 10,000 for one haltwatch");
+        let message = format!("{} networks are too many", sections.len());
+        first.place().note(Code::OutOfRange, message, "at most 10,000 for one haltwatch");
+        return Vec::new();
     }
     let mut names = Unique::new("this name", "names of networks are unique");
     let mut config = Parts { engine, chain, discovery };
-    let wishes: Vec<_> =
-        sections.into_iter().map(|section| read_network(section, defaults, &mut names, &mut config)).collect();
+    let (wishes, sites): (Vec<_>, Vec<_>) =
+        sections.into_iter().map(|section| read_network(section, defaults, &mut names, &mut config)).unzip();
     for (network, depends_on) in engine.networks.iter_mut().zip(depends::resolve(&wishes)) {
         network.depends_on = depends_on;
     }
+    sites
 }
 
 /// What is filled network by network.
@@ -71,10 +76,10 @@ struct Parts<'p> {
 /// Reads a network with its nodes and says on which others it depends.
 fn read_network<'a>(
     mut section: Section<'a>,
-    defaults: &Defaults,
+    defaults: &Defaults<'a>,
     names: &mut Unique,
     config: &mut Parts<'_>,
-) -> Wish<'a> {
+) -> (Wish<'a>, NetworkSite<'a>) {
     let Parts { engine, chain, discovery } = config;
     let item = section.required_item("name");
     let name = item.as_ref().and_then(|item| unique_name(item, names)).unwrap_or_default();
@@ -90,19 +95,49 @@ fn read_network<'a>(
         section.any_sections("node", "network.node")
     };
     let count = engine.nodes.len() + nodes.len();
-    if count <= MAX_NODES {
-        for node in nodes {
-            parent.read_node(node, engine, chain);
-        }
+    let nodes = if count <= MAX_NODES {
+        nodes.into_iter().map(|node| parent.read_node(node, engine, chain)).collect()
     } else {
-        section.lacks(format!("{count} nodes are too many"), "at most 100,000 for one haltwatch");
-    }
+        let message = format!("{count} nodes are too many");
+        section.place().note(Code::OutOfRange, message, "at most 100,000 for one haltwatch");
+        Vec::new()
+    };
+    let site = site(&mut section, &network, &defaults, (&on, nodes));
     section.finish();
     if !discovery.sources.is_empty() {
-        discovery.inherited.push(defaults.node);
+        discovery.inherited.push(defaults.node.keys);
     }
     engine.networks.push(network);
-    Wish { name, item, on }
+    (Wish { name, item, on }, site)
+}
+
+/// What is needed to judge a network: on what it depends, and its nodes.
+fn site<'a>(
+    section: &mut Section<'a>,
+    network: &NetworkSettings,
+    defaults: &Defaults<'a>,
+    (on, nodes): (&[(Arc<str>, Item<'a>)], Vec<NodeSite<'a>>),
+) -> NetworkSite<'a> {
+    NetworkSite {
+        name: Arc::clone(&network.name),
+        place: section.place(),
+        limits: network.limits,
+        limit_items: defaults.network_items.clone(),
+        block_time: network.block_time,
+        tolerance: network.tolerance,
+        loss_items: loss_items(section, network),
+        is_pinned: network.chain_id.is_some() || network.genesis.is_some(),
+        depends_on: on.to_vec(),
+        nodes,
+    }
+}
+
+/// The keys that say when the loss of core nodes is a halt, where they say anything but the default.
+fn loss_items<'a>(section: &mut Section<'a>, network: &NetworkSettings) -> Vec<Item<'a>> {
+    let tolerance = section.item("tolerance").filter(|_| network.tolerance != FaultTolerance::Bft);
+    let usual = NetworkLimits::default().nodes_offline;
+    let nodes_offline = section.item("nodes_offline").filter(|_| network.limits.nodes_offline != usual);
+    tolerance.into_iter().chain(nodes_offline).collect()
 }
 
 /// What the engine is told about a network; on which others it depends comes later.
@@ -124,40 +159,60 @@ fn read_settings(section: &mut Section<'_>, name: Arc<str>, family: Family, limi
 }
 
 /// What the nodes of a network share.
-struct Parent<'p> {
+struct Parent<'p, 'a> {
     index: NetworkIndex,
     family: Family,
     network: &'p NetworkSettings,
-    keys: &'p NodeKeys,
+    defaults: &'p NodeDefaults<'a>,
     names: Unique,
     urls: Unique,
 }
 
-impl<'p> Parent<'p> {
-    fn new(index: NetworkIndex, family: Family, network: &'p NetworkSettings, keys: &'p NodeKeys) -> Self {
+impl<'p, 'a> Parent<'p, 'a> {
+    fn new(index: NetworkIndex, family: Family, network: &'p NetworkSettings, defaults: &'p NodeDefaults<'a>) -> Self {
         let names = Unique::new("this name", "names of nodes are unique within their network");
         let urls = Unique::new("this URL", "the same node twice would have two votes");
-        Self { index, family, network, keys, names, urls }
+        Self { index, family, network, defaults, names, urls }
     }
 
     /// Reads a node and appends it to the settings. One without a usable URL is left out; that has been noted.
-    fn read_node(&mut self, mut section: Section<'_>, engine: &mut Settings, chain: &mut chain::Settings) {
+    fn read_node(
+        &mut self,
+        mut section: Section<'a>,
+        engine: &mut Settings,
+        chain: &mut chain::Settings,
+    ) -> NodeSite<'a> {
         let node = self.read_settings(&mut section);
-        let node_keys = self.keys.overlaid(&mut section);
-        let rpc = section.required("url", |item| self.unique_url(item));
-        let ws = section.optional("ws", url("ws, wss"));
+        let NodeDefaults { keys, items } = self.defaults.overlaid(&mut section);
+        let url_item = section.required_item("url");
+        let rpc = url_item.as_ref().and_then(|item| self.unique_url(item));
+        let ws_item = section.item("ws");
+        let ws = ws_item.as_ref().and_then(secret_url("ws, wss"));
         let headers = credentials::read(&mut section, "network.node.basic_auth");
+        let urls: Vec<_> = [rpc.clone().zip(url_item), ws.clone().zip(ws_item)].into_iter().flatten().collect();
+        credentials::warn_of_clear_text(&urls, &headers);
+        let site = NodeSite {
+            place: section.place(),
+            url: urls.into_iter().next().filter(|_| rpc.is_some()),
+            core: node.core,
+            weight: (node.weight, section.item("weight")),
+            interval: keys.interval,
+            timeout: keys.timeout,
+            offline: (keys.limits.offline_after, keys.limits.offline_attempts),
+            timing_items: items,
+        };
         section.finish();
-        let Some(rpc) = rpc else { return };
-        let rpc = rpc.with_headers(headers.clone());
-        let ws = ws.map(|ws| ws.with_headers(headers));
-        chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &node_keys, (self.family, rpc, ws)));
-        let NodeKeys { interval, timeout, limits, .. } = node_keys;
-        engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });
+        if let Some(rpc) = rpc {
+            let addresses = (self.family, rpc.with_headers(headers.clone()), ws.map(|ws| ws.with_headers(headers)));
+            chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &keys, addresses));
+            let NodeKeys { interval, timeout, limits, .. } = keys;
+            engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });
+        }
+        site
     }
 
     fn unique_url(&mut self, item: &Item<'_>) -> Option<Endpoint> {
-        let endpoint = url("http, https")(item)?;
+        let endpoint = secret_url("http, https")(item)?;
         self.urls.check(item, &identity(&endpoint));
         Some(endpoint)
     }
@@ -175,9 +230,9 @@ impl<'p> Parent<'p> {
             weight: section.optional("weight", count(1..=MAX_WEIGHT)).unwrap_or(1),
             labels: section.optional("labels", labels(inherited)).unwrap_or_else(|| inherited.clone()),
             metrics: section.optional("metrics", metrics_url),
-            interval: self.keys.interval,
-            timeout: self.keys.timeout,
-            limits: self.keys.limits,
+            interval: self.defaults.keys.interval,
+            timeout: self.defaults.keys.timeout,
+            limits: self.defaults.keys.limits,
         }
     }
 }

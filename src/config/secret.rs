@@ -5,8 +5,11 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read},
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Component, Path},
 };
+
+use super::suspect::looks_like_a_secret;
 
 /// Largest file that holds a secret.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -22,6 +25,9 @@ pub(super) struct Vault<'a> {
     pub environment: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
+/// Hears of what is dangerous about a reference that can be followed, and what to do about it.
+pub(super) type Warn<'w> = dyn Fn(String, &'static str) + 'w;
+
 /// A reference that cannot be followed: what is wrong, and what would be right.
 pub(super) type Refusal = (String, &'static str);
 
@@ -29,7 +35,8 @@ const HELP: &str = "write ${NAME}, ${file:/path} or, for the characters themselv
 
 impl Vault<'_> {
     /// `text` with every reference replaced. What a reference stands for is taken as it is.
-    pub(super) fn expand(&self, text: &str) -> Result<String, Refusal> {
+    /// `warn` hears of files that others can read.
+    pub(super) fn expand(&self, text: &str, warn: &Warn<'_>) -> Result<String, Refusal> {
         if text.strip_prefix('$').is_some_and(looks_like_a_variable) {
             return Err(("a variable needs braces".to_owned(), "write ${NAME}"));
         }
@@ -46,19 +53,19 @@ impl Vault<'_> {
             }
             let end = end_of(reference).ok_or_else(|| ("`${` is not closed".to_owned(), HELP))?;
             out.push_str(before);
-            out.push_str(&self.resolve(&reference[..end])?);
+            out.push_str(&self.resolve(&reference[..end], warn)?);
             rest = &reference[end + 1..];
         }
         out.push_str(rest);
         Ok(out)
     }
 
-    fn resolve(&self, reference: &str) -> Result<String, Refusal> {
+    fn resolve(&self, reference: &str, warn: &Warn<'_>) -> Result<String, Refusal> {
         match reference.strip_prefix("file:") {
             Some(path) if path.contains("${file:") => {
                 Err(("a path cannot come from a file".to_owned(), "write ${file:${NAME}/path} or ${file:/path}"))
             }
-            Some(path) => self.file(path),
+            Some(path) => self.file(path, warn),
             None => self.variable(reference),
         }
     }
@@ -67,26 +74,43 @@ impl Vault<'_> {
         if !is_variable_name(name) {
             return Err(("what stands between `${` and `}` is not the name of a variable".to_owned(), HELP));
         }
+        let what = format!("the environment variable {}", shown(name));
         let value = (self.environment)(name)
-            .ok_or_else(|| (format!("the environment variable {name} is not set"), "set it where haltwatch starts"))?;
-        let value = value
+            .ok_or_else(|| (format!("{what} is not set"), "set it where haltwatch starts"))?
             .into_string()
-            .map_err(|_| (format!("the environment variable {name} is not UTF-8"), "set it to plain text"))?;
-        clean(&value, &format!("the environment variable {name}"))
+            .map_err(|_| (format!("{what} is not UTF-8"), "set it to plain text"))?;
+        clean(&value, &what)
     }
 
-    fn file(&self, written: &str) -> Result<String, Refusal> {
-        let path = self.directory.join(self.expand(written)?);
-        let bytes = read_secret(&path)
-            .map_err(|error| (format!("the secret file {written} cannot be read: {error}"), "check path and owner"))?;
-        if MAX_SECRET_BYTES < bytes.len() as u64 {
-            return Err((format!("the secret file {written} is larger than 64 KiB"), "a token is much shorter"));
+    fn file(&self, written: &str, warn: &Warn<'_>) -> Result<String, Refusal> {
+        let path = self.directory.join(self.expand(written, warn)?);
+        let what = format!("the secret file {}", shown(written));
+        let (bytes, mode) =
+            read_secret(&path).map_err(|error| (format!("{what} cannot be read: {error}"), "check path and owner"))?;
+        if let Some(mode) = mode.filter(|_| !self.is_credential(&path)) {
+            warn(format!("{what} is open to others: {mode}"), "chmod 600, or 640 with owner root");
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| (format!("the secret file {written} is not UTF-8"), "a secret is one line of text"))?;
+        if MAX_SECRET_BYTES < bytes.len() as u64 {
+            return Err((format!("{what} is larger than 64 KiB"), "a token is much shorter"));
+        }
+        let text =
+            String::from_utf8(bytes).map_err(|_| (format!("{what} is not UTF-8"), "a secret is one line of text"))?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
-        clean(line.strip_suffix('\r').unwrap_or(line), &format!("the secret file {written}"))
+        clean(line.strip_suffix('\r').unwrap_or(line), &what)
     }
+
+    /// Whether systemd guards the file, whatever its mode.
+    fn is_credential(&self, path: &Path) -> bool {
+        let directory = (self.environment)("CREDENTIALS_DIRECTORY").filter(|directory| !directory.is_empty());
+        directory.is_some_and(|directory| {
+            path.starts_with(directory) && !path.components().any(|part| part == Component::ParentDir)
+        })
+    }
+}
+
+/// The name of a variable or a file, unless it could be a secret in the wrong place.
+fn shown(name: &str) -> &str {
+    if looks_like_a_secret(name) { "here" } else { name }
 }
 
 /// Where the `}` stands that closes a reference, nested references skipped.
@@ -121,13 +145,41 @@ pub(super) fn lacks_braces(text: &str) -> bool {
     names.flatten().any(looks_like_a_variable)
 }
 
-fn read_secret(path: &Path) -> io::Result<Vec<u8>> {
-    if !path.metadata()?.is_file() {
+/// Whether a text refers to a variable or a file.
+pub(super) fn has_reference(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(at) = rest.find(OPEN) {
+        if !rest[..at].ends_with('$') {
+            return true;
+        }
+        rest = &rest[at + OPEN.len()..];
+    }
+    false
+}
+
+/// The content, and the mode of the file if it is open to others.
+fn read_secret(path: &Path) -> io::Result<(Vec<u8>, Option<String>)> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let open = is_open(metadata.mode(), metadata.uid());
+    Ok((bytes, open.then(|| mode_of(metadata.mode()))))
+}
+
+/// Whether others than the owner can read or change a file. A file of root must be read through its group.
+fn is_open(mode: u32, owner: u32) -> bool {
+    let allowed = if owner == 0 { 0o740 } else { 0o700 };
+    mode & 0o777 & !allowed & !0o011 != 0
+}
+
+/// `-rw-r--r--`.
+fn mode_of(mode: u32) -> String {
+    let letters = "rwxrwxrwx".chars().enumerate();
+    let bits = letters.map(|(n, letter)| if mode & (0o400 >> n) == 0 { '-' } else { letter });
+    std::iter::once('-').chain(bits).collect()
 }
 
 /// An empty secret is a mistake somewhere else, a control character would break the request it ends up in.
@@ -155,7 +207,7 @@ mod tests {
             _ => None,
         };
         let vault = Vault { directory: Path::new(env!("CARGO_MANIFEST_DIR")), environment: &environment };
-        vault.expand(text).map_err(|(message, _)| message)
+        vault.expand(text, &|_, _| {}).map_err(|(message, _)| message)
     }
 
     #[test]
@@ -189,6 +241,31 @@ mod tests {
             ("${file:${TOKEN}/x}", "the secret file ${TOKEN}/x cannot be read: No such file or directory (os error 2)"),
         ] {
             assert_eq!(expand(text), Err(wanted.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_files_that_need_not_be_open_are_called_open() {
+        for (mode, owner, wanted) in [
+            (0o600, 1000, false),
+            (0o400, 0, false),
+            (0o640, 0, false),
+            (0o640, 1000, true),
+            (0o660, 0, true),
+            (0o644, 0, true),
+            (0o602, 0, true),
+            (0o711, 1000, false),
+        ] {
+            assert_eq!(is_open(mode, owner), wanted, "{mode:o} of {owner}");
+        }
+        assert_eq!(mode_of(0o100_644), "-rw-r--r--");
+        assert_eq!(mode_of(0o100_751), "-rwxr-x--x");
+    }
+
+    #[test]
+    fn an_escaped_reference_is_none() {
+        for (text, wanted) in [("", false), ("${A}", true), ("$${A}", false), ("$${A}${B}", true), ("$$$", false)] {
+            assert_eq!(has_reference(text), wanted, "{text}");
         }
     }
 }

@@ -1,14 +1,26 @@
 //! Reads a table key by key. A key is asked for once, with the kind of value it takes; what was never asked for is an
 //! unknown key. Whatever is wrong is noted on the page and reading goes on.
 
-use std::ops::Range;
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::LazyLock,
+};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{page::Page, problem::Excerpt, suggest::nearest};
+use super::{
+    code::Code,
+    page::Page,
+    place::Place,
+    problem::{Excerpt, Problem},
+    secret::has_reference,
+    shape::Shape,
+    suggest::nearest,
+    suspect::looks_like_a_secret,
+};
 
 /// What stands in an excerpt for a value that may be a secret.
 const REDACTED: &str = "\"<redacted>\"";
@@ -34,6 +46,8 @@ pub(super) struct Item<'a> {
     pub(super) page: &'a Page<'a>,
     pub(super) key: &'a str,
     pub(super) value: &'a Spanned<DeValue<'a>>,
+    /// The section and the key under which it stands in the documentation.
+    origin: (&'static str, &'static str),
     element: bool,
     entry: bool,
     harmless: bool,
@@ -54,12 +68,14 @@ impl<'a> Section<'a> {
 
     /// The key with its value, if it is there.
     pub(super) fn item(&mut self, key: &'static str) -> Option<Item<'a>> {
-        self.page.knows(self.path, key);
+        self.page.described().know(self.path, key);
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
-        let (key, value) = self.table?.get_key_value(key)?;
-        Some(Item { page: self.page, key: key.get_ref(), value, element: false, entry: false, harmless: false })
+        let origin = (self.path, key);
+        let given = self.table.and_then(|table| table.get_key_value(key)).map(|(key, value)| (&**key.get_ref(), value));
+        let (key, value) = given.or_else(|| Some((key, self.page.blank_value()?)))?;
+        Some(Item { page: self.page, key, value, origin, element: false, entry: false, harmless: false })
     }
 
     /// The value of `key`; `None` if it is not there or wrong.
@@ -75,8 +91,10 @@ impl<'a> Section<'a> {
     /// The key with its value; a problem if it is not there.
     pub(super) fn required_item(&mut self, key: &'static str) -> Option<Item<'a>> {
         let item = self.item(key);
+        self.page.described().require(self.path, key);
         if item.is_none() {
-            self.lacks(format!("`{key}` is missing in {}", self.path), "");
+            let help = format!("ask `haltwatch config explain {}.{key}`", self.path);
+            self.lacks(format!("`{key}` is missing in {}", self.path), &help);
         }
         item
     }
@@ -103,6 +121,7 @@ impl<'a> Section<'a> {
     /// The table under `key`, if there is one.
     pub(super) fn try_section(&mut self, key: &'static str, path: &'static str) -> Option<Self> {
         let item = self.item(key)?;
+        item.describe(|| Shape::Table);
         let help = if self.path.is_empty() { format!("write [{path}]") } else { format!("write {key} = {{ … }}") };
         Self::of(&item, path, &help)
     }
@@ -110,6 +129,7 @@ impl<'a> Section<'a> {
     /// The tables of the array under `key`, at least one; what is said if there is none is `lack` with its help.
     pub(super) fn sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
         let elements = self.elements(key, path);
+        self.page.described().require(self.path, key);
         if elements.as_ref().is_some_and(Vec::is_empty) {
             self.lacks(lack.0.to_owned(), lack.1);
         }
@@ -125,6 +145,7 @@ impl<'a> Section<'a> {
     /// The elements under `key`, none if it is not there; `None` if it is no array of tables, which has been noted.
     fn elements(&mut self, key: &'static str, path: &'static str) -> Option<Vec<Item<'a>>> {
         let Some(item) = self.item(key) else { return Some(Vec::new()) };
+        item.describe(|| Shape::Tables);
         item.elements().or_else(|| item.is_no_array_of_tables(path, &format!("write [[{path}]]")))
     }
 
@@ -143,19 +164,17 @@ impl<'a> Section<'a> {
 
     /// Notes that something is not there. In a file that is not TOML it may be there, unreadable: then silence.
     pub(super) fn lacks(&self, message: String, help: &str) {
-        if self.page.is_broken() {
-            return;
+        if !self.page.is_broken() {
+            self.place().note(Code::Missing, message, help);
         }
-        if self.path.is_empty() {
-            return self.page.note_for_the_file(message, help);
+    }
+
+    /// Where it begins; the file, if it is not there.
+    pub(super) fn place(&self) -> Place<'a> {
+        if self.path.is_empty() || self.table.is_none() {
+            return Place::File(self.page);
         }
-        let header = match self.page.raw(&self.span) {
-            raw if raw.starts_with("[[") => Some(format!("[[{}]]", self.path)),
-            raw if raw.starts_with('[') => Some(format!("[{}]", self.path)),
-            _ => None,
-        };
-        let excerpt = header.map(|line| Excerpt { length: line.chars().count(), line, before: 0 });
-        self.page.note(self.span.start, message, some(help), excerpt);
+        Place::Header { page: self.page, path: self.path, span: self.span.clone() }
     }
 
     /// Every key that nobody asked for is a problem.
@@ -167,20 +186,32 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// What was meant by an unknown key: one that is spelled like it, or the same one elsewhere.
+    fn help_for(&self, name: &str) -> String {
+        if let Some(word) = nearest(name, self.asked.iter().copied()) {
+            return format!("did you mean `{word}`?");
+        }
+        let homes = sections_with(name);
+        if homes.is_empty() || self.secret {
+            return format!("known here: {}", self.asked.join(", "));
+        }
+        format!("it belongs into {}", homes.join(" or "))
+    }
+
     fn unknown(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
         let name = key.get_ref().as_ref();
-        let meant = nearest(name, self.asked.iter().copied());
-        let known = self.asked.join(", ");
-        let help = meant.map_or_else(|| format!("known here: {known}"), |word| format!("did you mean `{word}`?"));
+        let help = self.help_for(name);
         if self.secret || !looks_like_a_key(name) {
-            return self.page.note(key.span().start, "unknown key".to_owned(), Some(help), None);
+            let problem = Problem::new(Code::UnknownKey, "unknown key", Some(help));
+            return self.page.note(key.span().start, problem);
         }
         let raw = self.page.raw(&value.span());
         let is_table = matches!(value.get_ref(), DeValue::Table(_)) && !raw.starts_with('{');
         let is_header = is_table || raw.starts_with("[[");
         let line = if is_header { name.to_owned() } else { format!("{name} = {REDACTED}") };
         let excerpt = Excerpt { line, before: 0, length: name.chars().count() };
-        self.page.note(key.span().start, format!("unknown key `{name}`"), Some(help), Some(excerpt));
+        let problem = Problem::new(Code::UnknownKey, format!("unknown key `{name}`"), Some(help));
+        self.page.note(key.span().start, Problem { excerpt: Some(excerpt), ..problem });
     }
 }
 
@@ -202,21 +233,46 @@ impl<'a> Item<'a> {
         Self { key, value, entry: true, ..self.clone() }
     }
 
+    /// Says what the key takes. Only the first to say so is heard.
+    pub(super) fn describe(&self, shape: impl FnOnce() -> Shape) {
+        self.page.describe(self.origin.0, self.origin.1, shape);
+    }
+
+    /// Says that the key takes an array of what `kind` takes.
+    pub(super) fn describe_list<T>(&self, kind: impl Fn(&Self) -> Option<T>, lengths: &RangeInclusive<usize>) {
+        if self.page.blank_value().is_none() {
+            return;
+        }
+        kind(self);
+        let element = self.page.described().take(self.origin.0, self.origin.1).unwrap_or(Shape::Text);
+        let (least, most) = (*lengths.start(), *lengths.end());
+        self.describe(|| Shape::List { element: Box::new(element), least, most });
+    }
+
     /// Notes a problem with the key of an entry, which begins at `at`.
-    pub(super) fn wrong_key(&self, at: usize, message: &str, help: &str) {
-        self.page.note(at, message.to_owned(), some(help), None);
+    pub(super) fn wrong_key(&self, code: Code, at: usize, message: &str, help: &str) {
+        self.page.note(at, Problem::new(code, message, some(help)));
     }
 
     /// The text of a string with its references to secrets replaced; a problem if it is no string.
     pub(super) fn text(&self, wanted: &str, help: &str) -> Option<String> {
         let DeValue::String(text) = self.value.get_ref() else { return self.is_not(wanted, help) };
-        self.page.vault.expand(text).map_err(|(message, help)| self.note(message, help)).ok()
+        let expanded = self.page.vault.expand(text, &|message, help| {
+            self.note_as(Code::OpenSecretFile, message, help);
+        });
+        expanded.map_err(|(message, help)| self.note_as(Code::BadReference, message, help)).ok()
+    }
+
+    /// Whether the value is a text in which nothing stands for a secret kept elsewhere.
+    pub(super) fn is_literal(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(text) if !has_reference(text))
     }
 
     /// Notes a value of the wrong type.
     pub(super) fn is_not<T>(&self, wanted: &str, help: &str) -> Option<T> {
         let key = if self.entry { "the value".to_owned() } else { format!("`{}`", self.key) };
-        self.wrong(format!("{key} must be {wanted}, not {}", kind_of(self.value)), help)
+        self.note_as(Code::WrongType, format!("{key} must be {wanted}, not {}", kind_of(self.value)), help);
+        None
     }
 
     /// Notes that a table stands where tables are listed: `[network]` for `[[network]]`, or a part of one above it.
@@ -225,22 +281,34 @@ impl<'a> Item<'a> {
         let is_table = matches!(self.value.get_ref(), DeValue::Table(_));
         match self.page.raw(&span).chars().next() {
             Some('[') if is_table => {
-                let line = format!("[{path}]");
-                let excerpt = Excerpt { length: line.chars().count(), line, before: 0 };
-                self.page.note(span.start, format!("[{path}] must be [[{path}]]"), some(help), Some(excerpt));
+                let excerpt = Some(Excerpt::of_line(format!("[{path}]")));
+                let problem = Problem::new(Code::WrongType, format!("[{path}] must be [[{path}]]"), some(help));
+                self.page.note(span.start, Problem { excerpt, ..problem });
             }
             Some(first) if is_table && first != '{' => {
                 let message = format!("what belongs to [[{path}]] stands above it");
-                self.page.note(span.start, message, Some(format!("write [[{path}]] first")), None);
+                let help = Some(format!("write [[{path}]] first"));
+                self.page.note(span.start, Problem::new(Code::WrongType, message, help));
             }
             _ => return self.is_not("an array of tables", help),
         }
         None
     }
 
-    /// Notes a problem with the value.
+    /// Notes a problem with the value: it cannot be understood or used.
     pub(super) fn note(&self, message: String, help: &str) {
-        self.page.note(self.value.span().start, message, some(help), self.excerpt());
+        self.note_as(Code::BadValue, message, help);
+    }
+
+    /// Notes a problem of a certain kind with the value.
+    pub(super) fn note_as(&self, code: Code, message: impl Into<String>, help: &str) {
+        let problem = Problem::new(code, message, some(help));
+        self.page.note(self.value.span().start, Problem { excerpt: self.excerpt(), ..problem });
+    }
+
+    /// Where it stands.
+    pub(super) fn place(&self) -> Place<'a> {
+        Place::Value(self.clone())
     }
 
     /// Notes a problem with the value, which is therefore not there.
@@ -264,7 +332,8 @@ impl<'a> Item<'a> {
         let raw = self.page.raw(&self.value.span());
         let scalar = !matches!(self.value.get_ref(), DeValue::Array(_) | DeValue::Table(_));
         let plain = !["${", "://", "@"].iter().any(|mark| raw.contains(mark)) && !raw.chars().any(char::is_control);
-        (self.harmless && scalar && plain && raw.chars().count() <= MAX_QUOTED).then_some(raw)
+        let short = raw.chars().count() <= MAX_QUOTED;
+        (self.harmless && scalar && plain && short && !looks_like_a_secret(raw)).then_some(raw)
     }
 
     fn excerpt(&self) -> Option<Excerpt> {
@@ -282,12 +351,30 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Keys of the configuration are words in small letters; anything else may be a secret in the wrong place.
-fn looks_like_a_key(name: &str) -> bool {
-    name.len() <= 32 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '-')
+/// The headers of the sections in which `key` is known.
+fn sections_with(key: &str) -> Vec<String> {
+    static KEYS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(super::keys);
+    let known = KEYS.iter().filter(|(section, known)| *known == key && !section.is_empty());
+    known.map(|(section, _)| header_of(section)).collect()
 }
 
-fn some(help: &str) -> Option<String> {
+/// How the header of a section is written.
+pub(super) fn header_of(section: &str) -> String {
+    if matches!(section, "discovery" | "network" | "network.node") {
+        format!("[[{section}]]")
+    } else {
+        format!("[{section}]")
+    }
+}
+
+/// Keys of the configuration are words in small letters; anything else may be a secret in the wrong place.
+fn looks_like_a_key(name: &str) -> bool {
+    name.len() <= 32
+        && !looks_like_a_secret(name)
+        && name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '-')
+}
+
+pub(super) fn some(help: &str) -> Option<String> {
     (!help.is_empty()).then(|| help.to_owned())
 }
 

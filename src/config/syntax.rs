@@ -9,10 +9,27 @@ const MAX_ROUNDS: usize = 16;
 /// What the parser says of a key without a value.
 const STRAY: &str = "key with no value";
 
+/// What the parser says where an array is not closed, and again on every line that follows.
+const COMMA: &str = "missing comma between array elements";
+
+/// Whether an error only follows from one before it.
+pub(super) fn is_echo(error: &Error, before: &[Error]) -> bool {
+    error.message().starts_with(COMMA) && before.iter().any(|before| before.message().starts_with(COMMA))
+}
+
 /// What the parser says, in words for people who have never read the grammar, and what would be right.
 pub(super) fn told(message: &str) -> (&str, Option<&'static str>) {
     let known = [
-        ("string values must be quoted", "a text must stand in quotes", "write it in straight quotes, like \"text\""),
+        (
+            "string values must be quoted",
+            "a value is missing, or a text without quotes",
+            "write it in straight quotes, like \"text\"",
+        ),
+        ("missing escaped value", "this is no escape after a backslash", "write \\ as \\\\, or take 'single quotes'"),
+        ("invalid key-value pair", "a key must stand here", "write key = value; this is TOML, neither JSON nor YAML"),
+        (COMMA, "a comma or the end of the array is missing", "write [\"…\", \"…\"]"),
+        ("unclosed table", "the header is not closed", "write [name] or [[name]]"),
+        ("unexpected leading zero", "a number does not begin with 0", "leave out the zero, or write it in quotes"),
         ("invalid literal string", "the quote ' is not closed", "write it in straight quotes, like \"text\""),
         ("invalid basic string", "the text in quotes is not right", "close the quote, and write \\ as \\\\"),
         (STRAY, "this is no key with a value", "write key = value, or # before a comment"),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::section::Item;
+use super::{code::Code, section::Item};
 use crate::model::Endpoint;
 
 /// The values seen so far, with offset and line of the first of each.
@@ -26,7 +26,7 @@ impl Unique {
         let here = (item.value.span().start, item.line());
         let first = *self.seen.entry(value.to_owned()).or_insert(here);
         if first != here {
-            item.note(format!("{} is taken on line {}", self.what, first.1), self.help);
+            item.note_as(Code::Duplicate, format!("{} is taken on line {}", self.what, first.1), self.help);
         }
     }
 }

@@ -5,9 +5,14 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     kind::{count, duration, flag, list, url},
     section::{Item, Section},
+    shape::Shape,
+    survey::WebSite,
     unique::Unique,
 };
-use crate::output::http::{self, parse_address, parse_path};
+use crate::{
+    model::Endpoint,
+    output::http::{self, parse_address, parse_path},
+};
 
 /// Addresses to listen on.
 const MAX_LISTEN: usize = 64;
@@ -20,7 +25,8 @@ pub(super) struct Web {
 }
 
 /// Reads the section.
-pub(super) fn read(mut section: Section<'_>) -> Web {
+pub(super) fn read(mut section: Section<'_>) -> (Web, WebSite<'_>) {
+    let (place, listen_item) = (section.place(), section.item("listen"));
     let mut http = http::Settings::default();
     section.set("listen", addresses, &mut http.listen);
     section.set("systemd_socket", flag, &mut http.systemd_socket);
@@ -31,10 +37,14 @@ pub(super) fn read(mut section: Section<'_>) -> Web {
     let timeouts = Duration::from_secs(1)..=Duration::from_secs(3600);
     section.set("read_timeout", duration(timeouts), &mut http.read_timeout);
     section.set("telemetry_path", path, &mut http.telemetry_path);
-    http.external_url = section.optional("external_url", external);
+    let external_url = section.optional("external_url", external);
     http.route_prefix = section.optional("route_prefix", path);
     section.finish();
-    Web { external_url: http.external_url.clone(), http }
+    http.external_url = external_url.as_ref().map(|(url, _)| url.url().trim_end_matches('/').to_owned());
+    // The file can ask readers who they are; whether it does is told when it is read.
+    let guarded = http.config_file.is_some();
+    let site = WebSite { place, listen: http.listen.clone(), listen_item, external_url, guarded };
+    (Web { external_url: http.external_url.clone(), http }, site)
 }
 
 fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
@@ -49,23 +59,26 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
 fn address(item: &Item<'_>) -> Option<SocketAddr> {
     let help = "write an address and a port, like \"127.0.0.1:10019\" or \"[::]:10019\"";
     let item = item.harmless();
+    item.describe(|| Shape::Parsed("address and port"));
     let text = item.text("a string", help)?;
     parse_address(&text).map_err(|_| item.note(format!("{} is not a socket address", item.quoted()), help)).ok()
 }
 
 fn path(item: &Item<'_>) -> Option<String> {
     let item = item.harmless();
+    item.describe(|| Shape::Parsed("path of a URL"));
     let text = item.text("a string", "write it like \"/metrics\"")?;
     parse_path(&text).map_err(|wrong| item.note(format!("{} is not a path", item.quoted()), &wrong)).ok()
 }
 
 /// A web configuration file, which is read when the server starts; relative paths start at the directory of this one.
 fn file(item: &Item<'_>) -> Option<PathBuf> {
+    item.describe(|| Shape::Parsed("path of a file"));
     let text = item.harmless().text("a string", "write the path of a file")?;
     Some(item.page.vault.directory.join(text))
 }
 
 /// A URL that is published in alerts.
-fn external(item: &Item<'_>) -> Option<String> {
-    Some(url("http, https")(item)?.url().trim_end_matches('/').to_owned())
+fn external<'a>(item: &Item<'a>) -> Option<(Endpoint, Item<'a>)> {
+    Some((url("http, https")(item)?, item.clone()))
 }

@@ -18,6 +18,11 @@ fn load(text: &str) -> Result<Config, String> {
     config::load(&Source::Text(text.to_owned())).map_err(|problems| problems.to_string())
 }
 
+/// The settings alone: warnings have places, and depend on modes of files.
+fn without_warnings(config: Config) -> Config {
+    Config { warnings: config::Problems::default(), ..config }
+}
+
 fn example() -> String {
     fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config.toml.example")).unwrap()
 }
@@ -33,7 +38,8 @@ fn every_default_the_example_states_is_the_true_one() {
     let example = example();
     let (defaults, others): (Vec<_>, Vec<_>) = example.lines().partition(|line| line.ends_with("# default"));
     assert!(30 < defaults.len());
-    assert_eq!(format!("{:#?}", load(&others.join("\n")).unwrap()), format!("{:#?}", load(&example).unwrap()));
+    let settings = |text: &str| format!("{:#?}", without_warnings(load(text).unwrap()));
+    assert_eq!(settings(&others.join("\n")), settings(&example));
 }
 
 /// The example with every key in use that is commented out there.
@@ -112,7 +118,7 @@ fn unknown_keys_are_refused_with_the_nearest_known_one() {
         r#"[monitor]
 naem = "x""#,
         &expect![[r#"
-            <text>:2:1: error: unknown key `naem`
+            <text>:2:1: error[E003]: unknown key `naem`
             2 | naem = "<redacted>"
               | ^^^^
               = help: did you mean `name`?"#]],
@@ -121,7 +127,7 @@ naem = "x""#,
         r#"[netwrk]
 name = "x""#,
         &expect![[r#"
-            <text>:1:2: error: unknown key `netwrk`
+            <text>:1:2: error[E003]: unknown key `netwrk`
             1 | netwrk
               | ^^^^^^
               = help: did you mean `network`?"#]],
@@ -130,7 +136,7 @@ name = "x""#,
         r#"[[networks]]
 name = "x""#,
         &expect![[r#"
-            <text>:1:3: error: unknown key `networks`
+            <text>:1:3: error[E003]: unknown key `networks`
             1 | networks
               | ^^^^^^^^
               = help: did you mean `network`?"#]],
@@ -139,7 +145,7 @@ name = "x""#,
         r#"[web]
 enable-lifecycle = true"#,
         &expect![[r#"
-            <text>:2:1: error: unknown key `enable-lifecycle`
+            <text>:2:1: error[E003]: unknown key `enable-lifecycle`
             2 | enable-lifecycle = "<redacted>"
               | ^^^^^^^^^^^^^^^^
               = help: did you mean `enable_lifecycle`?"#]],
@@ -147,7 +153,7 @@ enable-lifecycle = true"#,
     refused(
         r#"zzz = 1"#,
         &expect![[r#"
-            <text>:1:1: error: unknown key `zzz`
+            <text>:1:1: error[E003]: unknown key `zzz`
             1 | zzz = "<redacted>"
               | ^^^
               = help: known here: monitor, web, probe, alertmanager, defaults, discovery, network"#]],
@@ -156,10 +162,10 @@ enable-lifecycle = true"#,
         r#"[defaults]
 abcdefgh = 1"#,
         &expect![[r#"
-            <text>:2:1: error: unknown key `abcdefgh`
+            <text>:2:1: error[E003]: unknown key `abcdefgh`
             2 | abcdefgh = "<redacted>"
               | ^^^^^^^^
-              = help: known here: interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, missing_blocks, halt_floor, nodes_offline, unreachable_after, recovery_blocks"#]],
+              = help: known here: missing_blocks, halt_floor, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, nodes_offline, unreachable_after, recovery_blocks"#]],
     );
 }
 
@@ -169,7 +175,7 @@ fn values_of_the_wrong_type_are_refused() {
         r#"[monitor]
 name = 5"#,
         &expect![[r#"
-            <text>:2:8: error: `name` must be a string, not an integer
+            <text>:2:8: error[E005]: `name` must be a string, not an integer
             2 | name = 5
               |        ^
               = help: write it in quotes"#]],
@@ -178,7 +184,7 @@ name = 5"#,
         r#"[monitor]
 canaries = "192.0.2.1:53""#,
         &expect![[r#"
-            <text>:2:12: error: `canaries` must be an array, not a string
+            <text>:2:12: error[E005]: `canaries` must be an array, not a string
             2 | canaries = "<redacted>"
               |            ^^^^^^^^^^^^
               = help: write it as ["…", "…"]"#]],
@@ -187,7 +193,7 @@ canaries = "192.0.2.1:53""#,
         r#"[web]
 enable_lifecycle = "yes""#,
         &expect![[r#"
-            <text>:2:20: error: `enable_lifecycle` must be true or false, not a string
+            <text>:2:20: error[E005]: `enable_lifecycle` must be true or false, not a string
             2 | enable_lifecycle = "yes"
               |                    ^^^^^
               = help: write it without quotes"#]],
@@ -196,7 +202,7 @@ enable_lifecycle = "yes""#,
         r#"[web]
 max_connections = 1.5"#,
         &expect![[r#"
-            <text>:2:19: error: `max_connections` must be a whole number, not a float
+            <text>:2:19: error[E005]: `max_connections` must be a whole number, not a float
             2 | max_connections = 1.5
               |                   ^^^
               = help: write it without quotes"#]],
@@ -204,16 +210,16 @@ max_connections = 1.5"#,
     refused(
         r#"web = 1"#,
         &expect![[r#"
-        <text>:1:7: error: `web` must be a table, not an integer
-        1 | web = "<redacted>"
-          |       ^^^^^^^^^^^^
-          = help: write [web]"#]],
+            <text>:1:7: error[E005]: `web` must be a table, not an integer
+            1 | web = "<redacted>"
+              |       ^^^^^^^^^^^^
+              = help: write [web]"#]],
     );
     refused(
         r#"[defaults]
 error_ratio = "1%""#,
         &expect![[r#"
-            <text>:2:15: error: `error_ratio` must be a number, not a string
+            <text>:2:15: error[E005]: `error_ratio` must be a number, not a string
             2 | error_ratio = "1%"
               |               ^^^^
               = help: write it without quotes"#]],
@@ -222,7 +228,7 @@ error_ratio = "1%""#,
         r#"[[monitor]]
 name = "x""#,
         &expect![[r#"
-            <text>:1:1: error: `monitor` must be a table, not an array
+            <text>:1:1: error[E005]: `monitor` must be a table, not an array
             1 | monitor = […]
               |           ^^^
               = help: write [monitor]"#]],
@@ -230,7 +236,7 @@ name = "x""#,
     refused(
         r#"defaults = [1]"#,
         &expect![[r#"
-            <text>:1:12: error: `defaults` must be a table, not an array
+            <text>:1:12: error[E005]: `defaults` must be a table, not an array
             1 | defaults = […]
               |            ^^^
               = help: write [defaults]"#]],
@@ -243,7 +249,7 @@ fn durations_need_a_unit_and_a_sane_length() {
         r#"[defaults]
 interval = 5"#,
         &expect![[r#"
-            <text>:2:12: error: `interval` must be a duration, not an integer
+            <text>:2:12: error[E005]: `interval` must be a duration, not an integer
             2 | interval = 5
               |            ^
               = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
@@ -252,7 +258,7 @@ interval = 5"#,
         r#"[defaults]
 interval = "5""#,
         &expect![[r#"
-            <text>:2:12: error: "5" is not a duration
+            <text>:2:12: error[E006]: "5" is not a duration
             2 | interval = "5"
               |            ^^^
               = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
@@ -261,7 +267,7 @@ interval = "5""#,
         r#"[defaults]
 interval = "5x""#,
         &expect![[r#"
-            <text>:2:12: error: "5x" is not a duration
+            <text>:2:12: error[E006]: "5x" is not a duration
             2 | interval = "5x"
               |            ^^^^
               = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
@@ -270,7 +276,7 @@ interval = "5x""#,
         r#"[defaults]
 interval = "99ms""#,
         &expect![[r#"
-            <text>:2:12: error: "99ms" is out of range
+            <text>:2:12: error[E007]: "99ms" is out of range
             2 | interval = "99ms"
               |            ^^^^^^
               = help: `interval` is 100ms to 1h"#]],
@@ -279,7 +285,7 @@ interval = "99ms""#,
         r#"[defaults]
 interval = "2h""#,
         &expect![[r#"
-            <text>:2:12: error: "2h" is out of range
+            <text>:2:12: error[E007]: "2h" is out of range
             2 | interval = "2h"
               |            ^^^^
               = help: `interval` is 100ms to 1h"#]],
@@ -288,7 +294,7 @@ interval = "2h""#,
         r#"[defaults]
 timeout = "0s""#,
         &expect![[r#"
-            <text>:2:11: error: "0s" is out of range
+            <text>:2:11: error[E007]: "0s" is out of range
             2 | timeout = "0s"
               |           ^^^^
               = help: `timeout` is 1ms to 1m"#]],
@@ -297,7 +303,7 @@ timeout = "0s""#,
         r#"[defaults]
 timeout = "61s""#,
         &expect![[r#"
-            <text>:2:11: error: "61s" is out of range
+            <text>:2:11: error[E007]: "61s" is out of range
             2 | timeout = "61s"
               |           ^^^^^
               = help: `timeout` is 1ms to 1m"#]],
@@ -306,7 +312,7 @@ timeout = "61s""#,
         r#"[defaults]
 halt_floor = "0s""#,
         &expect![[r#"
-            <text>:2:14: error: "0s" is out of range
+            <text>:2:14: error[E007]: "0s" is out of range
             2 | halt_floor = "0s"
               |              ^^^^
               = help: `halt_floor` is 1ms to 30days"#]],
@@ -315,7 +321,7 @@ halt_floor = "0s""#,
         r#"[defaults]
 halt_floor = "-5s""#,
         &expect![[r#"
-            <text>:2:14: error: "-5s" is not a duration
+            <text>:2:14: error[E006]: "-5s" is not a duration
             2 | halt_floor = "-5s"
               |              ^^^^^
               = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
@@ -324,7 +330,7 @@ halt_floor = "-5s""#,
         r#"[defaults]
 sustained = "99999999999999999999y""#,
         &expect![[r#"
-            <text>:2:13: error: "99999999999999999999y" is not a duration
+            <text>:2:13: error[E006]: "99999999999999999999y" is not a duration
             2 | sustained = "99999999999999999999y"
               |             ^^^^^^^^^^^^^^^^^^^^^^^
               = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
@@ -337,7 +343,7 @@ fn numbers_out_of_range_are_refused() {
         r#"[defaults]
 error_ratio = 1.01"#,
         &expect![[r#"
-            <text>:2:15: error: 1.01 is out of range
+            <text>:2:15: error[E007]: 1.01 is out of range
             2 | error_ratio = 1.01
               |               ^^^^
               = help: `error_ratio` is 0 to 1"#]],
@@ -346,7 +352,7 @@ error_ratio = 1.01"#,
         r#"[defaults]
 error_ratio = nan"#,
         &expect![[r#"
-            <text>:2:15: error: nan is out of range
+            <text>:2:15: error[E007]: nan is out of range
             2 | error_ratio = nan
               |               ^^^
               = help: `error_ratio` is 0 to 1"#]],
@@ -355,7 +361,7 @@ error_ratio = nan"#,
         r#"[defaults]
 error_ratio = -0.5"#,
         &expect![[r#"
-            <text>:2:15: error: -0.5 is out of range
+            <text>:2:15: error[E007]: -0.5 is out of range
             2 | error_ratio = -0.5
               |               ^^^^
               = help: `error_ratio` is 0 to 1"#]],
@@ -364,7 +370,7 @@ error_ratio = -0.5"#,
         r#"[defaults]
 missing_blocks = 0"#,
         &expect![[r#"
-            <text>:2:18: error: 0 is out of range
+            <text>:2:18: error[E007]: 0 is out of range
             2 | missing_blocks = 0
               |                  ^
               = help: `missing_blocks` is 1 to 1000000"#]],
@@ -373,7 +379,7 @@ missing_blocks = 0"#,
         r#"[defaults]
 min_peers = -1"#,
         &expect![[r#"
-            <text>:2:13: error: -1 is out of range
+            <text>:2:13: error[E007]: -1 is out of range
             2 | min_peers = -1
               |             ^^
               = help: `min_peers` is 0 to 1000000"#]],
@@ -382,7 +388,7 @@ min_peers = -1"#,
         r#"[defaults]
 requests_per_second = 0"#,
         &expect![[r#"
-            <text>:2:23: error: 0 is out of range
+            <text>:2:23: error[E007]: 0 is out of range
             2 | requests_per_second = 0
               |                       ^
               = help: `requests_per_second` is 0.001 to 100000"#]],
@@ -391,7 +397,7 @@ requests_per_second = 0"#,
         r#"[defaults]
 body_limit = "4MB""#,
         &expect![[r#"
-            <text>:2:14: error: "4MB" is not a size
+            <text>:2:14: error[E006]: "4MB" is not a size
             2 | body_limit = "4MB"
               |              ^^^^^
               = help: write bytes, or a size like "64KiB" or "4MiB""#]],
@@ -400,7 +406,7 @@ body_limit = "4MB""#,
         r#"[defaults]
 body_limit = 0"#,
         &expect![[r#"
-            <text>:2:14: error: 0 is out of range
+            <text>:2:14: error[E007]: 0 is out of range
             2 | body_limit = 0
               |              ^
               = help: `body_limit` is 1KiB to 1GiB"#]],
@@ -409,7 +415,7 @@ body_limit = 0"#,
         r#"[defaults]
 slow_factor = 99999999999999999999"#,
         &expect![[r#"
-            <text>:2:15: error: 99999999999999999999 is out of range
+            <text>:2:15: error[E007]: 99999999999999999999 is out of range
             2 | slow_factor = 99999999999999999999
               |               ^^^^^^^^^^^^^^^^^^^^
               = help: `slow_factor` is 1 to 1000000"#]],
@@ -418,7 +424,7 @@ slow_factor = 99999999999999999999"#,
         r#"[web]
 max_connections = 0"#,
         &expect![[r#"
-            <text>:2:19: error: 0 is out of range
+            <text>:2:19: error[E007]: 0 is out of range
             2 | max_connections = 0
               |                   ^
               = help: `max_connections` is 1 to 65536"#]],
@@ -431,7 +437,7 @@ fn addresses_must_be_usable() {
         r#"[web]
 listen = ["localhost:http0"]"#,
         &expect![[r#"
-            <text>:2:11: error: "localhost:http0" is not a socket address
+            <text>:2:11: error[E006]: "localhost:http0" is not a socket address
             2 | listen = [… "localhost:http0" …]
               |             ^^^^^^^^^^^^^^^^^
               = help: write an address and a port, like "127.0.0.1:10019" or "[::]:10019""#]],
@@ -440,7 +446,7 @@ listen = ["localhost:http0"]"#,
         r#"[web]
 listen = []"#,
         &expect![[r#"
-            <text>:2:10: error: `listen` has 0 elements
+            <text>:2:10: error[E007]: `listen` has 0 elements
             2 | listen = […]
               |          ^^^
               = help: 1 to 64 are allowed"#]],
@@ -449,7 +455,7 @@ listen = []"#,
         r#"[web]
 listen = ["[::1]:1", "[::1]:1"]"#,
         &expect![[r#"
-            <text>:2:22: error: this address is taken on line 2
+            <text>:2:22: error[E009]: this address is taken on line 2
             2 | listen = [… "[::1]:1" …]
               |             ^^^^^^^^^
               = help: remove one of them"#]],
@@ -458,7 +464,7 @@ listen = ["[::1]:1", "[::1]:1"]"#,
         r#"[monitor]
 canaries = ["192.0.2.1"]"#,
         &expect![[r#"
-            <text>:2:13: error: "192.0.2.1" is not an address
+            <text>:2:13: error[E006]: "192.0.2.1" is not an address
             2 | canaries = [… "192.0.2.1" …]
               |               ^^^^^^^^^^^
               = help: write "host:port""#]],
@@ -471,11 +477,11 @@ canaries = [
   "gateway:53",
 ]"#,
         &expect![[r#"
-            <text>:4:3: error: the value is not an address
+            <text>:4:3: error[E006]: the value is not an address
             4 | canaries = [… "<redacted>" …]
               |               ^^^^^^^^^^^^
               = help: write "host:port"
-            <text>:5:3: error: this canary is taken on line 3
+            <text>:5:3: error[E009]: this canary is taken on line 3
             5 | canaries = [… "gateway:53" …]
               |               ^^^^^^^^^^^^
               = help: remove one of them"#]],
@@ -484,7 +490,7 @@ canaries = [
         r#"[web]
 external_url = "haltwatch""#,
         &expect![[r#"
-            <text>:2:16: error: `external_url`: not a URL; wanted something like https://host:port/path
+            <text>:2:16: error[E010]: `external_url`: not a URL; wanted something like https://host:port/path
             2 | external_url = "<redacted>"
               |                ^^^^^^^^^^^^
               = help: write scheme://host:port/path"#]],
@@ -497,15 +503,16 @@ fn alertmanagers_must_be_usable() {
         r#"[alertmanager]
 timeout = "5s""#,
         &expect![[r#"
-            <text>:1:1: error: `urls` is missing in alertmanager
+            <text>:1:1: error[E004]: `urls` is missing in alertmanager
             1 | [alertmanager]
-              | ^^^^^^^^^^^^^^"#]],
+              | ^^^^^^^^^^^^^^
+              = help: ask `haltwatch config explain alertmanager.urls`"#]],
     );
     refused(
         r#"[alertmanager]
 urls = []"#,
         &expect![[r#"
-            <text>:2:8: error: `urls` has 0 elements
+            <text>:2:8: error[E007]: `urls` has 0 elements
             2 | urls = […]
               |        ^^^
               = help: 1 to 16 are allowed"#]],
@@ -514,7 +521,7 @@ urls = []"#,
         r#"[alertmanager]
 urls = ["http://a:9093", "http://a:9093"]"#,
         &expect![[r#"
-            <text>:2:26: error: this Alertmanager is taken on line 2
+            <text>:2:26: error[E009]: this Alertmanager is taken on line 2
             2 | urls = [… "<redacted>" …]
               |           ^^^^^^^^^^^^
               = help: remove one of them"#]],
@@ -523,11 +530,11 @@ urls = ["http://a:9093", "http://a:9093"]"#,
         r#"[alertmanager]
 urls = ["a:9093", "ws://S3CR3T"]"#,
         &expect![[r#"
-            <text>:2:9: error: `urls`: not a URL; wanted something like https://host:port/path
+            <text>:2:9: error[E010]: `urls`: not a URL; wanted something like https://host:port/path
             2 | urls = [… "<redacted>" …]
               |           ^^^^^^^^^^^^
               = help: write scheme://host:port/path
-            <text>:2:19: error: `urls`: the scheme must be one of http, https
+            <text>:2:19: error[E010]: `urls`: the scheme must be one of http, https
             2 | urls = [… "<redacted>" …]
               |           ^^^^^^^^^^^^
               = help: write scheme://host:port/path"#]],
@@ -537,7 +544,7 @@ urls = ["a:9093", "ws://S3CR3T"]"#,
 urls = ["http://a"]
 external_labels = { alertname = "x" }"#,
         &expect![[r#"
-            <text>:3:21: error: haltwatch gives this label its own meaning
+            <text>:3:21: error[E012]: haltwatch gives this label its own meaning
               = help: choose another name"#]],
     );
     refused(
@@ -545,7 +552,7 @@ external_labels = { alertname = "x" }"#,
 urls = ["http://a"]
 resend = "0s""#,
         &expect![[r#"
-            <text>:3:10: error: "0s" is out of range
+            <text>:3:10: error[E007]: "0s" is out of range
             3 | resend = "0s"
               |          ^^^^
               = help: `resend` is 1s to 1h"#]],
@@ -557,30 +564,30 @@ fn networks_must_make_sense() {
     network_refused(
         r#"chain_id = -1"#,
         &expect![[r#"
-        <text>:4:12: error: a chain id is not negative and fits 64 bits
-        4 | chain_id = -1
-          |            ^^"#]],
+            <text>:4:12: error[E006]: a chain id is not negative and fits 64 bits
+            4 | chain_id = -1
+              |            ^^"#]],
     );
     network_refused(
         r#"chain_id = true"#,
         &expect![[r#"
-        <text>:4:12: error: `chain_id` must be a string, not a boolean
-        4 | chain_id = true
-          |            ^^^^
-          = help: write it in quotes"#]],
+            <text>:4:12: error[E005]: `chain_id` must be a string, not a boolean
+            4 | chain_id = true
+              |            ^^^^
+              = help: write it in quotes"#]],
     );
     network_refused(
         r#"genesis = "0x12""#,
         &expect![[r#"
-        <text>:4:11: error: `genesis` is not a hash
-        4 | genesis = "0x12"
-          |           ^^^^^^
-          = help: write 0x and 64 hexadecimal digits"#]],
+            <text>:4:11: error[E006]: `genesis` is not a hash
+            4 | genesis = "0x12"
+              |           ^^^^^^
+              = help: write 0x and 64 hexadecimal digits"#]],
     );
     network_refused(
         r#"genesis = "0xgggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggggg""#,
         &expect![[r#"
-            <text>:4:11: error: `genesis` is not a hash
+            <text>:4:11: error[E006]: `genesis` is not a hash
             4 | genesis = "<redacted>"
               |           ^^^^^^^^^^^^
               = help: write 0x and 64 hexadecimal digits"#]],
@@ -588,49 +595,49 @@ fn networks_must_make_sense() {
     network_refused(
         r#"cadence = "intervall""#,
         &expect![[r#"
-        <text>:4:11: error: "intervall" is not a known cadence
-        4 | cadence = "intervall"
-          |           ^^^^^^^^^^^
-          = help: did you mean "interval"?"#]],
+            <text>:4:11: error[E008]: "intervall" is not a known cadence
+            4 | cadence = "intervall"
+              |           ^^^^^^^^^^^
+              = help: did you mean "interval"?"#]],
     );
     network_refused(
         r#"block_time = "0s""#,
         &expect![[r#"
-        <text>:4:14: error: "0s" is out of range
-        4 | block_time = "0s"
-          |              ^^^^
-          = help: `block_time` is 1ms to 1day"#]],
+            <text>:4:14: error[E007]: "0s" is out of range
+            4 | block_time = "0s"
+              |              ^^^^
+              = help: `block_time` is 1ms to 1day"#]],
     );
     network_refused(
         r#"tolerance = "raft""#,
         &expect![[r#"
-        <text>:4:13: error: "raft" is not a known tolerance
-        4 | tolerance = "raft"
-          |             ^^^^^^
-          = help: one of bft, majority, all_but_one"#]],
+            <text>:4:13: error[E008]: "raft" is not a known tolerance
+            4 | tolerance = "raft"
+              |             ^^^^^^
+              = help: one of bft, majority, all_but_one"#]],
     );
     network_refused(
         r#"labels = { level = "x" }"#,
         &expect![[r#"
-        <text>:4:12: error: haltwatch gives this label its own meaning
-          = help: choose another name"#]],
+            <text>:4:12: error[E012]: haltwatch gives this label its own meaning
+              = help: choose another name"#]],
     );
     network_refused(
         r#"labels = { "a b" = "x", __c = "x", "9" = "x", ok = "" }"#,
         &expect![[r#"
-        <text>:4:12: error: not the name of a label
-          = help: letters, digits and _, no digit first
-        <text>:4:25: error: names of labels that start with __ belong to Prometheus
-          = help: choose another name
-        <text>:4:36: error: not the name of a label
-          = help: letters, digits and _, no digit first
-        <text>:4:52: error: not a usable value of a label
-          = help: 1 to 128 bytes without control characters"#]],
+            <text>:4:12: error[E012]: not the name of a label
+              = help: letters, digits and _, no digit first
+            <text>:4:25: error[E012]: names of labels that start with __ belong to Prometheus
+              = help: choose another name
+            <text>:4:36: error[E012]: not the name of a label
+              = help: letters, digits and _, no digit first
+            <text>:4:52: error[E006]: not a usable value of a label
+              = help: 1 to 128 bytes without control characters"#]],
     );
     network_refused(
         r#"labels = { l00 = "x", l01 = "x", l02 = "x", l03 = "x", l04 = "x", l05 = "x", l06 = "x", l07 = "x", l08 = "x", l09 = "x", l10 = "x", l11 = "x", l12 = "x", l13 = "x", l14 = "x", l15 = "x", l16 = "x" }"#,
         &expect![[r#"
-            <text>:4:10: error: 17 labels are too many
+            <text>:4:10: error[E007]: 17 labels are too many
             4 | labels = { … }
               |          ^^^^^
               = help: at most 16, inherited ones included"#]],
@@ -638,7 +645,7 @@ fn networks_must_make_sense() {
     network_refused(
         r#"labels = ["x"]"#,
         &expect![[r#"
-            <text>:4:10: error: `labels` must be a table, not an array
+            <text>:4:10: error[E005]: `labels` must be a table, not an array
             4 | labels = […]
               |          ^^^
               = help: write labels = { name = "value" }"#]],
@@ -646,26 +653,26 @@ fn networks_must_make_sense() {
     network_refused(
         r#"depends_on = ["m"]"#,
         &expect![[r#"
-        <text>:4:15: error: there is no network "m"
-        4 | depends_on = [… "m" …]
-          |                 ^^^
-          = help: the name of another [[network]]"#]],
+            <text>:4:15: error[E013]: there is no network "m"
+            4 | depends_on = [… "m" …]
+              |                 ^^^
+              = help: the name of another [[network]]"#]],
     );
     network_refused(
         r#"depends_on = ["n"]"#,
         &expect![[r#"
-        <text>:4:15: error: depends_on runs in a circle: "n" -> "n"
-        4 | depends_on = [… "n" …]
-          |                 ^^^
-          = help: a network cannot explain its own halt"#]],
+            <text>:4:15: error[E014]: depends_on runs in a circle: "n" -> "n"
+            4 | depends_on = [… "n" …]
+              |                 ^^^
+              = help: a network cannot explain its own halt"#]],
     );
     network_refused(
         r#"depends_on = "n""#,
         &expect![[r#"
-        <text>:4:14: error: `depends_on` must be an array, not a string
-        4 | depends_on = "<redacted>"
-          |              ^^^^^^^^^^^^
-          = help: write it as ["…", "…"]"#]],
+            <text>:4:14: error[E005]: `depends_on` must be an array, not a string
+            4 | depends_on = "<redacted>"
+              |              ^^^^^^^^^^^^
+              = help: write it as ["…", "…"]"#]],
     );
 }
 
@@ -674,55 +681,55 @@ fn nodes_must_make_sense() {
     node_refused(
         r#"ws = "http://127.0.0.1:8546""#,
         &expect![[r#"
-        <text>:8:6: error: `ws`: the scheme must be one of ws, wss
-        8 | ws = "<redacted>"
-          |      ^^^^^^^^^^^^
-          = help: write scheme://host:port/path"#]],
+            <text>:8:6: error[E010]: `ws`: the scheme must be one of ws, wss
+            8 | ws = "<redacted>"
+              |      ^^^^^^^^^^^^
+              = help: write scheme://host:port/path"#]],
     );
     node_refused(
         r#"role = "valdiator""#,
         &expect![[r#"
-        <text>:8:8: error: "valdiator" is not a known role
-        8 | role = "valdiator"
-          |        ^^^^^^^^^^^
-          = help: did you mean "validator"?"#]],
+            <text>:8:8: error[E008]: "valdiator" is not a known role
+            8 | role = "valdiator"
+              |        ^^^^^^^^^^^
+              = help: did you mean "validator"?"#]],
     );
     node_refused(
         r#"core = "yes""#,
         &expect![[r#"
-        <text>:8:8: error: `core` must be true or false, not a string
-        8 | core = "yes"
-          |        ^^^^^
-          = help: write it without quotes"#]],
+            <text>:8:8: error[E005]: `core` must be true or false, not a string
+            8 | core = "yes"
+              |        ^^^^^
+              = help: write it without quotes"#]],
     );
     node_refused(
         r#"weight = 0"#,
         &expect![[r#"
-        <text>:8:10: error: 0 is out of range
-        8 | weight = 0
-          |          ^
-          = help: `weight` is 1 to 1000000000"#]],
+            <text>:8:10: error[E007]: 0 is out of range
+            8 | weight = 0
+              |          ^
+              = help: `weight` is 1 to 1000000000"#]],
     );
     node_refused(
         r#"weight = 2000000000"#,
         &expect![[r#"
-        <text>:8:10: error: 2000000000 is out of range
-        8 | weight = 2000000000
-          |          ^^^^^^^^^^
-          = help: `weight` is 1 to 1000000000"#]],
+            <text>:8:10: error[E007]: 2000000000 is out of range
+            8 | weight = 2000000000
+              |          ^^^^^^^^^^
+              = help: `weight` is 1 to 1000000000"#]],
     );
     node_refused(
         r#"labels = { a = 5 }"#,
         &expect![[r#"
-        <text>:8:16: error: the value must be a string, not an integer
-          = help: write it in quotes"#]],
+            <text>:8:16: error[E005]: the value must be a string, not an integer
+              = help: write it in quotes"#]],
     );
     node_refused(
         r#"[[network.node]]
 name = "a"
 url = "http://b""#,
         &expect![[r#"
-            <text>:9:8: error: this name is taken on line 6
+            <text>:9:8: error[E009]: this name is taken on line 6
             9 | name = "a"
               |        ^^^
               = help: names of nodes are unique within their network"#]],
@@ -732,7 +739,7 @@ url = "http://b""#,
 name = "b"
 url = "http://127.0.0.1:8545""#,
         &expect![[r#"
-            <text>:10:7: error: this URL is taken on line 7
+            <text>:10:7: error[E009]: this URL is taken on line 7
             10 | url = "<redacted>"
                |       ^^^^^^^^^^^^
                = help: the same node twice would have two votes"#]],
@@ -740,19 +747,21 @@ url = "http://127.0.0.1:8545""#,
     node_refused(
         r#"[[network.node]]"#,
         &expect![[r#"
-        <text>:8:1: error: `name` is missing in network.node
-        8 | [[network.node]]
-          | ^^^^^^^^^^^^^^^^
-        <text>:8:1: error: `url` is missing in network.node
-        8 | [[network.node]]
-          | ^^^^^^^^^^^^^^^^"#]],
+            <text>:8:1: error[E004]: `name` is missing in network.node
+            8 | [[network.node]]
+              | ^^^^^^^^^^^^^^^^
+              = help: ask `haltwatch config explain network.node.name`
+            <text>:8:1: error[E004]: `url` is missing in network.node
+            8 | [[network.node]]
+              | ^^^^^^^^^^^^^^^^
+              = help: ask `haltwatch config explain network.node.url`"#]],
     );
     node_refused(
         r#"[[network.node]]
 name = "b"
 url = "http://b:99999""#,
         &expect![[r#"
-            <text>:10:7: error: `url`: the port must be a number from 1 to 65535
+            <text>:10:7: error[E010]: `url`: the port must be a number from 1 to 65535
             10 | url = "<redacted>"
                |       ^^^^^^^^^^^^
                = help: write scheme://host:port/path"#]],
@@ -762,11 +771,11 @@ url = "http://b:99999""#,
 name = " b"
 url = "b""#,
         &expect![[r#"
-            <text>:9:8: error: `name` is not a usable name
+            <text>:9:8: error[E006]: `name` is not a usable name
             9 | name = " b"
               |        ^^^^
               = help: 1 to 64 characters, no control characters, no spaces around it
-            <text>:10:7: error: `url`: not a URL; wanted something like https://host:port/path
+            <text>:10:7: error[E010]: `url`: not a URL; wanted something like https://host:port/path
             10 | url = "<redacted>"
                |       ^^^^^^^^^^^^
                = help: write scheme://host:port/path"#]],
@@ -774,10 +783,10 @@ url = "b""#,
     node_refused(
         r#"missing_blocks = 5"#,
         &expect![[r#"
-            <text>:8:1: error: unknown key `missing_blocks`
+            <text>:8:1: error[E003]: unknown key `missing_blocks`
             8 | missing_blocks = "<redacted>"
               | ^^^^^^^^^^^^^^
-              = help: known here: name, role, core, weight, labels, metrics, interval, timeout, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, min_peers, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, url, ws, headers, bearer_token, basic_auth"#]],
+              = help: it belongs into [defaults] or [[network]]"#]],
     );
 }
 
@@ -786,16 +795,16 @@ fn credentials_must_be_usable() {
     node_refused(
         r#"bearer_token = "Bearer S3CR3T""#,
         &expect![[r#"
-        <text>:8:16: error: `bearer_token` is not a token
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: one word, without "Bearer" in front of it"#]],
+            <text>:8:16: error[E006]: `bearer_token` is not a token
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: one word, without "Bearer" in front of it"#]],
     );
     node_refused(
         r#"bearer_token = "S3CR3T"
 basic_auth = { username = "S3CR3T", password = "S3CR3T" }"#,
         &expect![[r#"
-            <text>:9:14: error: Authorization is given twice
+            <text>:9:14: error[E009]: Authorization is given twice
             9 | basic_auth = { … }
               |              ^^^^^
               = help: give one of bearer_token, basic_auth and a header Authorization"#]],
@@ -804,7 +813,7 @@ basic_auth = { username = "S3CR3T", password = "S3CR3T" }"#,
         r#"bearer_token = "S3CR3T"
 headers = { authorization = "S3CR3T" }"#,
         &expect![[r#"
-            <text>:8:16: error: Authorization is given twice
+            <text>:8:16: error[E009]: Authorization is given twice
             8 | bearer_token = "<redacted>"
               |                ^^^^^^^^^^^^
               = help: give one of bearer_token, basic_auth and a header Authorization"#]],
@@ -812,61 +821,64 @@ headers = { authorization = "S3CR3T" }"#,
     node_refused(
         r#"basic_auth = { username = "S3:CR3T", password = "x" }"#,
         &expect![[r#"
-        <text>:8:27: error: `username` must not hold a colon
-        8 | username = "<redacted>"
-          |            ^^^^^^^^^^^^
-          = help: it would end the name there"#]],
+            <text>:8:27: error[E006]: `username` must not hold a colon
+            8 | username = "<redacted>"
+              |            ^^^^^^^^^^^^
+              = help: it would end the name there"#]],
     );
     node_refused(
         r#"basic_auth = { username = "S3CR3T" }"#,
-        &expect!["<text>:8:14: error: `password` is missing in network.node.basic_auth"],
+        &expect![[r#"
+            <text>:8:14: error[E004]: `password` is missing in network.node.basic_auth
+              = help: ask `haltwatch config explain network.node.basic_auth.password`"#]],
     );
     node_refused(
         r#"basic_auth = { usernam = "S3CR3T", S3CR3T = 1, password = "S3CR3T" }"#,
         &expect![[r#"
-        <text>:8:14: error: `username` is missing in network.node.basic_auth
-        <text>:8:16: error: unknown key
-          = help: did you mean `username`?
-        <text>:8:36: error: unknown key
-          = help: known here: username, password"#]],
+            <text>:8:14: error[E004]: `username` is missing in network.node.basic_auth
+              = help: ask `haltwatch config explain network.node.basic_auth.username`
+            <text>:8:16: error[E003]: unknown key
+              = help: did you mean `username`?
+            <text>:8:36: error[E003]: unknown key
+              = help: known here: username, password"#]],
     );
     node_refused(
         r#"basic_auth = "S3CR3T""#,
         &expect![[r#"
-        <text>:8:14: error: `basic_auth` must be a table, not a string
-        8 | basic_auth = "<redacted>"
-          |              ^^^^^^^^^^^^
-          = help: write basic_auth = { … }"#]],
+            <text>:8:14: error[E005]: `basic_auth` must be a table, not a string
+            8 | basic_auth = "<redacted>"
+              |              ^^^^^^^^^^^^
+              = help: write basic_auth = { … }"#]],
     );
     node_refused(
         r#"headers = { "S3CR3T: x" = "S3CR3T" }"#,
         &expect![[r#"
-        <text>:8:13: error: not the name of a header
-          = help: write headers = { Name = "value" }"#]],
+            <text>:8:13: error[E012]: not the name of a header
+              = help: write headers = { Name = "value" }"#]],
     );
     node_refused(
         r#"headers = { Host = "S3CR3T" }"#,
         &expect![[r#"
-        <text>:8:13: error: haltwatch sets this header itself
-          = help: remove it"#]],
+            <text>:8:13: error[E012]: haltwatch sets this header itself
+              = help: remove it"#]],
     );
     node_refused(
         r#"headers = { X-Key = "S3CR3T\n" }"#,
         &expect![[r#"
-        <text>:8:21: error: not a value a header can have
-          = help: printable ASCII on one line"#]],
+            <text>:8:21: error[E006]: not a value a header can have
+              = help: printable ASCII on one line"#]],
     );
     node_refused(
         r#"headers = { X-Key = 5 }"#,
         &expect![[r#"
-        <text>:8:21: error: the value must be a string, not an integer
-          = help: write it in quotes"#]],
+            <text>:8:21: error[E005]: the value must be a string, not an integer
+              = help: write it in quotes"#]],
     );
     node_refused(
         r#"headers = { X-Key = "a", x-key = "S3CR3T" }"#,
         &expect![[r#"
-        <text>:8:26: error: this header is given twice
-          = help: the case of letters does not matter"#]],
+            <text>:8:26: error[E009]: this header is given twice
+              = help: the case of letters does not matter"#]],
     );
 }
 
@@ -875,66 +887,66 @@ fn references_to_secrets_must_lead_somewhere() {
     node_refused(
         r#"bearer_token = "${HALTWATCH_TEST_NOT_SET}""#,
         &expect![[r#"
-        <text>:8:16: error: the environment variable HALTWATCH_TEST_NOT_SET is not set
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: set it where haltwatch starts"#]],
+            <text>:8:16: error[E011]: the environment variable HALTWATCH_TEST_NOT_SET is not set
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: set it where haltwatch starts"#]],
     );
     node_refused(
         r#"bearer_token = "${file:/nonexistent/token}""#,
         &expect![[r#"
-        <text>:8:16: error: the secret file /nonexistent/token cannot be read: No such file or directory (os error 2)
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: check path and owner"#]],
+            <text>:8:16: error[E011]: the secret file /nonexistent/token cannot be read: No such file or directory (os error 2)
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: check path and owner"#]],
     );
     node_refused(
         r#"bearer_token = "${file:${HALTWATCH_TEST_NOT_SET}/x}""#,
         &expect![[r#"
-        <text>:8:16: error: the environment variable HALTWATCH_TEST_NOT_SET is not set
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: set it where haltwatch starts"#]],
+            <text>:8:16: error[E011]: the environment variable HALTWATCH_TEST_NOT_SET is not set
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: set it where haltwatch starts"#]],
     );
     node_refused(
         r#"bearer_token = "${""#,
         &expect![[r#"
-        <text>:8:16: error: `${` is not closed
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: write ${NAME}, ${file:/path} or, for the characters themselves, $${"#]],
+            <text>:8:16: error[E011]: `${` is not closed
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: write ${NAME}, ${file:/path} or, for the characters themselves, $${"#]],
     );
     node_refused(
         r#"bearer_token = "${S3CR3T!}""#,
         &expect![[r#"
-        <text>:8:16: error: what stands between `${` and `}` is not the name of a variable
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: write ${NAME}, ${file:/path} or, for the characters themselves, $${"#]],
+            <text>:8:16: error[E011]: what stands between `${` and `}` is not the name of a variable
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: write ${NAME}, ${file:/path} or, for the characters themselves, $${"#]],
     );
     node_refused(
         r#"bearer_token = "${file:/}""#,
         &expect![[r#"
-        <text>:8:16: error: the secret file / cannot be read: not a regular file
-        8 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: check path and owner"#]],
+            <text>:8:16: error[E011]: the secret file / cannot be read: not a regular file
+            8 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: check path and owner"#]],
     );
     node_refused(
         r#"interval = "${CARGO_PKG_NAME}""#,
         &expect![[r#"
-        <text>:8:12: error: the value is not a duration
-        8 | interval = "<redacted>"
-          |            ^^^^^^^^^^^^
-          = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+            <text>:8:12: error[E006]: the value is not a duration
+            8 | interval = "<redacted>"
+              |            ^^^^^^^^^^^^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
     );
     node_refused(
         r#"role = "${CARGO_PKG_NAME}""#,
         &expect![[r#"
-        <text>:8:8: error: the value is not a known role
-        8 | role = "<redacted>"
-          |        ^^^^^^^^^^^^
-          = help: one of validator, sealer, observer, rpc, sentry, archive, bootnode"#]],
+            <text>:8:8: error[E008]: the value is not a known role
+            8 | role = "<redacted>"
+              |        ^^^^^^^^^^^^
+              = help: one of validator, sealer, observer, rpc, sentry, archive, bootnode"#]],
     );
 }
 
@@ -961,30 +973,31 @@ depends_on = [\"b\"]
 nam = \"x\"
 ";
     expect![[r#"
-        <text>:4:15: error: depends_on runs in a circle: "b" -> "a" -> "b"
+        <text>:4:15: error[E014]: depends_on runs in a circle: "b" -> "a" -> "b"
         4 | depends_on = [… "a" …]
           |                 ^^^
           = help: a network cannot explain its own halt
-        <text>:4:20: error: there is no network "c"
+        <text>:4:20: error[E013]: there is no network "c"
         4 | depends_on = [… "c" …]
           |                 ^^^
           = help: the name of another [[network]]
-        <text>:8:12: error: 0 is out of range
+        <text>:8:12: error[E007]: 0 is out of range
         8 | weight = 0
           |          ^
           = help: `weight` is 1 to 1000000000
-        <text>:11:11: error: `timeout` must be a duration, not an integer
+        <text>:11:11: error[E005]: `timeout` must be a duration, not an integer
         11 | timeout = 5
            |           ^
            = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m"
-        <text>:13:1: error: `family` is missing in network
+        <text>:13:1: error[E004]: `family` is missing in network
         13 | [[network]]
            | ^^^^^^^^^^^
-        <text>:13:1: error: the network has no node
+           = help: ask `haltwatch config explain network.family`
+        <text>:13:1: error[E004]: the network has no node
         13 | [[network]]
            | ^^^^^^^^^^^
            = help: add [[network.node]] with name and url below it
-        <text>:18:1: error: unknown key `nam`
+        <text>:18:1: error[E003]: unknown key `nam`
         18 | nam = "<redacted>"
            | ^^^
            = help: did you mean `name`?"#]]
@@ -1006,18 +1019,19 @@ url = \"S3CR3T
 famly = \"evm\"
 ";
     expect![[r#"
-        <text>:1:9: error: unclosed table, expected `]`
-        <text>:4:12: error: a text must stand in quotes
+        <text>:1:9: error[E002]: the header is not closed
+          = help: write [name] or [[name]]
+        <text>:4:12: error[E002]: a value is missing, or a text without quotes
           = help: write it in straight quotes, like "text"
-        <text>:5:11: error: "61s" is out of range
+        <text>:5:11: error[E007]: "61s" is out of range
         5 | timeout = "61s"
           |           ^^^^^
           = help: `timeout` is 1ms to 1m
-        <text>:6:7: error: this is no key with a value
+        <text>:6:7: error[E002]: this is no key with a value
           = help: write key = value, or # before a comment
-        <text>:9:14: error: the text in quotes is not right
+        <text>:9:14: error[E002]: the text in quotes is not right
           = help: close the quote, and write \ as \\
-        <text>:10:1: error: unknown key `famly`
+        <text>:10:1: error[E003]: unknown key `famly`
         10 | famly = "<redacted>"
            | ^^^^^
            = help: did you mean `family`?"#]]
@@ -1030,41 +1044,41 @@ fn the_usual_mistakes_are_told_in_plain_words() {
         (
             "[monitor]\nname = “watch”",
             expect![[r#"
-            <text>:2:8: error: a text must stand in quotes
-              = help: write it in straight quotes, like "text""#]],
+                <text>:2:8: error[E002]: a value is missing, or a text without quotes
+                  = help: write it in straight quotes, like "text""#]],
         ),
         (
             "[monitor]\nname = 'watch\"",
             expect![[r#"
-            <text>:2:15: error: the quote ' is not closed
-              = help: write it in straight quotes, like "text""#]],
+                <text>:2:15: error[E002]: the quote ' is not closed
+                  = help: write it in straight quotes, like "text""#]],
         ),
         (
             "[web]\n[monitor]\n[web]",
             expect![[r#"
-            <text>:3:2: error: this stands here for the second time
-              = help: remove one; tables of which there are many are written [[network]], above what belongs to them"#]],
+                <text>:3:2: error[E002]: this stands here for the second time
+                  = help: remove one; tables of which there are many are written [[network]], above what belongs to them"#]],
         ),
         (
             "network:\n  - name: S3CR3T\n",
             expect![[r#"
-            <text>:1:9: error: this is no key with a value
-              = help: write key = value, or # before a comment
-            <text>:2:5: error: this is no key with a value
-              = help: write key = value, or # before a comment"#]],
+                <text>:1:9: error[E002]: this is no key with a value
+                  = help: write key = value, or # before a comment
+                <text>:2:5: error[E002]: this is no key with a value
+                  = help: write key = value, or # before a comment"#]],
         ),
         (
             "[[network.node]]\nname = \"a\"\nurl = \"http://S3CR3T\"\n[[network]]\nname = \"n\"\nfamily = \"evm\"",
             expect![[r#"
-                <text>:1:3: error: what belongs to [[network]] stands above it
+                <text>:1:3: error[E005]: what belongs to [[network]] stands above it
                   = help: write [[network]] first
-                <text>:4:3: error: this stands here for the second time
+                <text>:4:3: error[E002]: this stands here for the second time
                   = help: remove one; tables of which there are many are written [[network]], above what belongs to them"#]],
         ),
         (
             "[[network]]\nname = \"n\"\nfamily = \"evm\"\n[network.node]\nname = \"a\"\nurl = \"http://S3CR3T\"",
             expect![[r#"
-                <text>:4:1: error: [network.node] must be [[network.node]]
+                <text>:4:1: error[E005]: [network.node] must be [[network.node]]
                 4 | [network.node]
                   | ^^^^^^^^^^^^^^
                   = help: write [[network.node]]"#]],
@@ -1072,10 +1086,10 @@ fn the_usual_mistakes_are_told_in_plain_words() {
         (
             "network = { name = \"S3CR3T\" }",
             expect![[r#"
-            <text>:1:11: error: `network` must be an array of tables, not a table
-            1 | network = { … }
-              |           ^^^^^
-              = help: write [[network]]"#]],
+                <text>:1:11: error[E005]: `network` must be an array of tables, not a table
+                1 | network = { … }
+                  |           ^^^^^
+                  = help: write [[network]]"#]],
         ),
     ] {
         let told = load(text).unwrap_err();
@@ -1089,14 +1103,14 @@ fn a_variable_without_braces_is_not_sent_to_a_node() {
     node_refused(
         "ws = \"ws://S3CR3T/v3/$RPC_KEY\"\nbearer_token = \"$RPC_KEY\"",
         &expect![[r#"
-        <text>:8:6: error: `ws`: a variable needs braces
-        8 | ws = "<redacted>"
-          |      ^^^^^^^^^^^^
-          = help: write ${NAME}; $ itself is %24 here
-        <text>:9:16: error: a variable needs braces
-        9 | bearer_token = "<redacted>"
-          |                ^^^^^^^^^^^^
-          = help: write ${NAME}"#]],
+            <text>:8:6: error[E011]: `ws`: a variable needs braces
+            8 | ws = "<redacted>"
+              |      ^^^^^^^^^^^^
+              = help: write ${NAME}; $ itself is %24 here
+            <text>:9:16: error[E011]: a variable needs braces
+            9 | bearer_token = "<redacted>"
+              |                ^^^^^^^^^^^^
+              = help: write ${NAME}"#]],
     );
 }
 
@@ -1105,10 +1119,10 @@ fn the_path_of_the_api_is_not_asked_for_twice() {
     refused(
         "[alertmanager]\nurls = [\"http://S3CR3T/am/api/v2/alerts\"]",
         &expect![[r#"
-        <text>:2:9: error: `urls`: haltwatch adds the path of the API itself
-        2 | urls = [… "<redacted>" …]
-          |           ^^^^^^^^^^^^
-          = help: leave out /api/v2/alerts"#]],
+            <text>:2:9: error[E010]: `urls`: haltwatch adds the path of the API itself
+            2 | urls = [… "<redacted>" …]
+              |           ^^^^^^^^^^^^
+              = help: leave out /api/v2/alerts"#]],
     );
 }
 
@@ -1124,21 +1138,21 @@ fn labels_cannot_be_named_like_those_that_haltwatch_writes_beside_them() {
 #[test]
 fn a_network_needs_a_node_and_a_monitor_a_network() {
     expect![[r#"
-        <text>: error: there is no network to watch
+        <text>: error[E004]: there is no network to watch
           = help: add [[network]] with at least one [[network.node]]"#]]
     .assert_eq(&load("").unwrap_err());
     expect![[r#"
-        <text>:1:1: error: the network has no node
+        <text>:1:1: error[E004]: the network has no node
         1 | [[network]]
           | ^^^^^^^^^^^
           = help: add [[network.node]] with name and url below it"#]]
     .assert_eq(&load("[[network]]\nname = \"n\"\nfamily = \"evm\"\n").unwrap_err());
     expect![[r#"
-        <text>: error: there is no network to watch
+        <text>: error[E004]: there is no network to watch
           = help: add [[network]] with at least one [[network.node]]"#]]
     .assert_eq(&load("network = []").unwrap_err());
     expect![[r#"
-        <text>:1:1: error: [network] must be [[network]]
+        <text>:1:1: error[E005]: [network] must be [[network]]
         1 | [network]
           | ^^^^^^^^^
           = help: write [[network]]"#]]
@@ -1156,7 +1170,7 @@ fn only_the_networks_in_the_circle_are_accused() {
         None => network(line, ""),
     });
     expect![[r#"
-        <text>:9:15: error: depends_on runs in a circle: "l2" -> "l1" -> "x" -> "l2"
+        <text>:9:15: error[E014]: depends_on runs in a circle: "l2" -> "l1" -> "x" -> "l2"
         9 | depends_on = [… "l1" …]
           |                 ^^^^
           = help: a network cannot explain its own halt"#]]
@@ -1170,23 +1184,23 @@ fn positions_hold_in_every_encoding_of_the_text() {
     refused(
         text,
         &expect![[r#"
-        <text>:4:12: error: `interval` must be a duration, not an integer
-        4 | interval = 5
-          |            ^
-          = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
+            <text>:4:12: error[E005]: `interval` must be a duration, not an integer
+            4 | interval = 5
+              |            ^
+              = help: write a number with its unit, like "500ms", "5s", "5m" or "1h30m""#]],
     );
     refused(
         "[monitor]\nname = \"\u{1f6d1}\" ; x",
-        &expect!["<text>:2:12: error: unexpected key or value, expected newline, `#`"],
+        &expect!["<text>:2:12: error[E002]: unexpected key or value, expected newline, `#`"],
     );
     refused(
         "web = { listen = [\"\u{1f6d1}\"], max = 1 }",
         &expect![[r#"
-            <text>:1:19: error: "🛑" is not a socket address
+            <text>:1:19: error[E006]: "🛑" is not a socket address
             1 | listen = [… "🛑" …]
               |             ^^^
               = help: write an address and a port, like "127.0.0.1:10019" or "[::]:10019"
-            <text>:1:25: error: unknown key `max`
+            <text>:1:25: error[E003]: unknown key `max`
             1 | max = "<redacted>"
               | ^^^
               = help: known here: listen, systemd_socket, config_file, enable_lifecycle, max_connections, max_requests, read_timeout, telemetry_path, external_url, route_prefix"#]],
@@ -1217,22 +1231,22 @@ fn load_file(path: &Path) -> Result<Config, String> {
 #[test]
 fn files_that_cannot_be_read_are_problems_of_the_whole_file() {
     let directory = scratch("unreadable");
-    expect!["missing.toml: error: cannot be read: No such file or directory (os error 2)"]
+    expect!["missing.toml: error[E001]: cannot be read: No such file or directory (os error 2)"]
         .assert_eq(&load_file(&directory.join("missing.toml")).unwrap_err());
-    expect!["config-unreadable: error: cannot be read: Is a directory (os error 21)"]
+    expect!["config-unreadable: error[E001]: cannot be read: Is a directory (os error 21)"]
         .assert_eq(&load_file(&directory).unwrap_err());
 
     let path = directory.join("latin1.toml");
     fs::write(&path, b"[monitor]\nname = \"M\xfcnchen\"\n").unwrap();
     expect![[r#"
-        latin1.toml:2:10: error: not UTF-8
+        latin1.toml:2:10: error[E001]: not UTF-8
           = help: save the file in the encoding UTF-8"#]]
     .assert_eq(&load_file(&path).unwrap_err());
 
     let path = directory.join("large.toml");
     fs::write(&path, vec![b'#'; 16 * 1024 * 1024 + 1]).unwrap();
     expect![[r#"
-        large.toml: error: larger than 16 MiB
+        large.toml: error[E001]: larger than 16 MiB
           = help: watch some networks with another haltwatch"#]]
     .assert_eq(&load_file(&path).unwrap_err());
 }
@@ -1264,7 +1278,7 @@ fn problems_carry_their_position_as_data() {
 fn every_key_arrives_where_it_belongs() {
     let path = data("all-keys.toml");
     assert_eq!(keys_missing_in(&fs::read_to_string(&path).unwrap()), [("alertmanager", "bearer_token")]);
-    let config = load_file(&path).unwrap();
+    let config = without_warnings(load_file(&path).unwrap());
     let shown = format!("{config:#?}\n").replace(env!("CARGO_MANIFEST_DIR"), "");
     expect_file!["../data/config/all-keys.debug"].assert_eq(&shown);
 }
@@ -1301,13 +1315,13 @@ fn secret_files_that_cannot_be_secrets_are_refused() {
     let headers: String = files.map(|file| format!("X-{file} = \"${{file:{file}}}\"\n")).concat();
     fs::write(&path, format!("{RIGHT}[network.node.headers]\n{headers}")).unwrap();
     expect![[r#"
-        config.toml:9:11: error: the secret file large is larger than 64 KiB
+        config.toml:9:11: error[E011]: the secret file large is larger than 64 KiB
           = help: a token is much shorter
-        config.toml:10:11: error: the secret file lines holds control characters
+        config.toml:10:11: error[E011]: the secret file lines holds control characters
            = help: a secret is one line of text
-        config.toml:11:12: error: the secret file binary is not UTF-8
+        config.toml:11:12: error[E011]: the secret file binary is not UTF-8
            = help: a secret is one line of text
-        config.toml:12:11: error: the secret file empty is empty
+        config.toml:12:11: error[E011]: the secret file empty is empty
            = help: a secret has at least one character"#]]
     .assert_eq(&load_file(&path).unwrap_err());
 }
@@ -1422,7 +1436,7 @@ fn a_large_configuration_loads_and_a_boundless_one_is_refused() {
     assert_eq!(config.chain.nodes.len(), 5_000);
 
     expect![[r#"
-        <text>:10001:1: error: 10001 networks are too many
+        <text>:10001:1: error[E007]: 10001 networks are too many
         10001 | [[network]]
               | ^^^^^^^^^^^
               = help: at most 10,000 for one haltwatch"#]]
@@ -1430,7 +1444,7 @@ fn a_large_configuration_loads_and_a_boundless_one_is_refused() {
     let nodes = "{},".repeat(100_001);
     let text = format!("[[network]]\nname = \"n\"\nfamily = \"evm\"\nnode = [{nodes}]");
     let refusal = load(&text).unwrap_err();
-    assert!(refusal.starts_with("<text>:1:1: error: 100001 nodes are too many"), "{refusal}");
+    assert!(refusal.starts_with("<text>:1:1: error[E007]: 100001 nodes are too many"), "{refusal}");
 }
 
 #[test]

@@ -111,11 +111,7 @@ impl Server {
     pub async fn run(self, shared: Shared, shutdown: Shutdown) {
         let lifecycle = self.plan.load().settings.lifecycle;
         let own = shared.own.clone();
-        let hall = Arc::new(Hall {
-            plan: Arc::clone(&self.plan),
-            site: Site::new(shared, lifecycle),
-            own,
-        });
+        let hall = Arc::new(Hall { plan: Arc::clone(&self.plan), site: Site::new(shared, lifecycle), own });
         let mut house = House {
             guests: JoinSet::new(),
             seats: HashMap::new(),

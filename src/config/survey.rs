@@ -1,0 +1,93 @@
+//! What was read, with where it stands: what is needed to judge the configuration as a whole.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use super::{place::Place, section::Item};
+use crate::{
+    engine::settings::{FaultTolerance, NetworkLimits},
+    model::Endpoint,
+};
+
+/// The configuration as a whole.
+pub(super) struct Survey<'a> {
+    pub monitor: MonitorSite<'a>,
+    pub web: WebSite<'a>,
+    pub alertmanager: Option<AlertmanagerSite<'a>>,
+    pub networks: Vec<NetworkSite<'a>>,
+    /// Whether more nodes are found than stand in the file.
+    pub finds_nodes: bool,
+}
+
+/// `[monitor]`.
+pub(super) struct MonitorSite<'a> {
+    pub place: Place<'a>,
+    /// The hosts of the canaries.
+    pub canaries: Vec<(String, Item<'a>)>,
+}
+
+/// `[web]`.
+pub(super) struct WebSite<'a> {
+    pub place: Place<'a>,
+    pub listen: Vec<SocketAddr>,
+    /// Where `listen` stands, if it is given.
+    pub listen_item: Option<Item<'a>>,
+    pub external_url: Option<(Endpoint, Item<'a>)>,
+    /// Whether readers must say who they are.
+    pub guarded: bool,
+}
+
+/// `[alertmanager]`.
+pub(super) struct AlertmanagerSite<'a> {
+    pub peers: Vec<(Endpoint, Item<'a>)>,
+    pub resend: (Duration, Option<Item<'a>>),
+}
+
+/// A `[[network]]`.
+pub(super) struct NetworkSite<'a> {
+    pub name: Arc<str>,
+    pub place: Place<'a>,
+    pub limits: NetworkLimits,
+    pub limit_items: LimitItems<'a>,
+    pub block_time: Option<Duration>,
+    pub tolerance: FaultTolerance,
+    /// Where the network itself gives `tolerance` or `nodes_offline` a value that is not the default.
+    pub loss_items: Vec<Item<'a>>,
+    pub is_pinned: bool,
+    pub depends_on: Vec<(Arc<str>, Item<'a>)>,
+    pub nodes: Vec<NodeSite<'a>>,
+}
+
+/// Where the limits of a halt stand, inherited ones included.
+#[derive(Clone, Default)]
+pub(super) struct LimitItems<'a> {
+    pub missing_blocks: Option<Item<'a>>,
+    pub halt_floor: Option<Item<'a>>,
+}
+
+/// Where the timing of a node stands, inherited ones included.
+#[derive(Clone, Default)]
+pub(super) struct TimingItems<'a> {
+    pub interval: Option<Item<'a>>,
+    pub timeout: Option<Item<'a>>,
+}
+
+/// A `[[network.node]]`.
+pub(super) struct NodeSite<'a> {
+    pub place: Place<'a>,
+    pub url: Option<(Endpoint, Item<'a>)>,
+    pub core: bool,
+    pub weight: (u64, Option<Item<'a>>),
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// When it is offline: after this long, and after so many attempts.
+    pub offline: (Duration, u32),
+    pub timing_items: TimingItems<'a>,
+}
+
+impl NetworkSite<'_> {
+    /// The gap that is a halt, if it does not have to be learned.
+    pub(super) fn threshold(&self) -> Option<Duration> {
+        let blocks = self.block_time?.saturating_mul(self.limits.missing_blocks);
+        Some(blocks.max(self.limits.halt_floor))
+    }
+}
