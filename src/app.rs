@@ -133,11 +133,13 @@ impl Daemon {
             panics.clone(),
             decision.run(observed, reconfigurations, supervisor.shutdown()),
         );
+        let runbooks = config.runbooks.clone().or_served_at(addresses.first().map(link).as_deref());
         if let Some(mut settings) = config.alertmanager.clone() {
             settings.external_url = settings.external_url.or_else(|| addresses.first().map(link));
+            settings.runbooks = runbooks.clone();
             alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         }
-        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone() };
+        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone(), runbooks };
         supervisor.spawn_essential("http", panics.clone(), server.run(shared, supervisor.shutdown()));
         let conductor = Conductor {
             source,

@@ -46,6 +46,8 @@ pub struct Config {
     pub http: output::http::Settings,
     /// For the notifier; `None` = no Alertmanager configured.
     pub alertmanager: Option<output::alertmanager::Settings>,
+    /// Where the runbooks of alerts are read, as far as the file tells.
+    pub runbooks: output::runbook::Runbooks,
 }
 
 /// Reads and validates a configuration, secrets included: their files are read and their variables looked up now.
@@ -100,5 +102,5 @@ fn read_config(mut root: Section<'_>) -> Config {
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     network::read_all(&mut root, &defaults, &mut engine, &mut chain);
     root.finish();
-    Config { engine, chain, http: web.http, alertmanager }
+    Config { engine, chain, http: web.http, alertmanager, runbooks: web.runbooks }
 }

@@ -10,4 +10,5 @@ pub mod log;
 pub mod metrics;
 pub mod own;
 pub mod page;
+pub mod runbook;
 pub mod systemd;

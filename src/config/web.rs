@@ -7,7 +7,10 @@ use super::{
     section::{Item, Section},
     unique::Unique,
 };
-use crate::output::http;
+use crate::output::{
+    http,
+    runbook::{PLACEHOLDER, Runbooks},
+};
 
 /// The port of haltwatch.
 const PORT: u16 = 10019;
@@ -20,6 +23,8 @@ pub(super) struct Web {
     pub http: http::Settings,
     /// `None` if not given: then it follows from where the server listens in the end.
     pub external_url: Option<String>,
+    /// Of nothing if not given: then the server itself has them.
+    pub runbooks: Runbooks,
 }
 
 /// Reads the section.
@@ -30,8 +35,10 @@ pub(super) fn read(mut section: Section<'_>) -> Web {
     section.set("enable_lifecycle", flag, &mut lifecycle);
     section.set("max_connections", count(1..=65_536), &mut max_connections);
     let external_url = section.optional("external_url", external);
+    let runbooks = section.optional("runbook_url", template).map(|template| Runbooks::at(&template));
     section.finish();
-    Web { http: http::Settings { listen, lifecycle, max_connections }, external_url }
+    let runbooks = runbooks.unwrap_or_default().or_served_at(external_url.as_deref());
+    Web { http: http::Settings { listen, lifecycle, max_connections }, external_url, runbooks }
 }
 
 fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
@@ -47,4 +54,15 @@ fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
 /// A URL that is published in alerts.
 fn external(item: &Item<'_>) -> Option<String> {
     Some(url("http, https")(item)?.url().trim_end_matches('/').to_owned())
+}
+
+/// A URL that is published in alerts, with a place for the name of the alert.
+fn template(item: &Item<'_>) -> Option<String> {
+    let text = item.text("a URL", "write it like \"https://wiki.example.org/runbooks/{alertname}\"")?;
+    let absolute = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    if !absolute || !text.contains(PLACEHOLDER) {
+        let help = "write http:// or https:// and {alertname} where the name of the alert belongs";
+        return item.wrong(format!("{} does not lead to a runbook", item.quoted()), help);
+    }
+    Some(text)
 }

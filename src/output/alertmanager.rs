@@ -22,7 +22,7 @@ use self::{
     numbers::Numbers,
     peer::{CAPACITY, MAX_BATCH, Peer, Policy},
 };
-use super::own::OwnMetrics;
+use super::{own::OwnMetrics, runbook::Runbooks};
 use crate::{
     clock::Clock,
     model::{Endpoint, Labels, UnixTime},
@@ -42,6 +42,8 @@ pub struct Settings {
     pub resend: Duration,
     /// Where a reader of the alert finds us (`generatorURL`).
     pub external_url: Option<String>,
+    /// Where the runbooks of alerts are read.
+    pub runbooks: Runbooks,
 }
 
 /// One announcement: an alert that fires (`ends_at` is `None`) or is over.
@@ -90,7 +92,7 @@ pub fn spawn(
             async move { courier.run(shutdown, ended).await }
         });
     }
-    let desk = Arc::new(Desk { couriers, external_labels: settings.external_labels, inputs_ended });
+    let desk = Arc::new(Desk { couriers, external_labels: settings.external_labels, runbooks: settings.runbooks, inputs_ended });
     let (notifications, shutdown) = (Arc::new(Mutex::new(notifications)), supervisor.shutdown());
     supervisor.spawn("notifications", panics.clone(), move || {
         let (desk, notifications, mut shutdown) = (Arc::clone(&desk), Arc::clone(&notifications), shutdown.clone());
@@ -110,6 +112,7 @@ pub fn spawn(
 struct Desk {
     couriers: Arc<[Arc<Courier>]>,
     external_labels: Labels,
+    runbooks: Runbooks,
     inputs_ended: watch::Sender<bool>,
 }
 
@@ -118,7 +121,7 @@ impl Desk {
         let mut arrived = Vec::with_capacity(MAX_BATCH);
         while notifications.recv_many(&mut arrived, MAX_BATCH).await != 0 {
             for notification in arrived.drain(..) {
-                let announcement = Announcement::new(notification, &self.external_labels);
+                let announcement = Announcement::new(notification, &self.external_labels, &self.runbooks);
                 self.couriers.iter().for_each(|courier| courier.notify(announcement.clone()));
             }
             self.couriers.iter().for_each(|courier| courier.set_out());

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::server::{Server, bind};
-use super::own::OwnMetrics;
+use super::{own::OwnMetrics, runbook::Runbooks};
 use crate::engine::snapshot::Snapshot;
 
 /// What the server needs to know; validated by `config`.
@@ -37,6 +37,8 @@ pub struct Shared {
     pub own: OwnMetrics,
     /// Asks for a reload and waits for its outcome (`Err` = the text for the caller).
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// Where the runbooks of alerts are read.
+    pub runbooks: Runbooks,
 }
 
 /// A request to re-read the configuration; the sender waits for the outcome.

@@ -12,6 +12,7 @@ use haltwatch::{
     output::{
         http::{Settings, Shared, bind},
         own::OwnMetrics,
+        runbook::Runbooks,
     },
     supervisor::{PanicCounter, Supervisor},
 };
@@ -123,7 +124,7 @@ pub fn serve(options: &Options) -> anyhow::Result<()> {
         let server = bind(&settings)?;
         let (reload, _) = mpsc::channel(1);
         let snapshot = Arc::new(ArcSwap::from_pointee(Some(picture(options.nodes))));
-        let shared = Shared { snapshot, own: OwnMetrics::new(), reload };
+        let shared = Shared { snapshot, own: OwnMetrics::new(), reload, runbooks: Runbooks::default() };
         let addresses = server.addresses();
         let mut supervisor = Supervisor::default();
         let shutdown = supervisor.shutdown();

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::Notification;
-use crate::model::{Labels, UnixTime};
+use crate::{
+    model::{Labels, UnixTime},
+    output::runbook::Runbooks,
+};
 
 /// Longest annotation in bytes; what is longer is cut and ends in `…`.
 const MAX_ANNOTATION_BYTES: usize = 4096;
@@ -27,10 +30,10 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// `notification` with the labels of `external` that it does not have itself. Labels without a value are left out:
+    /// `notification` with the URL of its runbook and the labels of `external` that it does not have itself. Labels without a value are left out:
     /// Alertmanager drops them, and the identity must be the same on both sides.
     #[must_use]
-    pub fn new(notification: Notification, external: &Labels) -> Self {
+    pub fn new(notification: Notification, external: &Labels, runbooks: &Runbooks) -> Self {
         let mut labels = notification.labels;
         for (name, value) in external {
             if !labels.iter().any(|(taken, _)| taken == name) {
@@ -39,7 +42,9 @@ impl Announcement {
         }
         labels.retain(|(_, value)| !value.is_empty());
         labels.sort();
-        let texts = notification.annotations.into_iter().take(MAX_ANNOTATIONS);
+        let name = labels.iter().find(|(label, _)| &**label == "alertname").map_or("", |(_, name)| name);
+        let runbook = runbooks.url(name).map(|url| ("runbook_url", url));
+        let texts = runbook.into_iter().chain(notification.annotations).take(MAX_ANNOTATIONS);
         Self {
             identity: Arc::new(labels),
             annotations: texts.map(|(name, text)| (name, bounded(text))).collect(),
@@ -73,10 +78,13 @@ mod tests {
             starts_at: UnixTime::default(),
             ends_at: None,
         };
-        let announcement = Announcement::new(notification, &labels(&[("cluster", "eu"), ("site", "external")]));
+        let external = labels(&[("cluster", "eu"), ("site", "external")]);
+        let announcement = Announcement::new(notification, &external, &Runbooks::served_at("http://watch:10019"));
         let wanted = labels(&[("alertname", "NodeOffline"), ("cluster", "eu"), ("site", "own")]);
         assert_eq!(*announcement.identity, wanted);
-        let text = &announcement.annotations[0].1;
+        let runbook = ("runbook_url", "http://watch:10019/runbooks/NodeOffline".to_owned());
+        assert_eq!(announcement.annotations[0], runbook, "and it says what to do");
+        let text = &announcement.annotations[1].1;
         assert!(text.len() <= MAX_ANNOTATION_BYTES && text.ends_with("é…"), "{}", text.len());
     }
 }

@@ -403,7 +403,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{super::tracked::HOLD, *};
-    use crate::output::alertmanager::Notification;
+    use crate::output::{alertmanager::Notification, runbook::Runbooks};
 
     const RESEND: Duration = Duration::from_mins(1);
     const WALL: i64 = 1_795_289_659_000;
@@ -455,7 +455,7 @@ mod tests {
                 starts_at: UnixTime::from_millis(WALL + starts_at),
                 ends_at: ends_at.map(|ms| UnixTime::from_millis(WALL + ms)),
             };
-            let note = self.peer.notify(Announcement::new(notification, &Vec::new()), self.now());
+            let note = self.peer.notify(Announcement::new(notification, &Vec::new(), &Runbooks::default()), self.now());
             self.notes.extend(note);
         }
 
@@ -802,7 +802,7 @@ mod tests {
                     starts_at: UnixTime::default(),
                     ends_at: None,
                 };
-                bench.peer.notify(Announcement::new(notification, &Vec::new()), bench.now());
+                bench.peer.notify(Announcement::new(notification, &Vec::new(), &Runbooks::default()), bench.now());
             }
             let mut sent = 0;
             while let Action::Push(body, count) = bench.peer.next(bench.now()) {

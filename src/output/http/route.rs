@@ -13,7 +13,7 @@ use tokio::{
 use super::{Shared, negotiate, query::Query, reply::Reply, scrape::Scrapes};
 use crate::{
     engine::snapshot::Snapshot,
-    output::{api, page},
+    output::{api, page, runbook},
 };
 
 /// Longest path and query in bytes.
@@ -33,7 +33,11 @@ macro_rules! handlers {
 
         impl Handler {
             fn of(path: &str) -> Self {
-                match path { $($path => Self::$handler,)* _ => Self::Unknown }
+                match path {
+                    $($path => Self::$handler,)*
+                    _ if path.starts_with(runbook::PATH) => Self::Runbook,
+                    _ => Self::Unknown,
+                }
             }
 
             fn as_str(self) -> &'static str {
@@ -56,6 +60,7 @@ handlers! {
     Explain = "explain", "/api/v1/explain";
     Page = "page", "/";
     Style = "style", "/style.css";
+    Runbook = "runbook", "/runbooks";
 }
 
 impl Handler {
@@ -99,19 +104,21 @@ impl Site {
 
     async fn handle(&self, handler: Handler, head: &Parts) -> Reply {
         let query = Query::parse(head.uri.query().unwrap_or_default());
+        let runbooks = self.shared.runbooks.clone();
         match handler {
             Handler::Metrics => self.metrics(head).await,
             Handler::Healthy => Reply::text(StatusCode::OK, "haltwatch is healthy."),
             Handler::Ready => self.ready(),
             Handler::Reload => self.reload(head).await,
-            Handler::Alerts => self.api(api::alerts).await,
-            Handler::Rules => self.api(move |snapshot| api::rules(snapshot, &query)).await,
+            Handler::Alerts => self.api(move |snapshot| api::alerts(snapshot, &runbooks)).await,
+            Handler::Rules => self.api(move |snapshot| api::rules(snapshot, &runbooks, &query)).await,
             Handler::BuildInfo => json(api::build_info()),
             Handler::Networks => self.api(api::networks).await,
             Handler::Nodes => self.api(move |snapshot| api::nodes(snapshot, &query)).await,
-            Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &query)).await,
+            Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &runbooks, &query)).await,
             Handler::Page => self.written(|snapshot| Reply::html(page::render(snapshot))).await,
             Handler::Style => Reply::new(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+            Handler::Runbook => runbook_page(head.uri.path()),
             Handler::Unknown if head.uri.path().starts_with("/api/") => {
                 json(Err(api::Error::not_found("no such path")))
             }
@@ -175,6 +182,14 @@ impl Site {
         let (request, outcome) = oneshot::channel();
         self.shared.reload.send(request).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
+    }
+}
+
+fn runbook_page(path: &str) -> Reply {
+    let name = path.strip_prefix(runbook::PATH).unwrap_or_default();
+    match runbook::text(name) {
+        Some(text) => Reply::html(page::runbook::render(if name.is_empty() { "Runbooks" } else { name }, text)),
+        None => Reply::text(StatusCode::NOT_FOUND, "no such runbook"),
     }
 }
 

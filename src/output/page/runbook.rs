@@ -1,0 +1,157 @@
+//! A runbook as a page. The runbooks are our own and keep to a small part of Markdown: headings, paragraphs, lists, code
+//! blocks, and in a line code, strong words and links. What is no such thing is shown as it was written.
+
+use super::html::Html;
+
+/// What ends the name of a runbook in a link between two of them; the server needs none.
+const FILE_ENDING: &str = ".md";
+
+/// The page of the runbook `text`, titled `name`.
+#[must_use]
+pub fn render(name: &str, text: &str) -> String {
+    let mut html = Html::document();
+    html.element("html", &[("lang", "en")], |html| {
+        super::head(html, name, false);
+        html.element("body", &[], |html| {
+            html.element("main", &[("class", "runbook")], |html| blocks(html, text));
+            html.element("footer", &[], |html| {
+                link(html, "All runbooks", super::super::runbook::PATH);
+                link(html, "What is going on now", "/");
+            });
+        });
+    });
+    html.finish()
+}
+
+/// What a line begins.
+enum Block<'a> {
+    Heading(&'static str, &'a str),
+    Fence,
+    Item(&'static str, &'a str),
+    Text,
+}
+
+impl<'a> Block<'a> {
+    fn of(line: &'a str) -> Self {
+        let numbered = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        match line.split_once(' ') {
+            Some(("#", title)) => Self::Heading("h1", title),
+            Some(("##", title)) => Self::Heading("h2", title),
+            Some(("###", title)) => Self::Heading("h3", title),
+            Some(("-", item)) => Self::Item("ul", item),
+            _ if line.starts_with("```") => Self::Fence,
+            _ if numbered.len() < line.len() && numbered.starts_with(". ") => Self::Item("ol", &numbered[2..]),
+            _ => Self::Text,
+        }
+    }
+}
+
+fn blocks(html: &mut Html, text: &str) {
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        match Block::of(line) {
+            _ if line.trim().is_empty() => {}
+            Block::Heading(name, title) => html.element(name, &[], |html| words(html, title)),
+            Block::Fence => {
+                let code: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
+                html.element("pre", &[], |html| html.leaf("code", &[], &code.join("\n")));
+            }
+            Block::Item(kind, first) => {
+                let mut items = vec![paragraph(first, &mut lines)];
+                while let Some(Block::Item(next, item)) = lines.peek().map(|line| Block::of(line)) {
+                    if next != kind {
+                        break;
+                    }
+                    lines.next();
+                    items.push(paragraph(item, &mut lines));
+                }
+                html.element(kind, &[], |html| {
+                    for item in &items {
+                        html.element("li", &[], |html| words(html, item));
+                    }
+                });
+            }
+            Block::Text => {
+                let text = paragraph(line, &mut lines);
+                html.element("p", &[], |html| words(html, &text));
+            }
+        }
+    }
+}
+
+/// `first` and the lines that go on with it.
+fn paragraph<'a>(first: &str, lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) -> String {
+    let mut whole = first.trim().to_owned();
+    while let Some(line) = lines.next_if(|line| !line.trim().is_empty() && matches!(Block::of(line), Block::Text)) {
+        whole.push(' ');
+        whole.push_str(line.trim());
+    }
+    whole
+}
+
+/// The words of a line with what is marked in it.
+fn words(html: &mut Html, mut rest: &str) {
+    while let Some(at) = rest.find(['`', '*', '[']) {
+        html.text(&rest[..at]);
+        rest = marked(html, &rest[at..]);
+    }
+    html.text(rest);
+}
+
+/// Writes the marked words at the beginning of `text` and returns what follows them.
+fn marked<'a>(html: &mut Html, text: &'a str) -> &'a str {
+    let between = |open: &str, close: &str| text.strip_prefix(open)?.split_once(close);
+    if let Some((code, rest)) = between("`", "`") {
+        html.leaf("code", &[], code);
+        return rest;
+    }
+    if let Some((strong, rest)) = between("**", "**") {
+        html.element("strong", &[], |html| words(html, strong));
+        return rest;
+    }
+    if let Some((label, (target, rest))) = between("[", "](").and_then(|(l, rest)| Some((l, rest.split_once(')')?))) {
+        link(html, label, target);
+        return rest;
+    }
+    let (mark, rest) = text.split_at(1);
+    html.text(mark);
+    rest
+}
+
+fn link(html: &mut Html, label: &str, target: &str) {
+    html.leaf("a", &[("href", target.strip_suffix(FILE_ENDING).unwrap_or(target))], label);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, wanted: &str) {
+        let mut html = Html::default();
+        blocks(&mut html, text);
+        assert_eq!(html.finish(), wanted);
+    }
+
+    #[test]
+    fn the_markdown_of_runbooks_becomes_html() {
+        check("# A\n\nTwo\nlines.\n\n## B", "<h1>A</h1><p>Two lines.</p><h2>B</h2>");
+        check("- one\n  more\n- two\n1. first\n2. second\n", concat!(
+            "<ul><li>one more</li><li>two</li></ul>",
+            "<ol><li>first</li><li>second</li></ol>"
+        ));
+        check("```sh\ncurl 'x' | a < b\n\n# c\n```\nend", concat!(
+            "<pre><code>curl &#39;x&#39; | a &lt; b\n\n# c</code></pre><p>end</p>"
+        ));
+        check("`a*b` **c `d`** [e](F.md) g*h [i", concat!(
+            "<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"F\">e</a> g*h [i</p>"
+        ));
+    }
+
+    #[test]
+    fn nothing_unfinished_is_lost_or_breaks_out() {
+        check("`<script>", "<p>`&lt;script&gt;</p>");
+        check("**é", "<p>**é</p>");
+        check("[a](b", "<p>[a](b</p>");
+        check("```\nopen", "<pre><code>open</code></pre>");
+    }
+}
