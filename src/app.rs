@@ -139,7 +139,8 @@ impl Daemon {
             settings.runbooks = runbooks.clone();
             alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
         }
-        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone(), runbooks };
+        let shared =
+            http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone(), runbooks };
         supervisor.spawn_essential("http", panics.clone(), server.run(shared, supervisor.shutdown()));
         let conductor = Conductor {
             source,

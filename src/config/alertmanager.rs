@@ -34,7 +34,14 @@ pub(super) fn read(root: &mut Section<'_>, web: &Web) -> Option<Settings> {
     let headers = credentials::read(&mut section, "alertmanager.basic_auth");
     section.finish();
     let peers = peers.into_iter().map(|peer| peer.with_headers(headers.clone())).collect();
-    Some(Settings { peers, external_labels, timeout, resend, external_url: web.external_url.clone(), runbooks: web.runbooks.clone() })
+    Some(Settings {
+        peers,
+        external_labels,
+        timeout,
+        resend,
+        external_url: web.external_url.clone(),
+        runbooks: web.runbooks.clone(),
+    })
 }
 
 fn peers(item: &Item<'_>) -> Option<Vec<Endpoint>> {

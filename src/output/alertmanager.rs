@@ -92,7 +92,12 @@ pub fn spawn(
             async move { courier.run(shutdown, ended).await }
         });
     }
-    let desk = Arc::new(Desk { couriers, external_labels: settings.external_labels, runbooks: settings.runbooks, inputs_ended });
+    let desk = Arc::new(Desk {
+        couriers,
+        external_labels: settings.external_labels,
+        runbooks: settings.runbooks,
+        inputs_ended,
+    });
     let (notifications, shutdown) = (Arc::new(Mutex::new(notifications)), supervisor.shutdown());
     supervisor.spawn("notifications", panics.clone(), move || {
         let (desk, notifications, mut shutdown) = (Arc::clone(&desk), Arc::clone(&notifications), shutdown.clone());

@@ -43,7 +43,8 @@ pub struct Web {
 pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let (reload, reloads) = mpsc::channel(1);
     let runbooks = Runbooks::served_at("http://watch.example.org:10019");
-    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), own: OwnMetrics::new(), reload, runbooks };
+    let shared =
+        Shared { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), own: OwnMetrics::new(), reload, runbooks };
     let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
@@ -386,7 +387,12 @@ async fn several_addresses_are_served_ipv6_included() {
     let addresses = server.addresses();
     let mut supervisor = Supervisor::default();
     let (reload, _reloads) = mpsc::channel(1);
-    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(None)), own: OwnMetrics::new(), reload, runbooks: Runbooks::default() };
+    let shared = Shared {
+        snapshot: Arc::new(ArcSwap::from_pointee(None)),
+        own: OwnMetrics::new(),
+        reload,
+        runbooks: Runbooks::default(),
+    };
     let shutdown = supervisor.shutdown();
     supervisor.spawn("http", PanicCounter::default(), move || server.clone().run(shared.clone(), shutdown.clone()));
     for address in addresses {

@@ -135,16 +135,18 @@ mod tests {
     #[test]
     fn the_markdown_of_runbooks_becomes_html() {
         check("# A\n\nTwo\nlines.\n\n## B", "<h1>A</h1><p>Two lines.</p><h2>B</h2>");
-        check("- one\n  more\n- two\n1. first\n2. second\n", concat!(
-            "<ul><li>one more</li><li>two</li></ul>",
-            "<ol><li>first</li><li>second</li></ol>"
-        ));
-        check("```sh\ncurl 'x' | a < b\n\n# c\n```\nend", concat!(
-            "<pre><code>curl &#39;x&#39; | a &lt; b\n\n# c</code></pre><p>end</p>"
-        ));
-        check("`a*b` **c `d`** [e](F.md) g*h [i", concat!(
-            "<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"F\">e</a> g*h [i</p>"
-        ));
+        check(
+            "- one\n  more\n- two\n1. first\n2. second\n",
+            concat!("<ul><li>one more</li><li>two</li></ul>", "<ol><li>first</li><li>second</li></ol>"),
+        );
+        check(
+            "```sh\ncurl 'x' | a < b\n\n# c\n```\nend",
+            concat!("<pre><code>curl &#39;x&#39; | a &lt; b\n\n# c</code></pre><p>end</p>"),
+        );
+        check(
+            "`a*b` **c `d`** [e](F.md) g*h [i",
+            concat!("<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"F\">e</a> g*h [i</p>"),
+        );
     }
 
     #[test]
