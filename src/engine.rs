@@ -31,6 +31,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::rule::level;
 use self::{
     alert::{Lives, Setting, Verdict, live},
     finding::Finding,

@@ -12,6 +12,7 @@ mod evm;
 mod log;
 mod metrics;
 mod poller;
+mod runbooks;
 mod sample;
 mod scripted_node;
 mod sim;

@@ -2,6 +2,7 @@
 //! blocks, and in a line code, strong words and links. What is no such thing is shown as it was written.
 
 use super::html::Html;
+use crate::output::runbook;
 
 /// What ends the name of a runbook in a link between two of them; the server needs none.
 const FILE_ENDING: &str = ".md";
@@ -15,7 +16,7 @@ pub fn render(name: &str, text: &str) -> String {
         html.element("body", &[], |html| {
             html.element("main", &[("class", "runbook")], |html| blocks(html, text));
             html.element("footer", &[], |html| {
-                link(html, "All runbooks", super::super::runbook::PATH);
+                link(html, "All runbooks", runbook::PATH);
                 link(html, "What is going on now", "/");
             });
         });
@@ -119,7 +120,10 @@ fn marked<'a>(html: &mut Html, text: &'a str) -> &'a str {
 }
 
 fn link(html: &mut Html, label: &str, target: &str) {
-    html.leaf("a", &[("href", target.strip_suffix(FILE_ENDING).unwrap_or(target))], label);
+    match target.strip_suffix(FILE_ENDING) {
+        Some(name) => html.leaf("a", &[("href", &format!("{}{name}", runbook::PATH))], label),
+        None => html.leaf("a", &[("href", target)], label),
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +149,7 @@ mod tests {
         );
         check(
             "`a*b` **c `d`** [e](F.md) g*h [i",
-            concat!("<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"F\">e</a> g*h [i</p>"),
+            concat!("<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"/runbooks/F\">e</a> g*h [i</p>"),
         );
     }
 
