@@ -203,7 +203,7 @@ impl Engine {
         {
             let setting = Setting {
                 key,
-                level: rule::level(key.name, false),
+                level: level(key.name, false),
                 policy: rule::policy(key.name, Duration::ZERO),
                 muter: None,
             };

@@ -6,6 +6,7 @@ mod halt;
 mod health;
 mod isolation;
 mod nodes;
+mod routing;
 mod running;
 mod scrape;
 mod websocket;
@@ -67,6 +68,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
+    scenario!(Alone, routing, a_halt_reaches_everybody_who_is_to_be_woken),
+    scenario!(Alone, routing, the_shipped_example_mutes_what_haltwatch_mutes),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];
