@@ -62,7 +62,11 @@ impl Alertmanager {
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.path={}", folder.join("data").display()));
         // Without the empty cluster address it would listen on every interface.
-        command.args([format!("--web.listen-address={address}").as_str(), "--cluster.listen-address="]);
+        command.args([
+            format!("--web.listen-address={address}").as_str(),
+            "--cluster.listen-address=",
+            "--log.level=debug",
+        ]);
         let mut process = Process::start(&mut command, log)?;
         process.ready(PATIENCE, || http::get(address, "/-/ready", &[])?.ok())?;
         Ok(Self { address, tools: tools.clone(), process })
