@@ -1,6 +1,8 @@
 //! A runbook as a page. The runbooks are our own and keep to a small part of Markdown: headings, paragraphs, lists, code
 //! blocks, and in a line code, strong words and links. What is no such thing is shown as it was written.
 
+use std::iter::Peekable;
+
 use super::html::Html;
 use crate::output::runbook;
 
@@ -57,21 +59,7 @@ fn blocks(html: &mut Html, text: &str) {
                 let code: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
                 html.element("pre", &[], |html| html.leaf("code", &[], &code.join("\n")));
             }
-            Block::Item(kind, first) => {
-                let mut items = vec![paragraph(first, &mut lines)];
-                while let Some(Block::Item(next, item)) = lines.peek().map(|line| Block::of(line)) {
-                    if next != kind {
-                        break;
-                    }
-                    lines.next();
-                    items.push(paragraph(item, &mut lines));
-                }
-                html.element(kind, &[], |html| {
-                    for item in &items {
-                        html.element("li", &[], |html| words(html, item));
-                    }
-                });
-            }
+            Block::Item(kind, first) => list(html, kind, first, &mut lines),
             Block::Text => {
                 let text = paragraph(line, &mut lines);
                 html.element("p", &[], |html| words(html, &text));
@@ -80,8 +68,23 @@ fn blocks(html: &mut Html, text: &str) {
     }
 }
 
+/// A list of the kind `kind` that begins with the item `first`.
+fn list<'a>(html: &mut Html, kind: &'static str, first: &str, lines: &mut Peekable<impl Iterator<Item = &'a str>>) {
+    html.element(kind, &[], |html| {
+        let mut item = Some(paragraph(first, lines));
+        while let Some(text) = item {
+            html.element("li", &[], |html| words(html, &text));
+            let same = |line: &&str| matches!(Block::of(line), Block::Item(next, _) if next == kind);
+            item = lines.next_if(same).and_then(|line| match Block::of(line) {
+                Block::Item(_, words) => Some(paragraph(words, lines)),
+                _ => None,
+            });
+        }
+    });
+}
+
 /// `first` and the lines that go on with it.
-fn paragraph<'a>(first: &str, lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) -> String {
+fn paragraph<'a>(first: &str, lines: &mut Peekable<impl Iterator<Item = &'a str>>) -> String {
     let mut whole = first.trim().to_owned();
     while let Some(line) = lines.next_if(|line| !line.trim().is_empty() && matches!(Block::of(line), Block::Text)) {
         whole.push(' ');
@@ -145,11 +148,11 @@ mod tests {
         );
         check(
             "```sh\ncurl 'x' | a < b\n\n# c\n```\nend",
-            concat!("<pre><code>curl &#39;x&#39; | a &lt; b\n\n# c</code></pre><p>end</p>"),
+            "<pre><code>curl &#39;x&#39; | a &lt; b\n\n# c</code></pre><p>end</p>",
         );
         check(
             "`a*b` **c `d`** [e](F.md) g*h [i",
-            concat!("<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"/runbooks/F\">e</a> g*h [i</p>"),
+            "<p><code>a*b</code> <strong>c <code>d</code></strong> <a href=\"/runbooks/F\">e</a> g*h [i</p>",
         );
     }
 
