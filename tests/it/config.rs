@@ -1188,7 +1188,7 @@ fn positions_hold_in_every_encoding_of_the_text() {
         <text>:1:25: error: unknown key `max`
         1 | max = "<redacted>"
           | ^^^
-          = help: known here: listen, enable_lifecycle, max_connections, external_url"#]],
+          = help: known here: listen, enable_lifecycle, max_connections, external_url, runbook_url"#]],
     );
     load(&format!("\u{feff}{}", RIGHT.replace('\n', "\r\n"))).unwrap();
 }
