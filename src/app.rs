@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::{
     conductor::Conductor,
     decision::Decision,
-    ensemble::{Ensemble, Expectation, notifier_settings},
+    ensemble::{Ensemble, Expectation, Links},
     herald::Herald,
     prober::Targets,
     scouts::Scouts,
@@ -151,19 +151,34 @@ impl Daemon {
         };
         let stop = supervisor.shutdown();
         supervisor.spawn_essential("decision", panics.clone(), decision.run(sighted, reconfigurations, stop));
-        let settings = notifier_settings(&config, &web, &server);
-        let notifier = alertmanager::spawn(&mut supervisor, settings, clock, notified, &own, &panics);
+        let links = Links::of(&web, &server);
+        let notifier = alertmanager::spawn(&mut supervisor, links.on(&config), clock, notified, &own, &panics);
+        let runbooks = Arc::new(ArcSwap::from_pointee(links.runbooks));
         fleet.carry_out(plan);
         let (probe, probes) = mpsc::channel(prober::PROBE_QUEUE);
         let targets = Arc::new(ArcSwap::from_pointee(Targets::of(&running, fleet.gates())));
         let prober = prober::run(Arc::clone(&targets), probes, supervisor.shutdown());
         supervisor.spawn_essential("prober", panics.clone(), prober);
-        let shared = http::Shared { snapshot: Arc::clone(&snapshot), own: own.clone(), reload: reload.clone(), probe };
+        let shared = http::Shared {
+            snapshot: Arc::clone(&snapshot),
+            own: own.clone(),
+            reload: reload.clone(),
+            probe,
+            runbooks: Arc::clone(&runbooks),
+        };
         supervisor.spawn_essential("http", panics.clone(), server.clone().run(shared, supervisor.shutdown()));
         let mut expectation = Expectation::new(heartbeat.clone(), clock);
         expectation.of(&running.chain);
-        let ensemble =
-            Ensemble { overrides, server: server.clone(), fleet, notifier, targets, reconfigure, expectation };
+        let ensemble = Ensemble {
+            overrides,
+            server: server.clone(),
+            fleet,
+            notifier,
+            targets,
+            runbooks,
+            reconfigure,
+            expectation,
+        };
         let conductor =
             Conductor { source, loaded: config, running, scouts, ensemble, clock, own, systemd, pause: reload_pause };
         supervisor.spawn_essential("conductor", panics, conductor.run(reloads, supervisor.shutdown()));

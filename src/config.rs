@@ -159,9 +159,9 @@ fn read_config<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Config {
     let mut engine = engine::settings::Settings::default();
     let mut chain = chain::Settings::default();
     let monitor = monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
-    let (web, web_site) = web::read(root.section("web", "web"));
+    let (http, web_site) = web::read(root.section("web", "web"));
     let probe = probe::read(root.section("probe", "probe"));
-    let (alertmanager, alertmanager_site) = alertmanager::read(&mut root, &web).unzip();
+    let (alertmanager, alertmanager_site) = alertmanager::read(&mut root).unzip();
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     let (mut discovery, wishes) = discovery::read_all(&mut root);
     let networks = network::read_all(&mut root, &defaults, &mut engine, &mut chain, &mut discovery);
@@ -172,5 +172,5 @@ fn read_config<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Config {
         lint::judge(&Survey { monitor, web: web_site, alertmanager: alertmanager_site, networks, finds_nodes });
     }
     let (hash, warnings) = (Hash::default(), Problems::default());
-    Config { engine, chain, http: web.http, probe, alertmanager, discovery, hash, warnings }
+    Config { engine, chain, http, probe, alertmanager, discovery, hash, warnings }
 }

@@ -32,6 +32,7 @@ use std::{
     time::Duration,
 };
 
+pub use self::rule::level;
 use self::{
     alert::{Lives, Setting, Verdict, live},
     finding::Finding,
@@ -206,7 +207,7 @@ impl Engine {
         {
             let setting = Setting {
                 key,
-                level: rule::level(key.name, false),
+                level: level(key.name, false),
                 policy: rule::policy(key.name, Duration::ZERO),
                 muter: None,
             };

@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod own;
 pub mod page;
 pub mod probe;
+pub mod runbook;
 pub mod systemd;

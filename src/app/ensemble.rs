@@ -14,6 +14,7 @@ use crate::{
     output::{
         alertmanager::{self, Notifier},
         http::{self, Server},
+        runbook::Runbooks,
         systemd::Heartbeat,
     },
 };
@@ -31,6 +32,8 @@ pub(super) struct Ensemble {
     pub(super) notifier: Notifier,
     /// What may be probed on request.
     pub(super) targets: Arc<ArcSwap<Targets>>,
+    /// Where the runbooks of alerts are read.
+    pub(super) runbooks: Arc<ArcSwap<Runbooks>>,
     pub(super) reconfigure: mpsc::Sender<Reconfiguration>,
     pub(super) expectation: Expectation,
 }
@@ -43,7 +46,9 @@ impl Ensemble {
     pub(super) async fn apply(&mut self, config: &Config) -> Result<(), String> {
         let web = self.overrides.applied(&config.http);
         self.server.rebind(&web).map_err(|error| error.to_string())?;
-        let notified = notifier_settings(config, &web, &self.server);
+        let links = Links::of(&web, &self.server);
+        let notified = links.on(config);
+        self.runbooks.store(Arc::new(links.runbooks));
         let plan = self.fleet.plan(&config.chain);
         let (done, applied) = oneshot::channel();
         let request = Reconfiguration {
@@ -89,23 +94,35 @@ impl Expectation {
     }
 }
 
-/// What the notifier is told, when `server` follows `web`.
-pub(super) fn notifier_settings(
-    config: &Config,
-    web: &http::Settings,
-    server: &Server,
-) -> Option<alertmanager::Settings> {
-    let external_url = web.external_url.clone().or_else(|| link(server));
-    config.alertmanager.clone().map(|settings| alertmanager::Settings { external_url, ..settings })
+/// Where readers of an alert find us and its runbook, as far as we can know.
+pub(super) struct Links {
+    external_url: Option<String>,
+    pub(super) runbooks: Runbooks,
 }
 
-/// Where a reader of an alert finds the server, as far as we can know.
-fn link(server: &Server) -> Option<String> {
+impl Links {
+    /// When `server` follows `web`.
+    pub(super) fn of(web: &http::Settings, server: &Server) -> Self {
+        let external_url = web.external_url.clone().or_else(|| found_at(web, server));
+        let own = web.runbook_url.as_deref().map(Runbooks::at).unwrap_or_default();
+        Self { runbooks: own.or_served_at(external_url.as_deref()), external_url }
+    }
+
+    /// What the notifier is told by `config`, with these links.
+    pub(super) fn on(&self, config: &Config) -> Option<alertmanager::Settings> {
+        let (external_url, runbooks) = (self.external_url.clone(), self.runbooks.clone());
+        config.alertmanager.clone().map(|settings| alertmanager::Settings { external_url, runbooks, ..settings })
+    }
+}
+
+fn found_at(web: &http::Settings, server: &Server) -> Option<String> {
     let address = *server.addresses().first()?;
     let scheme = if server.is_encrypted() { "https" } else { "http" };
-    let host =
-        if address.ip().is_unspecified() { config::host_name() } else { return Some(format!("{scheme}://{address}")) };
-    Some(format!("{scheme}://{host}:{}", address.port()))
+    let prefix = web.route_prefix.as_deref().unwrap_or_default().trim_end_matches('/');
+    if !address.ip().is_unspecified() {
+        return Some(format!("{scheme}://{address}{prefix}"));
+    }
+    Some(format!("{scheme}://{}:{}{prefix}", config::host_name(), address.port()))
 }
 
 /// How long all pollers together may be without the end of any poll; nothing is expected where there is no node.

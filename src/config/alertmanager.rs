@@ -11,11 +11,10 @@ use super::{
     section::{Item, Section},
     survey::AlertmanagerSite,
     unique::{Unique, identity},
-    web::Web,
 };
 use crate::{
     model::{Endpoint, Labels},
-    output::alertmanager::Settings,
+    output::{alertmanager::Settings, runbook::Runbooks},
 };
 
 /// How often an alert may be told again.
@@ -25,7 +24,7 @@ const RESENDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::fro
 const MAX_PEERS: usize = 16;
 
 /// Reads the section, if there is one.
-pub(super) fn read<'a>(root: &mut Section<'a>, web: &Web) -> Option<(Settings, AlertmanagerSite<'a>)> {
+pub(super) fn read<'a>(root: &mut Section<'a>) -> Option<(Settings, AlertmanagerSite<'a>)> {
     let mut section = root.try_section("alertmanager", "alertmanager")?;
     let mut external_labels = Labels::new();
     let (mut timeout, mut resend) = (Duration::from_secs(10), Duration::from_secs(60));
@@ -39,8 +38,9 @@ pub(super) fn read<'a>(root: &mut Section<'a>, web: &Web) -> Option<(Settings, A
     section.finish();
     let site = AlertmanagerSite { peers: peers.clone(), resend: (resend, resend_item) };
     let peers = peers.into_iter().map(|(peer, _)| peer.with_headers(headers.clone())).collect();
-    let external_url = web.external_url.clone();
-    Some((Settings { peers, external_labels, timeout, resend, external_url }, site))
+    // Where readers find us follows from where we listen in the end: that comes with the server.
+    let (external_url, runbooks) = (None, Runbooks::default());
+    Some((Settings { peers, external_labels, timeout, resend, external_url, runbooks }, site))
 }
 
 fn peers<'a>(item: &Item<'a>) -> Option<Vec<(Endpoint, Item<'a>)>> {

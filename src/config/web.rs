@@ -11,21 +11,17 @@ use super::{
 };
 use crate::{
     model::Endpoint,
-    output::http::{self, parse_address, parse_path},
+    output::{
+        http::{self, parse_address, parse_path},
+        runbook::PLACEHOLDER,
+    },
 };
 
 /// Addresses to listen on.
 const MAX_LISTEN: usize = 64;
 
-/// The settings of the server, and where its readers find it.
-pub(super) struct Web {
-    pub http: http::Settings,
-    /// `None` if not given: then it follows from where the server listens in the end.
-    pub external_url: Option<String>,
-}
-
 /// Reads the section.
-pub(super) fn read(mut section: Section<'_>) -> (Web, WebSite<'_>) {
+pub(super) fn read(mut section: Section<'_>) -> (http::Settings, WebSite<'_>) {
     let (place, listen_item) = (section.place(), section.item("listen"));
     let mut http = http::Settings::default();
     section.set("listen", addresses, &mut http.listen);
@@ -39,12 +35,13 @@ pub(super) fn read(mut section: Section<'_>) -> (Web, WebSite<'_>) {
     section.set("telemetry_path", path, &mut http.telemetry_path);
     let external_url = section.optional("external_url", external);
     http.route_prefix = section.optional("route_prefix", path);
+    http.runbook_url = section.optional("runbook_url", template);
     section.finish();
     http.external_url = external_url.as_ref().map(|(url, _)| url.url().trim_end_matches('/').to_owned());
     // The file can ask readers who they are; whether it does is told when it is read.
     let guarded = http.config_file.is_some();
     let site = WebSite { place, listen: http.listen.clone(), listen_item, external_url, guarded };
-    (Web { external_url: http.external_url.clone(), http }, site)
+    (http, site)
 }
 
 fn addresses(item: &Item<'_>) -> Option<Vec<SocketAddr>> {
@@ -81,4 +78,16 @@ fn file(item: &Item<'_>) -> Option<PathBuf> {
 /// A URL that is published in alerts.
 fn external<'a>(item: &Item<'a>) -> Option<(Endpoint, Item<'a>)> {
     Some((url("http, https")(item)?, item.clone()))
+}
+
+/// A URL that is published in alerts, with a place for the name of the alert.
+fn template(item: &Item<'_>) -> Option<String> {
+    item.describe(|| Shape::Parsed("URL with {alertname} in it"));
+    let text = item.text("a URL", "write it like \"https://wiki.example.org/runbooks/{alertname}\"")?;
+    let absolute = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    if !absolute || !text.contains(PLACEHOLDER) {
+        let help = "write http:// or https:// and {alertname} where the name of the alert belongs";
+        return item.wrong(format!("{} does not lead to a runbook", item.quoted()), help);
+    }
+    Some(text)
 }

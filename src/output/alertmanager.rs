@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use self::desk::{Desk, Order};
-use super::own::OwnMetrics;
+use super::{own::OwnMetrics, runbook::Runbooks};
 use crate::{
     clock::Clock,
     model::{Endpoint, Labels, UnixTime},
@@ -39,6 +39,8 @@ pub struct Settings {
     pub resend: Duration,
     /// Where a reader of the alert finds us (`generatorURL`).
     pub external_url: Option<String>,
+    /// Where the runbooks of alerts are read.
+    pub runbooks: Runbooks,
 }
 
 /// One announcement: an alert that fires (`ends_at` is `None`) or is over.

@@ -28,7 +28,7 @@ pub use self::{
     server::{Server, bind},
     settings::{Overrides, Settings},
 };
-use super::own::OwnMetrics;
+use super::{own::OwnMetrics, runbook::Runbooks};
 use crate::engine::snapshot::Snapshot;
 
 /// What every handler reads.
@@ -42,6 +42,8 @@ pub struct Shared {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Asks for a probe of a node and waits for its report.
     pub probe: mpsc::Sender<ProbeRequest>,
+    /// Where the runbooks of alerts are read.
+    pub runbooks: Arc<ArcSwap<Runbooks>>,
 }
 
 /// A request to re-read the configuration; the sender waits for the outcome.

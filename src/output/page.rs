@@ -2,6 +2,7 @@
 //! elsewhere; it reloads itself. Colours only repeat what a word beside them says.
 
 mod html;
+pub mod runbook;
 mod table;
 
 use self::html::Html;
@@ -29,20 +30,23 @@ const MAX_NETWORKS: usize = 200;
 pub fn render(snapshot: Option<&Snapshot>) -> String {
     let mut html = Html::document();
     html.element("html", &[("lang", "en")], |html| {
-        head(html);
+        head(html, "haltwatch", "", true);
         html.element("body", &[], |html| body(html, snapshot));
     });
     html.finish()
 }
 
-fn head(html: &mut Html) {
+/// `root` leads from the page to the root of the site.
+fn head(html: &mut Html, title: &str, root: &str, reloads: bool) {
     html.element("head", &[], |html| {
         html.void("meta", &[("charset", "utf-8")]);
         html.void("meta", &[("name", "viewport"), ("content", "width=device-width, initial-scale=1")]);
         html.void("meta", &[("name", "color-scheme"), ("content", "light dark")]);
-        html.void("meta", &[("http-equiv", "refresh"), ("content", "5")]);
-        html.void("link", &[("rel", "stylesheet"), ("href", "style.css")]);
-        html.leaf("title", &[], "haltwatch");
+        if reloads {
+            html.void("meta", &[("http-equiv", "refresh"), ("content", "5")]);
+        }
+        html.void("link", &[("rel", "stylesheet"), ("href", &format!("{root}style.css"))]);
+        html.leaf("title", &[], title);
     });
 }
 
@@ -119,7 +123,9 @@ fn alerts(html: &mut Html, snapshot: &Snapshot) {
 fn alert_row(html: &mut Html, snapshot: &Snapshot, alert: &Alert) {
     let level = format!("{} {}", alert.level.as_str(), alert.level.severity());
     html.element("td", &[], |html| table::badge(html, level_class(alert.level), &level));
-    html.leaf("td", &[], alert.key.name.as_str());
+    let name = alert.key.name.as_str();
+    let runbook = format!("{}{name}", super::runbook::PATH.trim_start_matches('/'));
+    html.element("td", &[], |html| html.leaf("a", &[("href", &runbook)], name));
     html.leaf("td", &[], &subject_name(&snapshot.settings, alert.key.subject));
     let state = match alert.inhibited_by {
         Some(by) => format!("{}, muted by {}", alert.state.as_str(), by.name.as_str()),

@@ -15,6 +15,7 @@ use haltwatch::{
     output::{
         alertmanager::{self, Notification, Settings, spawn},
         own::OwnMetrics,
+        runbook::Runbooks,
     },
     supervisor::{PanicCounter, Supervisor},
 };
@@ -49,6 +50,7 @@ fn settings(urls: &[String]) -> Settings {
         timeout: Duration::from_secs(5),
         resend: Duration::from_secs(60),
         external_url: Some("http://mon.example:10019/".to_owned()),
+        runbooks: Runbooks::served_at("http://mon.example:10019/"),
     }
 }
 

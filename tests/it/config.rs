@@ -1203,7 +1203,7 @@ fn positions_hold_in_every_encoding_of_the_text() {
             <text>:1:25: error[E003]: unknown key `max`
             1 | max = "<redacted>"
               | ^^^
-              = help: known here: listen, systemd_socket, config_file, enable_lifecycle, max_connections, max_requests, read_timeout, telemetry_path, external_url, route_prefix"#]],
+              = help: known here: listen, systemd_socket, config_file, enable_lifecycle, max_connections, max_requests, read_timeout, telemetry_path, external_url, route_prefix, runbook_url"#]],
     );
     load(&format!("\u{feff}{}", RIGHT.replace('\n', "\r\n"))).unwrap();
 }

@@ -21,6 +21,7 @@ mod poller;
 mod probe;
 mod reload;
 mod replay;
+mod runbooks;
 mod sample;
 mod scripted_node;
 mod sim;

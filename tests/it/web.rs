@@ -17,6 +17,7 @@ use haltwatch::{
     output::{
         http::{ReloadRequest, Server, Settings, Shared, bind},
         own::OwnMetrics,
+        runbook::Runbooks,
     },
     supervisor::{PanicCounter, Supervisor},
 };
@@ -43,7 +44,9 @@ pub struct Web {
 pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let (reload, reloads) = mpsc::channel(1);
     let (probe, _) = mpsc::channel(1);
-    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), own: OwnMetrics::new(), reload, probe };
+    let runbooks = Arc::new(ArcSwap::from_pointee(Runbooks::served_at("http://watch.example.org:10019")));
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, runbooks };
     let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
@@ -392,7 +395,8 @@ async fn several_addresses_are_served_ipv6_included() {
     let mut supervisor = Supervisor::default();
     let (reload, _reloads) = mpsc::channel(1);
     let (probe, _) = mpsc::channel(1);
-    let shared = Shared { snapshot: Arc::new(ArcSwap::from_pointee(None)), own: OwnMetrics::new(), reload, probe };
+    let snapshot = Arc::new(ArcSwap::from_pointee(None));
+    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, runbooks: Arc::default() };
     let shutdown = supervisor.shutdown();
     supervisor.spawn("http", PanicCounter::default(), move || server.clone().run(shared.clone(), shutdown.clone()));
     for address in addresses {

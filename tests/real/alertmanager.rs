@@ -43,21 +43,54 @@ impl Listed {
 impl Alertmanager {
     /// Starts one with nothing in it, in `folder`.
     pub fn start(tools: &Tools, folder: &Path, log: &Path) -> Result<Self> {
+        Self::start_with(tools, folder, log, |_| Ok(CONFIG.to_owned()))
+    }
+
+    /// Starts one with the configuration that `config` makes for `folder`.
+    pub fn start_with(
+        tools: &Tools,
+        folder: &Path,
+        log: &Path,
+        config: impl FnOnce(&Path) -> Result<String>,
+    ) -> Result<Self> {
         let address = port::free();
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
+        let text = config(folder)?;
         let config = folder.join("alertmanager.yml");
-        fs::write(&config, CONFIG)?;
+        fs::write(&config, text)?;
         let mut command = Command::new(&tools.alertmanager);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.path={}", folder.join("data").display()));
         // Without the empty cluster address it would listen on every interface.
-        command.args([format!("--web.listen-address={address}").as_str(), "--cluster.listen-address="]);
+        command.args([
+            format!("--web.listen-address={address}").as_str(),
+            "--cluster.listen-address=",
+            "--log.level=debug",
+        ]);
         let mut process = Process::start(&mut command, log)?;
         process.ready(PATIENCE, || http::get(address, "/-/ready", &[])?.ok())?;
         Ok(Self { address, tools: tools.clone(), process })
+    }
+
+    /// All alerts with their status, muted ones included, as it lists them.
+    pub fn with_inhibited(&self) -> Result<Vec<serde_json::Value>> {
+        let list = http::get_json(self.address, "/api/v2/alerts?inhibited=true")?;
+        serde_json::from_value(list).context("the list of Alertmanager")
+    }
+
+    /// Pushes `alerts` as a monitor does.
+    pub fn push(&self, alerts: &serde_json::Value) -> Result<()> {
+        http::post(self.address, "/api/v2/alerts", alerts)?.ok().map(drop)
+    }
+
+    /// Adds an alert by hand: its name, then its labels.
+    pub fn amtool_add(&self, words: &[&str]) -> Result<()> {
+        let mut command = Command::new(&self.tools.amtool);
+        command.arg(format!("--alertmanager.url=http://{}", self.address)).args(["alert", "add"]).args(words);
+        process::output(&mut command, &self.process.log().with_extension("amtool.log"), PATIENCE).map(drop)
     }
 
     /// The active alerts.

@@ -5,7 +5,7 @@ use std::{
     fs,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -103,6 +103,11 @@ impl Bench {
     /// A new Alertmanager.
     pub fn alertmanager(&self) -> Result<Alertmanager> {
         Alertmanager::start(&self.tools, &self.folder("alertmanager"), &self.log("alertmanager"))
+    }
+
+    /// A new Alertmanager with the configuration that `config` makes for its folder.
+    pub fn alertmanager_with(&self, config: impl FnOnce(&Path) -> Result<String>) -> Result<Alertmanager> {
+        Alertmanager::start_with(&self.tools, &self.folder("alertmanager"), &self.log("alertmanager"), config)
     }
 
     /// A new Prometheus with one job for each of `targets`.

@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod port;
 pub mod process;
+pub mod recorder;
 pub mod relay;
 pub mod wait;
 pub mod watcher;

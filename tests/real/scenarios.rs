@@ -9,6 +9,7 @@ mod isolation;
 mod nodes;
 mod probe;
 mod reload;
+mod routing;
 mod running;
 mod scrape;
 mod web;
@@ -80,6 +81,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(WithValidators, probe, a_probe_tells_what_the_node_itself_says),
     scenario!(Alone, probe, a_real_prometheus_probes_through_relabelling),
     scenario!(Alone, probe, a_configuration_is_checked_against_what_answers),
+    scenario!(Alone, routing, a_halt_reaches_everybody_who_is_to_be_woken),
+    scenario!(Alone, routing, the_shipped_example_mutes_what_haltwatch_mutes),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

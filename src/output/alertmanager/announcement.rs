@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::Notification;
-use crate::model::{Labels, UnixTime};
+use crate::{
+    model::{Labels, UnixTime},
+    output::runbook::Runbooks,
+};
 
 /// Longest annotation in bytes; what is longer is cut and ends in `…`.
 const MAX_ANNOTATION_BYTES: usize = 4096;
@@ -27,14 +30,16 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// The announcement of `notification`. Labels without a value are left out: Alertmanager drops them, and the identity
-    /// must be the same on both sides.
+    /// The announcement of `notification`, with the URL of its runbook. Labels without a value are left out: Alertmanager
+    /// drops them, and the identity must be the same on both sides.
     #[must_use]
-    pub fn new(notification: Notification) -> Self {
+    pub fn new(notification: Notification, runbooks: &Runbooks) -> Self {
         let mut labels = notification.labels;
         labels.retain(|(_, value)| !value.is_empty());
         labels.sort();
-        let texts = notification.annotations.into_iter().take(MAX_ANNOTATIONS);
+        let name = labels.iter().find(|(label, _)| &**label == "alertname").map_or("", |(_, name)| name);
+        let runbook = runbooks.url(name).map(|url| ("runbook_url", url));
+        let texts = runbook.into_iter().chain(notification.annotations).take(MAX_ANNOTATIONS);
         Self {
             identity: Arc::new(labels),
             annotations: texts.map(|(name, text)| (name, bounded(text))).collect(),
@@ -69,10 +74,13 @@ mod tests {
             ends_at: None,
         };
         let external = labels(&[("cluster", "eu"), ("site", "external")]);
-        let announcement = Announcement::new(notification.with_labels(&external));
+        let runbooks = Runbooks::served_at("http://watch:10019");
+        let announcement = Announcement::new(notification.with_labels(&external), &runbooks);
         let wanted = labels(&[("alertname", "NodeOffline"), ("cluster", "eu"), ("site", "own")]);
         assert_eq!(*announcement.identity, wanted);
-        let text = &announcement.annotations[0].1;
+        let runbook = ("runbook_url", "http://watch:10019/runbooks/NodeOffline".to_owned());
+        assert_eq!(announcement.annotations[0], runbook, "and it says what to do");
+        let text = &announcement.annotations[1].1;
         assert!(text.len() <= MAX_ANNOTATION_BYTES && text.ends_with("é…"), "{}", text.len());
     }
 }

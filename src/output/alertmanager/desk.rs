@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     model::Endpoint,
-    output::own::OwnMetrics,
+    output::{own::OwnMetrics, runbook::Runbooks},
     supervisor::{PanicCounter, Shutdown, Supervisor, Tether},
 };
 
@@ -44,6 +44,7 @@ pub struct Desk {
     /// The newest word on every alert that fires: as many as the rules can make fire for the nodes there are.
     firing: BTreeMap<Identity, Announcement>,
     posts: Vec<Post>,
+    runbooks: Runbooks,
     couriers: Supervisor,
     clock: Clock,
     own: OwnMetrics,
@@ -71,7 +72,7 @@ impl Desk {
         panics: PanicCounter,
     ) -> Self {
         let (firing, posts, couriers) = (BTreeMap::new(), Vec::new(), Supervisor::default());
-        Self { inbox, orders, firing, posts, couriers, clock, own, panics }
+        Self { inbox, orders, firing, posts, runbooks: Runbooks::default(), couriers, clock, own, panics }
     }
 
     /// Works until the shutdown; then hands out the last words and lets the couriers deliver them.
@@ -114,7 +115,7 @@ impl Desk {
     }
 
     fn tell_all(&mut self, notification: Notification) {
-        let announcement = Announcement::new(notification);
+        let announcement = Announcement::new(notification, &self.runbooks);
         self.posts.iter().for_each(|post| post.courier.notify(announcement.clone()));
         if announcement.ends_at.is_none() {
             self.firing.insert(Arc::clone(&announcement.identity), announcement);
@@ -127,6 +128,7 @@ impl Desk {
     pub fn apply(&mut self, settings: Option<Settings>) {
         let mut before = std::mem::take(&mut self.posts);
         let mut new = Vec::new();
+        self.runbooks = settings.as_ref().map(|settings| settings.runbooks.clone()).unwrap_or_default();
         let (peers, policy, timeout) = terms(settings);
         for endpoint in peers {
             match before.iter().position(|post| post.url.url() == endpoint.url()) {
@@ -175,9 +177,7 @@ impl Desk {
 
 fn terms(settings: Option<Settings>) -> (Vec<Endpoint>, Policy, Duration) {
     let (peers, resend, url, timeout) = match settings {
-        Some(Settings { peers, resend, external_url, timeout, external_labels: _ }) => {
-            (peers, resend, external_url, timeout)
-        }
+        Some(Settings { peers, resend, external_url, timeout, .. }) => (peers, resend, external_url, timeout),
         None => (Vec::new(), Duration::ZERO, None, Duration::ZERO),
     };
     (peers, Policy { resend, generator_url: url.as_deref().and_then(wire::absolute), capacity: CAPACITY }, timeout)

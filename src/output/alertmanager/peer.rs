@@ -393,7 +393,7 @@ mod tests {
         super::{policy::CAPACITY, tracked::HOLD},
         *,
     };
-    use crate::output::alertmanager::Notification;
+    use crate::output::{alertmanager::Notification, runbook::Runbooks};
 
     const RESEND: Duration = Duration::from_mins(1);
     const WALL: i64 = 1_795_289_659_000;
@@ -445,7 +445,7 @@ mod tests {
                 starts_at: UnixTime::from_millis(WALL + starts_at),
                 ends_at: ends_at.map(|ms| UnixTime::from_millis(WALL + ms)),
             };
-            let note = self.peer.notify(Announcement::new(notification), self.now());
+            let note = self.peer.notify(Announcement::new(notification, &Runbooks::default()), self.now());
             self.notes.extend(note);
         }
 
@@ -792,7 +792,7 @@ mod tests {
                     starts_at: UnixTime::default(),
                     ends_at: None,
                 };
-                bench.peer.notify(Announcement::new(notification), bench.now());
+                bench.peer.notify(Announcement::new(notification, &Runbooks::default()), bench.now());
             }
             let mut sent = 0;
             while let Action::Push(body, count) = bench.peer.next(bench.now()) {

@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::{Error, LabelMap, Time, success};
 use crate::{
     engine::snapshot::{Alert, AlertState, Snapshot},
-    output::label::{alert_labels, annotations},
+    output::{
+        label::{alert_labels, annotations},
+        runbook::Runbooks,
+    },
 };
 
 /// An alert as Prometheus shows one.
@@ -22,7 +25,7 @@ pub(super) struct ShownAlert {
 }
 
 impl ShownAlert {
-    pub(super) fn new(snapshot: &Snapshot, alert: &Alert) -> Self {
+    pub(super) fn new(snapshot: &Snapshot, runbooks: &Runbooks, alert: &Alert) -> Self {
         let texts = annotations(&snapshot.settings, alert);
         let mut annotations = vec![
             (Arc::from("description"), Arc::from(texts.description)),
@@ -30,9 +33,12 @@ impl ShownAlert {
             (Arc::from("summary"), Arc::from(texts.summary)),
         ];
         if let Some(by) = alert.inhibited_by {
-            annotations.insert(0, (Arc::from("muted_by"), Arc::from(by.name.as_str())));
-            annotations.sort();
+            annotations.push((Arc::from("muted_by"), Arc::from(by.name.as_str())));
         }
+        if let Some(url) = runbooks.url(alert.key.name.as_str()) {
+            annotations.push((Arc::from("runbook_url"), Arc::from(url)));
+        }
+        annotations.sort();
         Self {
             labels: LabelMap(alert_labels(&snapshot.settings, alert)),
             annotations: LabelMap(annotations),
@@ -44,11 +50,11 @@ impl ShownAlert {
 }
 
 /// Pending and firing alerts; muted ones carry the annotation `muted_by`.
-pub fn alerts(snapshot: &Snapshot) -> Result<Vec<u8>, Error> {
+pub fn alerts(snapshot: &Snapshot, runbooks: &Runbooks) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     struct Data {
         alerts: Vec<ShownAlert>,
     }
     let live = snapshot.alerts.iter().filter(|alert| alert.state != AlertState::Resolved);
-    Ok(success(Data { alerts: live.map(|alert| ShownAlert::new(snapshot, alert)).collect() }))
+    Ok(success(Data { alerts: live.map(|alert| ShownAlert::new(snapshot, runbooks, alert)).collect() }))
 }

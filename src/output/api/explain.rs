@@ -19,6 +19,7 @@ use crate::{
     output::{
         http::query::Query,
         label::{halt_reason, subject_name},
+        runbook::Runbooks,
     },
 };
 
@@ -113,7 +114,7 @@ struct Question<'q> {
 }
 
 /// Explains everything, or what concerns `network`, `node` of that network, or alerts named `alert`.
-pub fn explain(snapshot: &Snapshot, query: &Query) -> Result<Vec<u8>, Error> {
+pub fn explain(snapshot: &Snapshot, runbooks: &Runbooks, query: &Query) -> Result<Vec<u8>, Error> {
     let question = Question::from(snapshot, query)?;
     let alerts = snapshot.alerts.iter().filter(|alert| question.concerns(snapshot, alert));
     let networks = snapshot.settings.networks.iter().zip(&snapshot.networks).enumerate();
@@ -122,7 +123,7 @@ pub fn explain(snapshot: &Snapshot, query: &Query) -> Result<Vec<u8>, Error> {
         taken: Time(snapshot.taken.wall),
         monitor: monitor(snapshot),
         networks: asked.map(|(index, (settings, view))| explained(snapshot, index, settings, view)).collect(),
-        alerts: alerts.map(|alert| explained_alert(snapshot, alert)).collect(),
+        alerts: alerts.map(|alert| explained_alert(snapshot, runbooks, alert)).collect(),
     }))
 }
 
@@ -330,7 +331,7 @@ fn due(snapshot: &Snapshot, view: &NetworkView) -> Option<UnixTime> {
     Some(snapshot.taken.wall.after(left))
 }
 
-fn explained_alert(snapshot: &Snapshot, alert: &Alert) -> ExplainedAlert {
+fn explained_alert(snapshot: &Snapshot, runbooks: &Runbooks, alert: &Alert) -> ExplainedAlert {
     ExplainedAlert {
         subject: subject_name(&snapshot.settings, alert.key.subject),
         level: alert.level.as_str(),
@@ -341,6 +342,6 @@ fn explained_alert(snapshot: &Snapshot, alert: &Alert) -> ExplainedAlert {
             alertname: key.name.as_str(),
             subject: subject_name(&snapshot.settings, key.subject),
         }),
-        alert: ShownAlert::new(snapshot, alert),
+        alert: ShownAlert::new(snapshot, runbooks, alert),
     }
 }

@@ -6,7 +6,7 @@ use super::{Error, LabelMap, Time, alerts::ShownAlert, success};
 use crate::{
     engine::snapshot::{AlertState, Snapshot},
     model::AlertName,
-    output::{http::query::Query, label::summary},
+    output::{http::query::Query, label::summary, runbook::Runbooks},
 };
 
 /// The groups rules are listed in, by what they are about.
@@ -46,13 +46,13 @@ struct Rule {
 }
 
 /// Every rule, filtered by `type=alert|record`, `rule_name[]`, `rule_group[]`, `file[]`, `state` and `exclude_alerts`.
-pub fn rules(snapshot: &Snapshot, query: &Query) -> Result<Vec<u8>, Error> {
+pub fn rules(snapshot: &Snapshot, runbooks: &Runbooks, query: &Query) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     struct Data {
         groups: Vec<Group>,
     }
     let wanted = Wanted::from(query)?;
-    let groups = GROUPS.into_iter().filter_map(|name| group(snapshot, name, &wanted));
+    let groups = GROUPS.into_iter().filter_map(|name| group((snapshot, runbooks), name, &wanted));
     Ok(success(Data { groups: groups.collect() }))
 }
 
@@ -89,14 +89,14 @@ impl<'q> Wanted<'q> {
     }
 }
 
-fn group(snapshot: &Snapshot, name: &'static str, wanted: &Wanted<'_>) -> Option<Group> {
+fn group((snapshot, runbooks): (&Snapshot, &Runbooks), name: &'static str, wanted: &Wanted<'_>) -> Option<Group> {
     if !wanted.alerting || !wanted.lists("rule_group[]", name) || !wanted.lists("file[]", "built-in") {
         return None;
     }
     let names = AlertName::ALL.iter().filter(|alert| group_of(**alert) == name);
     let rules: Vec<_> = names
         .filter(|alert| wanted.lists("rule_name[]", alert.as_str()))
-        .map(|alert| rule(snapshot, *alert, wanted.alerts))
+        .map(|alert| rule((snapshot, runbooks), *alert, wanted.alerts))
         .filter(|rule| wanted.state.is_none_or(|state| state == rule.state))
         .collect();
     (!rules.is_empty()).then_some(Group {
@@ -122,7 +122,7 @@ fn group_of(alert: AlertName) -> &'static str {
     }
 }
 
-fn rule(snapshot: &Snapshot, name: AlertName, show_alerts: bool) -> Rule {
+fn rule((snapshot, runbooks): (&Snapshot, &Runbooks), name: AlertName, show_alerts: bool) -> Rule {
     let of_it = || snapshot.alerts.iter().filter(|alert| alert.key.name == name);
     let any = |state: AlertState| of_it().any(|alert| alert.state == state);
     let state = if any(AlertState::Firing) {
@@ -132,6 +132,10 @@ fn rule(snapshot: &Snapshot, name: AlertName, show_alerts: bool) -> Rule {
     } else {
         "inactive"
     };
+    let mut annotations = vec![("summary".into(), summary(name).into())];
+    if let Some(url) = runbooks.url(name.as_str()) {
+        annotations.insert(0, ("runbook_url".into(), url.into()));
+    }
     let shown = of_it().filter(|alert| show_alerts && alert.state != AlertState::Resolved);
     Rule {
         state,
@@ -140,8 +144,8 @@ fn rule(snapshot: &Snapshot, name: AlertName, show_alerts: bool) -> Rule {
         duration: 0.0,
         keep_firing_for: 0.0,
         labels: LabelMap::default(),
-        annotations: LabelMap(vec![("summary".into(), summary(name).into())]),
-        alerts: shown.map(|alert| ShownAlert::new(snapshot, alert)).collect(),
+        annotations: LabelMap(annotations),
+        alerts: shown.map(|alert| ShownAlert::new(snapshot, runbooks, alert)).collect(),
         health: "ok",
         last_error: "",
         evaluation_time: 0.0,

@@ -19,7 +19,7 @@ use tokio::{
 use super::{Shared, negotiate, probe, query::Query, reply::Reply, scrape::Scrapes, sd};
 use crate::{
     engine::snapshot::Snapshot,
-    output::{api, page},
+    output::{api, page, runbook},
 };
 
 /// Longest path and query in bytes.
@@ -39,7 +39,11 @@ macro_rules! handlers {
 
         impl Handler {
             fn of(path: &str) -> Self {
-                match path { $($path => Self::$handler,)* _ => Self::Unknown }
+                match path {
+                    $($path => Self::$handler,)*
+                    _ if path.starts_with(runbook::PATH) => Self::Runbook,
+                    _ => Self::Unknown,
+                }
             }
 
             fn as_str(self) -> &'static str {
@@ -65,6 +69,7 @@ handlers! {
     SdProbe = "sd_probe", "/sd/probe";
     Page = "page", "/";
     Style = "style", "/style.css";
+    Runbook = "runbook", "/runbooks";
 }
 
 impl Handler {
@@ -118,22 +123,24 @@ impl Site {
 
     async fn handle(&self, handler: Handler, head: &Parts) -> Reply {
         let query = Query::parse(head.uri.query().unwrap_or_default());
+        let runbooks = self.shared.runbooks.load_full();
         match handler {
             Handler::Metrics => self.metrics(head).await,
             Handler::Healthy => Reply::text(StatusCode::OK, "haltwatch is healthy."),
             Handler::Ready => self.ready(),
             Handler::Reload => self.reload(head).await,
             Handler::Probe => probe::answer(&self.shared.probe, &query, &head.headers).await,
-            Handler::Alerts => self.api(api::alerts).await,
-            Handler::Rules => self.api(move |snapshot| api::rules(snapshot, &query)).await,
+            Handler::Alerts => self.api(move |snapshot| api::alerts(snapshot, &runbooks)).await,
+            Handler::Rules => self.api(move |snapshot| api::rules(snapshot, &runbooks, &query)).await,
             Handler::BuildInfo => json(api::build_info()),
             Handler::Networks => self.api(api::networks).await,
             Handler::Nodes => self.api(move |snapshot| api::nodes(snapshot, &query)).await,
-            Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &query)).await,
+            Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &runbooks, &query)).await,
             Handler::Sd => self.targets(sd::nodes).await,
             Handler::SdProbe => self.targets(sd::probes).await,
             Handler::Page => self.written(|snapshot| Reply::html(page::render(snapshot))).await,
             Handler::Style => Reply::new(StatusCode::OK, "text/css; charset=utf-8", page::STYLE),
+            Handler::Runbook => runbook_page(head.uri.path()),
             Handler::Unknown if head.uri.path().starts_with("/api/") => {
                 json(Err(api::Error::not_found("no such path")))
             }
@@ -203,6 +210,14 @@ impl Site {
         let (request, outcome) = oneshot::channel();
         self.shared.reload.send(request).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
+    }
+}
+
+fn runbook_page(path: &str) -> Reply {
+    let Some(name) = path.strip_prefix(runbook::PATH) else { return Reply::beside(runbook::PATH.trim_start_matches('/')) };
+    match runbook::text(name) {
+        Some(text) => Reply::html(page::runbook::render(if name.is_empty() { "Runbooks" } else { name }, text)),
+        None => Reply::text(StatusCode::NOT_FOUND, "no such runbook"),
     }
 }
 

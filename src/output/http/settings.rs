@@ -32,6 +32,8 @@ pub struct Settings {
     pub route_prefix: Option<String>,
     /// Where readers find the server.
     pub external_url: Option<String>,
+    /// Where runbooks are read, with `{alertname}` in it; `None` = the server's own.
+    pub runbook_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             telemetry_path: "/metrics".to_owned(),
             route_prefix: None,
             external_url: None,
+            runbook_url: None,
         }
     }
 }
