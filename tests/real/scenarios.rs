@@ -2,6 +2,7 @@
 
 mod api;
 mod components;
+mod dashboards;
 mod halt;
 mod health;
 mod isolation;
@@ -67,6 +68,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
+    scenario!(Alone, dashboards, every_panel_of_every_dashboard_shows_something),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

@@ -4,7 +4,7 @@ use super::{
     grafana::{
         COLUMN, Column, Dashboard, INSTANCE, JOB, NETWORKS, NONE_IS_GOOD, Panel, Row, graph, stat, table, timeline,
     },
-    shared::{ALL_IS_GOOD, MARGIN, RATIO, VOTES, alerts, halt_ratio},
+    shared::{ALL_IS_GOOD, MARGIN, RATIO, VOTES, age, alerts, halt_ratio},
     words::{BAD_IF_NO, BAD_IF_YES, PHASES, STATES, phase, state},
 };
 
@@ -73,7 +73,7 @@ fn networks() -> Panel {
     let by = |expr: &str| format!("max by (network) ({expr})");
     table("Networks", 9, "One line a network. The name leads to its page.")
         .query(phase("@network"), "phase")
-        .query("time() - max by (network) (haltwatch_network_last_progress_timestamp_seconds{@network})", "since last block")
+        .query(age("haltwatch_network_last_progress_timestamp_seconds", "@network", "network"), "since last block")
         .query(by("haltwatch_network_halt_threshold_seconds{@network}"), "halts after")
         .query(by("haltwatch_network_halt_ratio{@network}"), "halt ratio")
         .query(by("haltwatch_network_tip_height{@network}"), "tip")

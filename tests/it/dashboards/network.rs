@@ -2,7 +2,7 @@
 
 use super::{
     grafana::{COLUMN, Column, Dashboard, INSTANCE, JOB, NETWORK, PLAIN, Panel, Row, graph, stat, table, timeline},
-    shared::{MARGIN, RATIO, VOTES, alerts, failures, halt_ratio, quantile},
+    shared::{MARGIN, RATIO, VOTES, age, alerts, failures, halt_ratio, quantile},
     words::{PHASES, STATES, phase, state},
 };
 
@@ -29,7 +29,7 @@ fn now() -> Vec<Panel> {
             .query(phase("@network"), "phase")
             .words(PHASES),
         stat("Since last block", 4, "Time since the tip last rose, by the clock of the monitor.")
-            .query("time() - max(haltwatch_network_last_progress_timestamp_seconds{@network})", "since last block")
+            .query(age("haltwatch_network_last_progress_timestamp_seconds", "@network", "network"), "since last block")
             .unit("dtdurations"),
         stat(
             "Halt ratio",
@@ -72,7 +72,7 @@ fn nodes() -> Panel {
         .query(by("haltwatch_node_peers{@network}"), "peers")
         .query(latency, "latency p95")
         .query(failures("@network", "network, node"), "failed polls")
-        .query("time() - max by (network, node) (haltwatch_node_last_success_timestamp_seconds{@network})", "last answer")
+        .query(age("haltwatch_node_last_success_timestamp_seconds", "@network", "network, node"), "last answer")
         .query(by("haltwatch_node_clock_skew_seconds{@network}"), "clock skew")
         .column(Column {
             name: "node",
@@ -106,7 +106,7 @@ fn blocks() -> Vec<Panel> {
             .unit("none"),
         halt_ratio(12),
         graph("Since last block", 12, "Time since the tip last rose, and the time at which blocks count as missing.")
-            .query("time() - max(haltwatch_network_last_progress_timestamp_seconds{@network})", "since last block")
+            .query(age("haltwatch_network_last_progress_timestamp_seconds", "@network", "network"), "since last block")
             .query("max(haltwatch_network_halt_threshold_seconds{@network})", "halts after")
             .unit("s"),
         graph("Time between blocks", 12, "As it was, and as it is expected.")

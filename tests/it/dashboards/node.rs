@@ -4,7 +4,7 @@ use super::{
     grafana::{
         COLUMN, Column, Dashboard, INSTANCE, JOB, NETWORK, NODE, NONE_IS_GOOD, Panel, Row, graph, stat, table, timeline,
     },
-    shared::{alerts, failures, quantile},
+    shared::{age, alerts, failures, quantile},
     words::{BAD_IF_NO, STATES, state},
 };
 
@@ -35,7 +35,7 @@ fn now() -> Vec<Panel> {
             .query("max(haltwatch_node_lag_blocks{@node})", "lag"),
         stat("Peers", 4, "Peers it is connected to, if it tells.").query("max(haltwatch_node_peers{@node})", "peers"),
         stat("Last answer", 4, "Time since its last good answer.")
-            .query("time() - max(haltwatch_node_last_success_timestamp_seconds{@node})", "last answer")
+            .query(age("haltwatch_node_last_success_timestamp_seconds", "@node", "node"), "last answer")
             .unit("dtdurations"),
         stat("Failed polls", 4, "Share of its recent polls that failed.")
             .query(failures("@node", ""), "failed")
@@ -53,7 +53,7 @@ fn chain() -> Vec<Panel> {
             .unit("none"),
         graph("Lag", 12, "Blocks behind the tip.").query("max(haltwatch_node_lag_blocks{@node})", "lag"),
         graph("Age of the head", 12, "Time since the producer's timestamp of its newest block.")
-            .query("time() - max(haltwatch_node_head_timestamp_seconds{@node})", "age")
+            .query(age("haltwatch_node_head_timestamp_seconds", "@node", "node"), "age")
             .unit("s"),
     ]
 }
@@ -71,8 +71,8 @@ fn polls() -> Vec<Panel> {
             .unit("ops")
             .stacked(),
         graph("Age of the last poll", 12, "Time since the last poll ended: it grows when haltwatch does not poll.")
-            .query("time() - max(haltwatch_node_last_poll_timestamp_seconds{@node})", "last poll")
-            .query("time() - max(haltwatch_node_last_success_timestamp_seconds{@node})", "last good one")
+            .query(age("haltwatch_node_last_poll_timestamp_seconds", "@node", "node"), "last poll")
+            .query(age("haltwatch_node_last_success_timestamp_seconds", "@node", "node"), "last good one")
             .unit("s"),
         graph("Clock skew", 12, "Its clock minus the clock of the monitor.")
             .query("max(haltwatch_node_clock_skew_seconds{@node})", "skew")

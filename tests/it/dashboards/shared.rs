@@ -47,6 +47,13 @@ pub fn failures(matchers: &str, labels: &str) -> String {
     format!("{} / {}", rate(r#",outcome!="success""#), rate(""))
 }
 
+/// Seconds since the instant `metric` tells, by `labels`. Both ends are read from the clock of the monitor, so a Prometheus
+/// whose clock differs makes nothing look old; of several monitors the one that saw it last counts.
+pub fn age(metric: &str, matchers: &str, labels: &str) -> String {
+    let now = "haltwatch_last_step_timestamp_seconds{@self}";
+    format!("min by ({labels}) ({now} - on (job, instance) group_right () {metric}{{{matchers}}})")
+}
+
 /// A quantile of a histogram, by `labels`.
 pub fn quantile(share: f64, histogram: &str, matchers: &str, labels: &str) -> String {
     let comma = if labels.is_empty() { "" } else { ", " };
