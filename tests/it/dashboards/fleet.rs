@@ -18,7 +18,7 @@ pub fn page() -> Dashboard {
         rows: vec![
             Row { title: "Now", panels: now() },
             Row { title: "Networks", panels: vec![networks()] },
-            Row { title: "Alerts", panels: vec![alerts(8, "@any")] },
+            Row { title: "Alerts", panels: vec![alerts(8)] },
             Row { title: "Nodes that are not live", panels: vec![nodes()] },
             Row { title: "History", panels: history() },
         ],

@@ -325,10 +325,11 @@ impl Dashboard {
             _ => r#"network=~"$network""#,
         };
         let node = format!(r#"{SELF},{network},node="$node""#);
-        let any = match self.variables.iter().find(is) {
-            Some(Variable { several: true, .. }) => format!(r#"{SELF},network=~"$network|""#),
-            Some(_) => format!("{SELF},{network}"),
-            None => SELF.to_owned(),
+        let any = match self.variables.iter().map(|it| (it.name, it.several)).next_back() {
+            Some(("network", true)) => format!(r#"{SELF},network=~"$network|""#),
+            Some(("network", false)) => format!("{SELF},{network}"),
+            Some(("node", _)) => format!(r#"{SELF},{network},node=~"$node|""#),
+            _ => SELF.to_owned(),
         };
         let expr = expr.replace("@self", SELF).replace("@network", &format!("{SELF},{network}"));
         expr.replace("@node", &node).replace("@any", &any)
@@ -336,8 +337,7 @@ impl Dashboard {
 
     /// A line in every graph where an alert of `levels` fires.
     fn annotation(&self, levels: &str, name: &str, colour: &str) -> Value {
-        let subject = if self.variables.iter().any(|it| it.name == "node") { "@node" } else { "@any" };
-        let chosen = format!(r#"haltwatch_alert{{{subject},state="firing",level=~"{levels}"}}"#);
+        let chosen = format!(r#"haltwatch_alert{{@any,state="firing",level=~"{levels}"}}"#);
         json!({
             "name": name,
             "datasource": source(),

@@ -16,7 +16,7 @@ pub fn page() -> Dashboard {
         rows: vec![
             Row { title: "Now", panels: now() },
             Row { title: "Nodes", panels: vec![nodes(), states(), lag()] },
-            Row { title: "Alerts", panels: vec![alerts(7, "@network")] },
+            Row { title: "Alerts", panels: vec![alerts(7)] },
             Row { title: "Blocks", panels: blocks() },
             Row { title: "Polls", panels: polls() },
         ],

@@ -17,7 +17,7 @@ pub fn page() -> Dashboard {
         variables: vec![JOB, INSTANCE, NETWORK, NODE],
         rows: vec![
             Row { title: "Now", panels: now() },
-            Row { title: "Alerts", panels: vec![alerts(6, "@node")] },
+            Row { title: "Alerts", panels: vec![alerts(6)] },
             Row { title: "Chain", panels: chain() },
             Row { title: "Polls", panels: polls() },
             Row { title: "Itself", panels: itself() },

@@ -17,11 +17,11 @@ pub const MARGIN: Steps = &[(None, "red"), (Some(0.0), "orange"), (Some(1.0), "g
 /// Whether all is well that is counted as a share.
 pub const ALL_IS_GOOD: Steps = &[(None, "red"), (Some(1.0), "green")];
 
-/// The alerts that are there now; `matchers` say about what.
-pub fn alerts(height: usize, matchers: &str) -> Panel {
+/// The alerts that are there now, about what the page is about and what stands above it.
+pub fn alerts(height: usize) -> Panel {
     let labels = "alertname, level, state, network, node, instance";
     table("Alerts", height, "Pending, firing, and firing but muted by another one. The name leads to the runbook.")
-        .query(format!(r#"max by ({labels}) (haltwatch_alert{{{matchers},alertname!="Watchdog"}})"#), "")
+        .query(format!(r#"max by ({labels}) (haltwatch_alert{{@any,alertname!="Watchdog"}})"#), "")
         .column(Column { name: "alertname", link: Some(("Runbook", "${haltwatch}/runbooks/${__value.raw}")), ..COLUMN })
         .column(Column { name: "level", texts: LEVELS, ..COLUMN })
         .column(Column { name: "state", texts: ALERT_STATES, ..COLUMN })
