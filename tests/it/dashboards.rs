@@ -1,6 +1,7 @@
 //! The dashboards: written here in few words, checked against what Grafana's linter asks for, and told as JSON into
 //! `dashboards/`. `UPDATE_EXPECT=1 cargo test --test it dashboards` writes the files anew.
 
+mod chrome;
 mod fleet;
 mod grafana;
 mod monitor;
@@ -147,7 +148,6 @@ fn queries_select_the_monitor_and_respect_the_resolution() {
     }
 }
 
-/// The words in which states are told are the ones panels must not miss.
 #[test]
 fn the_first_row_answers_the_three_questions() {
     let pages = pages();
