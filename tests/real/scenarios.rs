@@ -3,6 +3,7 @@
 mod api;
 mod components;
 mod discovery;
+mod dashboards;
 mod halt;
 mod health;
 mod isolation;
@@ -83,6 +84,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, probe, a_configuration_is_checked_against_what_answers),
     scenario!(Alone, routing, a_halt_reaches_everybody_who_is_to_be_woken),
     scenario!(Alone, routing, the_shipped_example_mutes_what_haltwatch_mutes),
+    scenario!(Alone, dashboards, every_panel_of_every_dashboard_shows_something),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];
