@@ -1,11 +1,17 @@
 //! The command line, in the manner of Prometheus exporters.
 
 pub mod check_config;
+pub mod completions;
 pub mod demo;
+pub mod man;
 pub mod run;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Exit codes of every command, beside 0 for success and 2 for wrong usage.
@@ -41,6 +47,10 @@ enum Command {
     CheckConfig(check_config::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
+    /// Print the completions for a shell.
+    Completions(completions::Arguments),
+    /// Print the manual, or write all of its pages.
+    Man(man::Arguments),
 }
 
 /// Runs the command that `arguments` name.
@@ -52,5 +62,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(arguments).await,
         Command::CheckConfig(arguments) => Ok(check_config::run(&arguments)),
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+    }
+}
+
+/// Prints a whole document. A reader who leaves early, as `head` does, has seen enough.
+fn print(document: &[u8]) -> anyhow::Result<ExitCode> {
+    match io::stdout().write_all(document) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
