@@ -11,6 +11,7 @@ mod engine;
 mod evm;
 mod log;
 mod metrics;
+mod package;
 mod poller;
 mod sample;
 mod scripted_node;
