@@ -100,7 +100,8 @@ fn the_changelog_of_the_package_begins_with_this_version() {
 #[test]
 fn units_speak_of_what_the_program_does() {
     let service = read("systemd/haltwatch.service");
-    for command in service.lines().filter_map(|line| line.split_once("=/usr/bin/haltwatch ")).map(|(_, rest)| rest) {
+    let calls = service.lines().filter(|line| line.starts_with("ExecStart=") || line.starts_with("ExecReload="));
+    for command in calls.filter_map(|line| line.split_once("=/usr/bin/haltwatch ")).map(|(_, rest)| rest) {
         let name = command.split_whitespace().next().unwrap();
         assert!(commands().contains(&name.to_owned()), "{name} is no command");
         let help = printed(&[name, "--help"]);
@@ -117,5 +118,27 @@ fn units_speak_of_what_the_program_does() {
         ("config.toml.example", "listen = [\"127.0.0.1:10019\"]    # default"),
     ] {
         assert!(read(file).contains(wanted), "{file}: {wanted}");
+    }
+}
+
+/// What the program takes in while it is compiled must be in the container that compiles it.
+#[test]
+fn the_container_builder_gets_every_file_that_is_compiled_in() {
+    let (containerfile, ignore) = (read("Containerfile"), read(".containerignore"));
+    let mut rooms = vec![root().join("src")];
+    while let Some(room) = rooms.pop() {
+        for path in fs::read_dir(room).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                rooms.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            for included in text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+                let included = path.parent().unwrap().join(included).canonicalize().unwrap();
+                let name = included.strip_prefix(root()).unwrap().to_str().unwrap();
+                let is_copied = name.starts_with("src/") || (containerfile.contains(name) && ignore.contains(name));
+                assert!(is_copied, "{name} is compiled in by {}, but no COPY of Containerfile has it", path.display());
+            }
+        }
     }
 }
