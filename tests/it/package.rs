@@ -100,8 +100,11 @@ fn the_changelog_of_the_package_begins_with_this_version() {
 #[test]
 fn units_speak_of_what_the_program_does() {
     let service = read("systemd/haltwatch.service");
+    let service = service.replace("\\\n", "");
     let calls = service.lines().filter(|line| line.starts_with("ExecStart=") || line.starts_with("ExecReload="));
-    for command in calls.filter_map(|line| line.split_once("=/usr/bin/haltwatch ")).map(|(_, rest)| rest) {
+    let commands_of_service: Vec<_> = calls.filter_map(|line| line.split_once("/usr/bin/haltwatch ")).collect();
+    assert_eq!(commands_of_service.len(), 2, "run and check-config: {commands_of_service:?}");
+    for (_, command) in commands_of_service {
         let name = command.split_whitespace().next().unwrap();
         assert!(commands().contains(&name.to_owned()), "{name} is no command");
         let help = printed(&[name, "--help"]);
