@@ -2,14 +2,20 @@
 
 pub mod check_config;
 pub mod check_web_config;
+pub mod completions;
 pub mod config;
 pub mod demo;
+pub mod man;
 pub mod probe;
 pub mod replay;
 pub mod run;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 /// Exit codes of every command, beside 0 for success and 2 for wrong usage.
@@ -56,6 +62,10 @@ enum Command {
     Demo(demo::Arguments),
     /// Judge a recorded stream of observations and print the alerts as JSON lines.
     Replay(replay::Arguments),
+    /// Print the completions for a shell.
+    Completions(completions::Arguments),
+    /// Print the manual, or write all of its pages.
+    Man(man::Arguments),
 }
 
 /// Runs the command that `arguments` name.
@@ -71,5 +81,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+    }
+}
+
+/// Prints a whole document. A reader who leaves early, as `head` does, has seen enough.
+fn print(document: &[u8]) -> anyhow::Result<ExitCode> {
+    match io::stdout().write_all(document) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(ExitCode::SUCCESS),
     }
 }

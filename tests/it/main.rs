@@ -20,6 +20,7 @@ mod evm;
 mod log;
 mod metrics;
 mod openapi;
+mod package;
 mod poller;
 mod probe;
 mod reload;
