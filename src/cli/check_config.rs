@@ -132,8 +132,8 @@ fn print_text(report: &Report<'_>, coloured: bool) -> io::Result<()> {
         0 => writeln!(io::stdout(), "{}", report.summary())?,
         _ => writeln!(io::stderr(), "{}", report.summary())?,
     }
-    let found = report.online.into_iter().flat_map(Online::lines);
-    found.map(|line| writeln!(io::stdout(), "{line}")).collect()
+    let mut found = report.online.into_iter().flat_map(Online::lines);
+    found.try_for_each(|line| writeln!(io::stdout(), "{line}"))
 }
 
 /// Colours are for people who look at a terminal and have not declined them.

@@ -87,9 +87,9 @@ fn report(folder_name: &str, name: &str, say: fn(&Report<'_>) -> String) -> Stri
     match load(&folder(folder_name), name) {
         Ok(config) => {
             let counts = Some((config.engine.networks.len(), config.engine.nodes.len()));
-            say(&Report { problems: &config.warnings, counts })
+            say(&Report { problems: &config.warnings, counts, online: None })
         }
-        Err(problems) => say(&Report { problems: &problems, counts: None }),
+        Err(problems) => say(&Report { problems: &problems, counts: None, online: None }),
     }
 }
 
@@ -148,7 +148,7 @@ fn what_github_takes_for_the_end_of_a_command_is_escaped() {
     expect![[r#"
         ::error file=a%3Ab%2Cc%25d%0A.toml,line=2,col=15,endColumn=19,title=E005::`error_ratio` must be a number, not a string%0Ahelp: write it without quotes
         a:b,c%25d%0A.toml: cannot be used; 1 error
-    "#]].assert_eq(&Report { problems: &problems, counts: None }.github());
+    "#]].assert_eq(&Report { problems: &problems, counts: None, online: None }.github());
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn colours_change_no_word() {
     let folder = folder("bad");
     for name in files(&folder, ".toml") {
         let problems = load(&folder, &name).unwrap_err();
-        let report = Report { problems: &problems, counts: None };
+        let report = Report { problems: &problems, counts: None, online: None };
         let coloured = report.text(true);
         assert!(coloured.contains("\x1b[1;31merror["), "{coloured}");
         let plain = ["\x1b[1;31m", "\x1b[36m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));

@@ -19,7 +19,7 @@ fn outputs(text: &str) -> (bool, String) {
         Ok(config) => (&config.warnings, format!("{config:?}")),
         Err(problems) => (problems, String::new()),
     };
-    let report = Report { problems, counts: loaded.as_ref().ok().map(|_| (1, 1)) };
+    let report = Report { problems, counts: loaded.as_ref().ok().map(|_| (1, 1)), online: None };
     let forms = [report.text(false), report.text(true), report.json(), report.github(), report.summary()];
     (loaded.is_ok(), forms.concat() + &format!("{problems:?}") + &settings)
 }

@@ -20,7 +20,7 @@ use haltwatch::{
     discovery::{Format, Found, List, Rejection, Target, interpret},
     engine::snapshot::Snapshot,
     model::{Endpoint, MetricsUrl},
-    output::{own::OwnMetrics, systemd::Systemd},
+    output::{http::Overrides, own::OwnMetrics, systemd::Systemd},
     transport::{Client, Limits, Request},
 };
 use serde_json::{Value, json};
@@ -210,8 +210,7 @@ impl Running {
         let own = OwnMetrics::new();
         let options = Options {
             source: Source::File(file),
-            listen: Vec::new(),
-            enable_lifecycle: false,
+            web: Overrides::default(),
             own: own.clone(),
             storage: Some(directory.join("state")),
             reload_pause: Duration::from_millis(10),

@@ -17,7 +17,7 @@ use haltwatch::{
     config::Source,
     model::Endpoint,
     observation::probe::{Access, Reason, Report},
-    output::{own::OwnMetrics, probe::FAMILIES},
+    output::{http::Overrides, own::OwnMetrics, probe::FAMILIES, systemd::Systemd},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -367,8 +367,14 @@ pub fn config(url: &str, more: &str) -> String {
 }
 
 fn daemon(text: String) -> Daemon {
-    let options =
-        Options { source: Source::Text(text), listen: Vec::new(), enable_lifecycle: false, own: OwnMetrics::new() };
+    let options = Options {
+        source: Source::Text(text),
+        web: Overrides::default(),
+        own: OwnMetrics::new(),
+        storage: None,
+        reload_pause: Duration::ZERO,
+        systemd: Systemd::default(),
+    };
     Daemon::start(options).unwrap()
 }
 

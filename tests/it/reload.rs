@@ -11,7 +11,7 @@ use haltwatch::{
     app::{Daemon, Options, RELOAD_PAUSE},
     clock::Clock,
     engine::snapshot::Snapshot,
-    output::systemd::Systemd,
+    output::{http::Overrides, systemd::Systemd},
 };
 use serde_json::Value;
 use tokio::{
@@ -364,7 +364,8 @@ async fn what_the_command_line_says_stays_in_force() {
     let mut text = Text::new().node("good", &node.url());
     let file = File::new(&text.text());
     let listen = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
-    let daemon = Daemon::start(Options { listen, enable_lifecycle: true, ..options(&file) }).unwrap();
+    let web = Overrides { listen, lifecycle: true, ..Overrides::default() };
+    let daemon = Daemon::start(Options { web, ..options(&file) }).unwrap();
     let addresses = daemon.addresses();
     text.web = format!("listen = [\"{}\"]\nenable_lifecycle = false", node.address());
     reload(&daemon, &file, &text).await;

@@ -2,8 +2,8 @@
 
 mod api;
 mod components;
-mod discovery;
 mod dashboards;
+mod discovery;
 mod halt;
 mod health;
 mod isolation;

@@ -214,7 +214,9 @@ impl Site {
 }
 
 fn runbook_page(path: &str) -> Reply {
-    let Some(name) = path.strip_prefix(runbook::PATH) else { return Reply::beside(runbook::PATH.trim_start_matches('/')) };
+    let Some(name) = path.strip_prefix(runbook::PATH) else {
+        return Reply::beside(runbook::PATH.trim_start_matches('/'));
+    };
     match runbook::text(name) {
         Some(text) => Reply::html(page::runbook::render(if name.is_empty() { "Runbooks" } else { name }, text)),
         None => Reply::text(StatusCode::NOT_FOUND, "no such runbook"),
