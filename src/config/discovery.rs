@@ -84,10 +84,11 @@ fn read_source<'a>(
     wishes.extend(network_name.clone().zip(network));
     let mut refresh = REFRESH;
     section.set("refresh", duration(REFRESHES), &mut refresh);
-    let files = section.item("files");
-    let endpoint = section.item("url");
+    let (files_item, url_item) = (section.item("files"), section.item("url"));
+    let files = section.optional("files", patterns);
+    let url = section.optional("url", secret_url("http, https"));
     let headers = credentials::read(&mut section, "discovery.basic_auth");
-    let origin = match (&files, &endpoint) {
+    let origin = match (&files_item, url_item) {
         (Some(_), Some(item)) => {
             item.wrong("a source has files or a url, not both".to_owned(), "write two [[discovery]]")
         }
@@ -96,9 +97,9 @@ fn read_source<'a>(
             section.place().note(Code::BadValue, message, "remove them");
             None
         }
-        (Some(item), None) => patterns(item).map(Origin::Files),
-        (None, Some(item)) => secret_url("http, https")(item).map(|url| {
-            credentials::warn_of_clear_text(&[(url.clone(), item.clone())], &headers);
+        (Some(_), None) => files.map(Origin::Files),
+        (None, Some(item)) => url.map(|url| {
+            credentials::warn_of_clear_text(&[(url.clone(), item)], &headers);
             Origin::Http(url.with_headers(headers))
         }),
         (None, None) => {

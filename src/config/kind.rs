@@ -151,7 +151,7 @@ pub(super) fn url(schemes: &'static str) -> impl Fn(&Item<'_>) -> Option<Endpoin
 
 /// A URL that everybody may read.
 pub(super) fn metrics_url(item: &Item<'_>) -> Option<MetricsUrl> {
-    item.describe(|| Shape::Text);
+    item.describe(|| Shape::Url("http, https"));
     let help = "write http://host:port/path without credentials and query; it is published";
     let text = item.text("a URL", "write it in quotes")?;
     MetricsUrl::parse(&text).map_err(|error| item.note(format!("`{}`: {error}", item.key), help)).ok()

@@ -182,9 +182,9 @@ impl Notes {
     }
 }
 
-/// The name in `[name]` or `[[name]]`.
+/// The name in `[name]` or `[[name]]`, commented out or not.
 fn header(line: &str) -> Option<&str> {
-    Some(line.strip_prefix('[')?.trim_matches(['[', ']']))
+    Some(line.trim_start_matches('#').strip_prefix('[')?.trim_matches(['[', ']']))
 }
 
 /// `key = value`, commented out or not.
