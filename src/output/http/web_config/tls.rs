@@ -96,6 +96,10 @@ impl Tls {
         let provider = Arc::new(self.provider());
         let verifier = self.verifier(&provider, faults);
         let (certificates, key, verifier) = (certificates?, key?, verifier?);
+        if self.max < self.min {
+            // Noted where it was read.
+            return None;
+        }
         let built = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions())
             .map(|builder| builder.with_client_cert_verifier(verifier))
