@@ -41,7 +41,7 @@ pub(super) fn server(site: &WebSite<'_>) {
     let Some(item) = site.listen_item.as_ref().filter(|_| !site.guarded) else { return };
     if let Some(address) = site.listen.iter().find(|address| address.ip().is_unspecified()) {
         let message = format!("everybody who reaches this machine on port {} can read all pages", address.port());
-        item.note_as(Code::OpenServer, message, "listen on one address, or put a proxy with a password in front");
+        item.note_as(Code::OpenServer, message, "listen on one address, or name a config_file with users");
     }
 }
 

@@ -147,7 +147,7 @@ fn a_network_that_lost_all_its_nodes_is_not_seen_and_says_so() {
     assert_eq!(world.fired(AlertName::NetworkHalted), None);
     assert_eq!(world.fired(AlertName::MonitorIsolated), None);
     world.run(1000);
-    assert_eq!(world.told(), ["fire NetworkUnreachable main"]);
+    assert_eq!(world.told(), ["160 fire NetworkUnreachable main"]);
 }
 
 #[test]
