@@ -70,10 +70,15 @@ impl Courier {
         }
     }
 
-    /// Goes on with the same peer under another policy and other terms, from the next exchange on.
+    /// Goes on with the same peer under another policy and other terms, from the next exchange on. Whoever gave us other
+    /// credentials need not wait until the failures with those of before are forgotten.
     pub fn adapt(&self, policy: Policy, terms: Terms) {
-        *self.terms() = terms;
-        self.peer().adapt(policy, self.clock.now().at);
+        let now = self.clock.now().at;
+        let before = std::mem::replace(&mut *self.terms(), terms.clone());
+        self.peer().adapt(policy, now);
+        if before.endpoint != terms.endpoint {
+            self.peer().hurry(now);
+        }
         self.news.notify_one();
     }
 
