@@ -22,7 +22,6 @@ pub use self::{
     target::{Candidate, Refusal, candidate, shown},
 };
 use crate::{
-    clock::Clock,
     model::Endpoint,
     observation::PollError,
     supervisor::{PanicCounter, Shutdown, Supervisor},
@@ -156,7 +155,6 @@ pub fn spawn(
     supervisor: &mut Supervisor,
     source: u64,
     settings: &Settings,
-    clock: Clock,
     reports: &mpsc::Sender<Report>,
     panics: &PanicCounter,
 ) {
@@ -165,7 +163,7 @@ pub fn spawn(
     match settings.origin.clone() {
         Origin::Files(patterns) => supervisor.spawn("discovery", panics.clone(), move || {
             let (patterns, reports, shutdown) = (patterns.clone(), reports.clone(), shutdown.clone());
-            files::run(source, patterns, settings.refresh, clock, reports, counter.clone(), shutdown)
+            files::run(source, patterns, settings.refresh, reports, counter.clone(), shutdown)
         }),
         Origin::Http(endpoint) => supervisor.spawn("discovery", panics.clone(), move || {
             fetch::run(source, endpoint.clone(), settings.refresh, reports.clone(), counter.clone(), shutdown.clone())

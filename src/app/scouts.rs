@@ -102,7 +102,7 @@ impl Scouts {
         self.started += 1;
         self.metrics.begin(&settings.name);
         let mut tasks = Supervisor::default();
-        discovery::spawn(&mut tasks, self.started, settings, self.clock, &self.reports, &self.panics);
+        discovery::spawn(&mut tasks, self.started, settings, &self.reports, &self.panics);
         Source { number: self.started, settings: settings.clone(), lists, trouble: None, _tasks: tasks }
     }
 

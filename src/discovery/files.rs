@@ -33,18 +33,17 @@ pub(super) async fn run(
     source: u64,
     patterns: Vec<Pattern>,
     refresh: Duration,
-    clock: Clock,
     reports: mpsc::Sender<Report>,
     panics: PanicCounter,
     mut shutdown: Shutdown,
 ) {
     let patterns: Arc<[Pattern]> = Arc::from(patterns);
     let mut memory = Memory::default();
-    let mut due = clock.now().at;
+    let mut due = Clock.now().at;
     loop {
-        let whole = due <= clock.now().at;
+        let whole = due <= Clock.now().at;
         if whole {
-            due = clock.now().at.after(refresh);
+            due = Clock.now().at.after(refresh);
         }
         let patterns = Arc::clone(&patterns);
         let mut glance = tokio::task::spawn_blocking(move || memory.glance(&patterns, whole));

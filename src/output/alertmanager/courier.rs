@@ -74,9 +74,10 @@ impl Courier {
     /// credentials need not wait until the failures with those of before are forgotten.
     pub fn adapt(&self, policy: Policy, terms: Terms) {
         let now = self.clock.now().at;
-        let before = std::mem::replace(&mut *self.terms(), terms.clone());
+        let is_reached_otherwise = self.terms().endpoint != terms.endpoint;
+        *self.terms() = terms;
         self.peer().adapt(policy, now);
-        if before.endpoint != terms.endpoint {
+        if is_reached_otherwise {
             self.peer().hurry(now);
         }
         self.news.notify_one();
