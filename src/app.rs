@@ -157,7 +157,7 @@ impl Daemon {
         fleet.carry_out(plan);
         let (probe, probes) = mpsc::channel(prober::PROBE_QUEUE);
         let targets = Arc::new(ArcSwap::from_pointee(Targets::of(&running, fleet.gates())));
-        let prober = prober::run(Arc::clone(&targets), probes, supervisor.shutdown());
+        let prober = prober::run(Arc::clone(&targets), probes, panics.clone(), supervisor.shutdown());
         supervisor.spawn_essential("prober", panics.clone(), prober);
         let shared = http::Shared {
             snapshot: Arc::clone(&snapshot),

@@ -22,7 +22,6 @@ pub use self::{
     target::{Candidate, Refusal, candidate, shown},
 };
 use crate::{
-    clock::Clock,
     model::Endpoint,
     observation::PollError,
     supervisor::{PanicCounter, Shutdown, Supervisor},
@@ -122,6 +121,9 @@ pub enum Failure {
     /// It answered with something else than JSON.
     #[error("the server did not answer with the content type application/json")]
     ContentType,
+    /// We failed.
+    #[error("haltwatch itself failed to read it; please report this")]
+    Panicked,
     /// What was read is no list of targets.
     #[error("{0}")]
     Body(#[from] BodyError),
@@ -153,18 +155,18 @@ pub fn spawn(
     supervisor: &mut Supervisor,
     source: u64,
     settings: &Settings,
-    clock: Clock,
     reports: &mpsc::Sender<Report>,
     panics: &PanicCounter,
 ) {
     let (settings, reports, shutdown) = (settings.clone(), reports.clone(), supervisor.shutdown());
+    let counter = panics.clone();
     match settings.origin.clone() {
         Origin::Files(patterns) => supervisor.spawn("discovery", panics.clone(), move || {
             let (patterns, reports, shutdown) = (patterns.clone(), reports.clone(), shutdown.clone());
-            files::run(source, patterns, settings.refresh, clock, reports, shutdown)
+            files::run(source, patterns, settings.refresh, reports, counter.clone(), shutdown)
         }),
         Origin::Http(endpoint) => supervisor.spawn("discovery", panics.clone(), move || {
-            fetch::run(source, endpoint.clone(), settings.refresh, reports.clone(), shutdown.clone())
+            fetch::run(source, endpoint.clone(), settings.refresh, reports.clone(), counter.clone(), shutdown.clone())
         }),
     }
 }
@@ -178,10 +180,13 @@ async fn send(reports: &mpsc::Sender<Report>, report: Report, shutdown: &mut Shu
 }
 
 /// The lists in force after a reading: what could be read is as it was read, what could not be read is as it was, and
-/// what is no longer there is gone.
+/// what is no longer there is gone. A reading that could read nothing takes nothing away, wherever the lists are from.
 #[must_use]
 pub fn renewed(last: &[List], reading: &Reading) -> Vec<List> {
     let Ok(places) = reading else { return last.to_vec() };
+    if !places.is_empty() && places.iter().all(|seen| seen.outcome.is_err()) {
+        return last.to_vec();
+    }
     let kept = |place: &str| last.iter().find(|list| &*list.place == place).map(|list| Arc::clone(&list.targets));
     let mut lists: Vec<List> = places
         .iter()
@@ -278,6 +283,8 @@ mod tests {
         let reading = Ok(vec![seen("b", Ok(&["new"])), seen("a", broken()), seen("d", broken()), seen("e", Ok(&[]))]);
         assert_eq!(renewed(&last, &reading), [list("a", &["one"]), list("b", &["new"]), list("e", &[])]);
         assert_eq!(renewed(&last, &Err(Failure::Late)), last);
+        assert_eq!(renewed(&last, &Ok(vec![seen("d", broken())])), last, "it has moved, and is not there yet");
+        assert_eq!(renewed(&last, &Ok(Vec::new())), [], "nothing is there, and that could be seen");
         assert_eq!(failure(&reading).map(|(place, _)| place.to_string()).as_deref(), Some("a"));
     }
 }

@@ -3,7 +3,10 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use prometheus::IntCounter;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
 
 /// How long a task that panicked rests before it is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
@@ -166,6 +169,14 @@ impl PanicCounter {
     pub fn get(&self) -> u64 {
         self.0.get()
     }
+
+    /// Logs and counts a panic in work of the task called `name` that is not started again.
+    pub fn note(&self, name: &'static str, error: &JoinError) {
+        if error.is_panic() {
+            self.0.inc();
+            tracing::error!(task = name, "work of task {name} panicked; please report this");
+        }
+    }
 }
 
 impl From<IntCounter> for PanicCounter {
@@ -251,6 +262,18 @@ mod tests {
         let failure = supervisor.failure();
         supervisor.spawn_essential("test", PanicCounter::default(), async { panic!("on purpose") });
         tokio::time::timeout(Duration::from_secs(1), failure).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_work_that_is_not_started_again_is_counted_and_a_cut_off_is_none() {
+        let panics = PanicCounter::default();
+        let mut work = JoinSet::new();
+        work.spawn(async { panic!("on purpose") });
+        work.spawn(std::future::pending()).abort();
+        while let Some(ended) = work.join_next().await {
+            panics.note("test", &ended.unwrap_err());
+        }
+        assert_eq!(panics.get(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config, Problem, Problems},
     model::Timestamp,
     output::{http::ReloadRequest, own::OwnMetrics, systemd::Systemd},
-    supervisor::Shutdown,
+    supervisor::{PanicCounter, Shutdown},
 };
 
 /// Pollers get this long to end their polls at the end.
@@ -86,30 +86,23 @@ impl Conductor {
 
     async fn reload(&mut self) -> Result<(), Refusal> {
         let config = self.read().await?;
+        self.ensemble.listen(&config).map_err(Refusal::Other)?;
         self.scouts.follow(&config.discovery.sources);
         let running = self.scouts.merged(&config);
-        if let Err(text) = self.ensemble.apply(&running).await {
-            self.scouts.follow(&self.loaded.discovery.sources);
-            // Only what log and metrics say is wanted: the nodes are as they were.
-            let _ = self.scouts.merged(&self.loaded);
-            return Err(Refusal::Other(text));
-        }
+        self.ensemble.apply(&running).await;
+        self.scouts.write_down().await;
         super::log_warnings(&config.warnings);
         (self.loaded, self.running) = (config, running);
         Ok(())
     }
 
-    /// Puts in force what the sources of nodes list now. That is no reload: the file is not read, and nobody asked.
+    /// Puts in force what the sources of nodes list now. That is no reload: no file is read, and nobody asked.
     async fn take_nodes(&mut self) {
         let running = self.scouts.merged(&self.loaded);
         if running.engine != self.running.engine || running.chain != self.running.chain {
-            match self.ensemble.apply(&running).await {
-                Ok(()) => {
-                    tracing::info!(nodes = running.engine.nodes.len(), "the nodes that are watched have changed");
-                    self.running = running;
-                }
-                Err(text) => tracing::error!("the nodes that were found cannot be put in force: {text}"),
-            }
+            self.ensemble.apply(&running).await;
+            tracing::info!(nodes = running.engine.nodes.len(), "the nodes that are watched have changed");
+            self.running = running;
         }
         self.scouts.write_down().await;
     }
@@ -119,7 +112,10 @@ impl Conductor {
         let source = self.source.clone();
         match tokio::task::spawn_blocking(move || config::load(&source)).await {
             Ok(loaded) => Ok(loaded?),
-            Err(_) => Err(Refusal::Other("reading the configuration failed".to_owned())),
+            Err(error) => {
+                PanicCounter::from(self.own.task_panics.clone()).note("conductor", &error);
+                Err(Refusal::Other("reading the configuration failed".to_owned()))
+            }
         }
     }
 

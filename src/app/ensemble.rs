@@ -1,5 +1,5 @@
-//! The parts that play what a configuration says, and how a new one is put under them: whatever can fail is made ready
-//! first, and then nothing can fail any more, so that never half of a configuration is in force.
+//! The parts that play what a configuration says, and how a new one is put under them: what can fail is done first and in
+//! one go, and then nothing can fail any more, so that never half of a configuration is in force.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,14 +39,17 @@ pub(super) struct Ensemble {
 }
 
 impl Ensemble {
-    /// Puts `config` in force. What it does not change is not disturbed.
+    /// Has the server do as `config` says: the one thing that can fail, so it goes first.
     ///
     /// # Errors
-    /// Why it cannot be put in force, such as an address in use; then everything is as it was.
-    pub(super) async fn apply(&mut self, config: &Config) -> Result<(), String> {
-        let web = self.overrides.applied(&config.http);
-        self.server.rebind(&web).map_err(|error| error.to_string())?;
-        let links = Links::of(&web, &self.server);
+    /// Why it cannot, such as an address in use; then everything is as it was.
+    pub(super) fn listen(&self, config: &Config) -> Result<(), String> {
+        self.server.rebind(&self.overrides.applied(&config.http)).map_err(|error| error.to_string())
+    }
+
+    /// Puts the rest of `config` in force. What it does not change is not disturbed.
+    pub(super) async fn apply(&mut self, config: &Config) {
+        let links = Links::of(&self.overrides.applied(&config.http), &self.server);
         let notified = links.on(config);
         self.runbooks.store(Arc::new(links.runbooks));
         let plan = self.fleet.plan(&config.chain);
@@ -67,7 +70,6 @@ impl Ensemble {
         self.expectation.of(&config.chain);
         // After the engine: an Alertmanager that is new must hear of what fires under the new labels only.
         self.notifier.reconfigure(notified).await;
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Announces what the engine decided, and remembers under which labels: an alert must end under the very labels it was
 //! announced with, or the one announced would go on for ever. A reload can change labels in the middle of an alert's life.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::mpsc;
 
@@ -11,16 +11,15 @@ use crate::{
         settings::Settings,
         snapshot::{Alert, Effect, Snapshot, Subject},
     },
-    model::{AlertName, Labels, Now},
+    model::{AlertName, Labels, NetworkIndex, Now},
     output::{
         alertmanager::Notification,
-        label::subject_name,
         own::{OwnMetrics, Queue},
     },
 };
 
-/// What makes an alert the same before and after a reload: its subject by name, `None` for the monitor itself.
-type Identity = (AlertName, Option<String>);
+/// What makes an alert the same before and after a reload: its name and that of its network and node, if it has them.
+type Identity = (AlertName, Option<Arc<str>>, Option<Arc<str>>);
 
 /// The way to the notifier.
 #[derive(Debug)]
@@ -87,6 +86,13 @@ impl Herald {
 }
 
 fn identity(settings: &Settings, alert: &Alert) -> Identity {
-    let subject = alert.key.subject;
-    (alert.key.name, (subject != Subject::Monitor).then(|| subject_name(settings, subject)))
+    let network = |index: NetworkIndex| Some(Arc::clone(&settings.networks[index.index()].name));
+    match alert.key.subject {
+        Subject::Monitor => (alert.key.name, None, None),
+        Subject::Network(index) => (alert.key.name, network(index), None),
+        Subject::Node(index) => {
+            let node = &settings.nodes[index.index()];
+            (alert.key.name, network(node.network), Some(Arc::clone(&node.name)))
+        }
+    }
 }

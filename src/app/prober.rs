@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     model::Endpoint,
     output::http::{ProbeRefusal, ProbeRequest},
-    supervisor::Shutdown,
+    supervisor::{PanicCounter, Shutdown},
 };
 
 /// Requests waiting to be looked at; none waits for long.
@@ -44,6 +44,7 @@ impl Targets {
 pub(super) async fn run(
     targets: Arc<ArcSwap<Targets>>,
     mut requests: mpsc::Receiver<ProbeRequest>,
+    panics: PanicCounter,
     mut shutdown: Shutdown,
 ) {
     let mut under_way = JoinSet::new();
@@ -52,7 +53,12 @@ pub(super) async fn run(
             biased;
             () = shutdown.begun() => return,
             // A probe that panicked has dropped its answer: whoever waits for it is told.
-            Some(_) = under_way.join_next() => continue,
+            Some(ended) = under_way.join_next() => {
+                if let Err(error) = ended {
+                    panics.note("probe", &error);
+                }
+                continue;
+            }
             request = requests.recv() => request,
         };
         let Some(request) = request else { return };

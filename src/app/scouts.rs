@@ -40,8 +40,10 @@ pub(super) struct Scouts {
     reports: mpsc::Sender<Report>,
     reported: mpsc::Receiver<Report>,
     keep: Option<Keep>,
-    /// What was kept when we started.
+    /// What was kept when we started, for the sources we start with: later it is old.
     kept: Kept,
+    /// What was written down last.
+    written: Option<Vec<(Settings, Vec<List>)>>,
     /// The log says that the lists cannot be kept.
     unkept: bool,
     told: HashSet<Told>,
@@ -55,8 +57,20 @@ impl Scouts {
     pub(super) fn new(keep: Option<Keep>, metrics: DiscoveryMetrics, clock: Clock, panics: PanicCounter) -> Self {
         let (reports, reported) = mpsc::channel(REPORT_QUEUE);
         let kept = keep.as_ref().map(read_kept).unwrap_or_default();
-        let (sources, told) = (Vec::new(), HashSet::new());
-        Self { sources, started: 0, reports, reported, keep, kept, unkept: false, told, metrics, clock, panics }
+        Self {
+            sources: Vec::new(),
+            started: 0,
+            reports,
+            reported,
+            keep,
+            kept,
+            written: None,
+            unkept: false,
+            told: HashSet::new(),
+            metrics,
+            clock,
+            panics,
+        }
     }
 
     /// Follows the sources of `wanted` from now on. Those that stay as they are go on undisturbed; one that was renamed
@@ -75,12 +89,9 @@ impl Scouts {
                 *slot = old.map(|old| self.start(settings, old.lists));
             }
         }
+        let kept = std::mem::take(&mut self.kept);
         for (slot, settings) in after.into_iter().zip(wanted) {
-            let kept = || self.kept.of(settings).unwrap_or_default().to_vec();
-            let source = match slot {
-                Some(source) => source,
-                None => self.start(settings, kept()),
-            };
+            let source = slot.unwrap_or_else(|| self.start(settings, kept.of(settings).unwrap_or_default().to_vec()));
             self.sources.push(source);
         }
         let gone = |name: &&Arc<str>| !wanted.iter().any(|settings| settings.name == **name);
@@ -91,7 +102,7 @@ impl Scouts {
         self.started += 1;
         self.metrics.begin(&settings.name);
         let mut tasks = Supervisor::default();
-        discovery::spawn(&mut tasks, self.started, settings, self.clock, &self.reports, &self.panics);
+        discovery::spawn(&mut tasks, self.started, settings, &self.reports, &self.panics);
         Source { number: self.started, settings: settings.clone(), lists, trouble: None, _tasks: tasks }
     }
 
@@ -153,12 +164,19 @@ impl Scouts {
         self.told = rejections.iter().map(key).collect();
     }
 
-    /// Writes down what is found now, for the next start.
+    /// Writes down what is found now, for the next start, unless that is what was written last.
     pub(super) async fn write_down(&mut self) {
         let Some(keep) = self.keep.clone() else { return };
         let sources: Vec<_> = self.sources.iter().map(|s| (s.settings.clone(), s.lists.clone())).collect();
+        if self.written.as_ref().map_or(sources.is_empty(), |written| *written == sources) {
+            return;
+        }
         let path = keep.path().display().to_string();
-        let written = tokio::task::spawn_blocking(move || keep.write(&sources)).await;
+        let written = tokio::task::spawn_blocking({
+            let sources = sources.clone();
+            move || keep.write(&sources)
+        })
+        .await;
         let failed = match written {
             Ok(Ok(())) => false,
             Ok(Err(error)) => {
@@ -167,9 +185,13 @@ impl Scouts {
                 }
                 true
             }
-            Err(_) => true,
+            Err(error) => {
+                self.panics.note("discovery", &error);
+                true
+            }
         };
         self.unkept = failed;
+        self.written = (!failed).then_some(sources);
     }
 }
 

@@ -85,6 +85,9 @@ fn read_source<'a>(
     let mut refresh = REFRESH;
     section.set("refresh", duration(REFRESHES), &mut refresh);
     let (files_item, url_item) = (section.item("files"), section.item("url"));
+    if let (None, Some(item)) = (&item, files_item.as_ref().or(url_item.as_ref())) {
+        names.check(item, &number.to_string());
+    }
     let files = section.optional("files", patterns);
     let url = section.optional("url", secret_url("http, https"));
     let headers = credentials::read(&mut section, "discovery.basic_auth");
@@ -150,7 +153,7 @@ impl Config {
         let mut accepted: BTreeMap<NetworkIndex, Vec<Candidate>> = BTreeMap::new();
         let mut taken = Taken::by(self);
         for (index, candidate, origin) in self.candidates(found, &mut rejections) {
-            match self.check(index, &candidate).and_then(|()| taken.take(index, &candidate)) {
+            match taken.take(index, &candidate) {
                 Ok(()) => accepted.entry(index).or_default().push(candidate),
                 Err(reason) => rejections.push(Rejection { reason, ..origin }),
             }
@@ -158,7 +161,7 @@ impl Config {
         (self.with_nodes(&accepted), rejections)
     }
 
-    /// Every target that can be read as a node of a network there is, sorted by source, network, name and URL.
+    /// Every target that is a node as the configuration demands it, sorted by source, network, name and URL.
     fn candidates(
         &self,
         found: &[Found],
@@ -178,8 +181,10 @@ impl Config {
                     |reason| Rejection { source: source.source.clone(), place, target: what, reason, position };
                 let read = candidate(target, source.network.as_ref());
                 let placed = read.and_then(|candidate| {
-                    let index = networks.get(&*candidate.network).ok_or(Refusal::UnknownNetwork)?;
-                    Ok((*index, candidate))
+                    let index = *networks.get(&*candidate.network).ok_or(Refusal::UnknownNetwork)?;
+                    // At once: a list of many targets with all too many labels each must not be held.
+                    self.check(index, &candidate)?;
+                    Ok((index, candidate))
                 });
                 match placed {
                     Ok((index, candidate)) => candidates.push((index, candidate, origin(Refusal::TooManyNodes))),

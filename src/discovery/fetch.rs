@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::{DEADLINE, Failure, Format, MAX_BODY, Reading, Report, Seen, interpret, send};
 use crate::{
     model::Endpoint,
-    supervisor::Shutdown,
+    supervisor::{PanicCounter, Shutdown},
     transport::{Client, Limits, Request, Response},
 };
 
@@ -26,12 +26,13 @@ pub(super) async fn run(
     endpoint: Endpoint,
     refresh: Duration,
     reports: mpsc::Sender<Report>,
+    panics: PanicCounter,
     mut shutdown: Shutdown,
 ) {
     let mut client = Client::new(asking_every(endpoint, refresh));
     loop {
         let reading = tokio::select! {
-            reading = read(&mut client) => reading,
+            reading = read(&mut client, &panics) => reading,
             () = shutdown.begun() => return,
         };
         let pause = if reading.is_ok() { refresh } else { refresh.min(RETRY) };
@@ -51,15 +52,15 @@ fn asking_every(endpoint: Endpoint, refresh: Duration) -> Endpoint {
     endpoint.with_headers(headers)
 }
 
-async fn read(client: &mut Client) -> Reading {
+async fn read(client: &mut Client, panics: &PanicCounter) -> Reading {
     let request = Request { method: Method::GET, path: String::new(), body: Bytes::new() };
     let response = client.exchange(request, Limits { deadline: DEADLINE, body: MAX_BODY }).await;
     let response = response.map_err(Failure::Exchange)?;
-    let targets = targets(response).await?;
+    let targets = targets(response, panics).await?;
     Ok(vec![Seen { place: Arc::from(""), outcome: Ok(targets) }])
 }
 
-async fn targets(response: Response) -> Result<Arc<[super::Target]>, Failure> {
+async fn targets(response: Response, panics: &PanicCounter) -> Result<Arc<[super::Target]>, Failure> {
     if response.status != StatusCode::OK {
         return Err(Failure::Status(response.status.as_u16()));
     }
@@ -70,7 +71,11 @@ async fn targets(response: Response) -> Result<Arc<[super::Target]>, Failure> {
     // Megabytes take long enough to keep polls waiting that run on this thread.
     let body = response.body;
     let read = tokio::task::spawn_blocking(move || interpret(&body, Format::Json)).await;
-    Ok(Arc::from(read.map_err(|_| Failure::Late)??))
+    let panicked = |error| {
+        panics.note("discovery", &error);
+        Failure::Panicked
+    };
+    Ok(Arc::from(read.map_err(panicked)??))
 }
 
 /// `application/json`, with the one parameter that changes nothing.

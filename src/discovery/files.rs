@@ -17,7 +17,10 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{
     BodyError, DEADLINE, Failure, MAX_BODY, Pattern, Reading, Report, Seen, Target, interpret, pattern::format_of, send,
 };
-use crate::{clock::Clock, supervisor::Shutdown};
+use crate::{
+    clock::Clock,
+    supervisor::{PanicCounter, Shutdown},
+};
 
 /// Files of one source.
 pub(super) const MAX_FILES: usize = 1000;
@@ -30,17 +33,17 @@ pub(super) async fn run(
     source: u64,
     patterns: Vec<Pattern>,
     refresh: Duration,
-    clock: Clock,
     reports: mpsc::Sender<Report>,
+    panics: PanicCounter,
     mut shutdown: Shutdown,
 ) {
     let patterns: Arc<[Pattern]> = Arc::from(patterns);
     let mut memory = Memory::default();
-    let mut due = clock.now().at;
+    let mut due = Clock.now().at;
     loop {
-        let whole = due <= clock.now().at;
+        let whole = due <= Clock.now().at;
         if whole {
-            due = clock.now().at.after(refresh);
+            due = Clock.now().at.after(refresh);
         }
         let patterns = Arc::clone(&patterns);
         let mut glance = tokio::task::spawn_blocking(move || memory.glance(&patterns, whole));
@@ -57,8 +60,11 @@ pub(super) async fn run(
                 () = shutdown.begun() => return,
             }
         };
-        // A glance that panicked knows nothing any more.
-        (memory, reading) = done.unwrap_or_default();
+        (memory, reading) = done.unwrap_or_else(|error| {
+            panics.note("discovery", &error);
+            // A glance that panicked knows nothing any more.
+            (Memory::default(), Some(Err(Failure::Panicked)))
+        });
         if let Some(reading) = reading
             && !send(&reports, Report { source, reading }, &mut shutdown).await
         {
@@ -135,7 +141,14 @@ impl Memory {
         if !settled || known && !again {
             return false;
         }
-        let outcome = look.as_ref().map_err(|text| Failure::Read(text.clone())).and_then(|_| read(Path::new(&**path)));
+        let path = Path::new(&**path);
+        let outcome = look.as_ref().map_err(|text| Failure::Read(text.clone())).and_then(|_| read(path));
+        let meanwhile = self::look(path);
+        if meanwhile != look {
+            // It was written while it was read: what was read may be half of it.
+            file.last = Some(meanwhile);
+            return false;
+        }
         file.read = Some((look, outcome));
         true
     }

@@ -53,12 +53,14 @@ struct Entry {
 #[derive(Serialize, Deserialize)]
 struct Place {
     place: Arc<str>,
-    targets: Vec<One>,
+    groups: Vec<Group>,
 }
 
+/// Targets with the labels they share, as they were listed: written out with every target, the labels of one small list
+/// would fill the disk.
 #[derive(Serialize, Deserialize)]
-struct One {
-    address: Arc<str>,
+struct Group {
+    targets: Vec<Arc<str>>,
     labels: Vec<(Arc<str>, Arc<str>)>,
 }
 
@@ -142,16 +144,31 @@ impl Keep {
 
 impl Entry {
     fn of(settings: &Settings, lists: &[List]) -> Self {
-        let one = |target: &Target| One { address: Arc::clone(&target.address), labels: target.labels.to_vec() };
-        let place =
-            |list: &List| Place { place: Arc::clone(&list.place), targets: list.targets.iter().map(one).collect() };
-        Self { name: Arc::clone(&settings.name), origin: origin(settings), lists: lists.iter().map(place).collect() }
+        let lists = lists.iter().map(Place::of).collect();
+        Self { name: Arc::clone(&settings.name), origin: origin(settings), lists }
     }
 
     fn into_kept(self) -> (Arc<str>, String, Vec<List>) {
-        let target = |One { address, labels }| Target { address, labels: Arc::from(labels) };
-        let list = |Place { place, targets }| List { place, targets: targets.into_iter().map(target).collect() };
-        (self.name, self.origin, self.lists.into_iter().map(list).collect())
+        (self.name, self.origin, self.lists.into_iter().map(Place::into_list).collect())
+    }
+}
+
+impl Place {
+    fn of(list: &List) -> Self {
+        let group = |targets: &[Target]| Group {
+            targets: targets.iter().map(|target| Arc::clone(&target.address)).collect(),
+            labels: targets.first().map(|target| target.labels.to_vec()).unwrap_or_default(),
+        };
+        let groups = list.targets.chunk_by(|a, b| Arc::ptr_eq(&a.labels, &b.labels)).map(group).collect();
+        Self { place: Arc::clone(&list.place), groups }
+    }
+
+    fn into_list(self) -> List {
+        let targets = self.groups.into_iter().flat_map(|Group { targets, labels }| {
+            let labels: Arc<[_]> = Arc::from(labels);
+            targets.into_iter().map(move |address| Target { address, labels: Arc::clone(&labels) })
+        });
+        List { place: self.place, targets: targets.collect() }
     }
 }
 
@@ -170,7 +187,10 @@ mod tests {
     use std::{os::unix::fs::PermissionsExt, time::Duration};
 
     use super::*;
-    use crate::{discovery::tests::Directory, model::Endpoint};
+    use crate::{
+        discovery::{Format, interpret, tests::Directory},
+        model::Endpoint,
+    };
 
     fn settings(url: &str) -> Settings {
         let origin = Origin::Http(Endpoint::parse(url, "http").unwrap());
@@ -178,9 +198,10 @@ mod tests {
     }
 
     fn lists() -> Vec<List> {
-        let labels = Arc::from([(Arc::from("network"), Arc::from("main"))]);
-        let target = Target { address: Arc::from("http://a/KEY"), labels };
-        vec![List { place: Arc::from(""), targets: Arc::from([target]) }]
+        let labels: Arc<[_]> = Arc::from([(Arc::from("network"), Arc::from("main"))]);
+        let target = |address: &str| Target { address: Arc::from(address), labels: Arc::clone(&labels) };
+        let alone = Target { address: Arc::from("http://c/KEY"), labels: Arc::from([]) };
+        vec![List { place: Arc::from(""), targets: Arc::from([target("http://a/KEY"), target("http://b"), alone]) }]
     }
 
     #[test]
@@ -193,6 +214,20 @@ mod tests {
         let kept = keep.read().unwrap();
         assert_eq!(kept.of(&settings("http://sd/")), Some(lists().as_slice()));
         assert_eq!(kept.of(&settings("http://another/")), None);
+    }
+
+    #[test]
+    fn labels_that_targets_share_are_written_once() {
+        let body = format!(
+            "[{{\"targets\":[{}\"a:1\"],\"labels\":{{\"rack\":\"{}\"}}}}]",
+            "\"a:1\",".repeat(999),
+            "r".repeat(4096)
+        );
+        let targets = Arc::from(interpret(body.as_bytes(), Format::Json).unwrap());
+        let directory = Directory::new();
+        let keep = Keep::inside(&directory.0);
+        keep.write(&[(settings("http://sd/"), vec![List { place: Arc::from(""), targets }])]).unwrap();
+        assert!(fs::metadata(keep.path()).unwrap().len() < 20_000, "a thousand targets, one set of labels");
     }
 
     #[test]

@@ -126,13 +126,12 @@ impl Stage {
     fn canary(&mut self, record: &Record) -> Result<Option<CanaryObservation>, String> {
         let target = record.target.clone().ok_or("a canary has `target`")?;
         let Flag(reachable) = record.ok.ok_or("a canary has `ok`")?;
-        let known = self.canaries.iter().position(|name| *name == target);
-        let position = known.unwrap_or_else(|| {
-            self.canaries.push(target);
-            self.canaries.len() - 1
-        });
         // More canaries than announced: those are left out, as in `settings`.
-        let canary = u32::try_from(position).ok().filter(|_| position < self.settings.canaries.len());
+        if !self.canaries.contains(&target) && self.canaries.len() < self.settings.canaries.len() {
+            self.canaries.push(Arc::clone(&target));
+        }
+        let position = self.canaries.iter().position(|name| *name == target);
+        let canary = position.and_then(|position| u32::try_from(position).ok());
         Ok(canary.map(|canary| CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(record.t), reachable }))
     }
 }

@@ -163,6 +163,8 @@ fn sources_are_validated_with_the_rest_of_the_file() {
         ("url = \"http://h/\"\nrefresh = \"10ms\"", "out of range"),
         ("url = \"http://h/\"\nnetwork = \"mian\"", "did you mean \"main\"?"),
         ("url = \"http://h/\"\nname = \"x\"\n[[discovery]]\nurl = \"http://i/\"\nname = \"x\"", "this name is taken"),
+        ("url = \"http://h/\"\nname = \"1\"\n[[discovery]]\nurl = \"http://i/SECRET\"", "this name is taken"),
+        ("files = [\"a.json\"]\n[[discovery]]\nurl = \"http://i/\"\nname = \"0\"", "this name is taken"),
         ("url = \"http://h/\"\nrefesh = \"1m\"", "did you mean `refresh`?"),
     ] {
         let text = format!("[[discovery]]\n{source}\n[[network]]\nname = \"main\"\nfamily = \"evm\"\n");
@@ -205,8 +207,12 @@ struct Running {
 
 impl Running {
     fn start(directory: &Path, discovery: &str) -> Self {
+        Self::start_text(directory, &whole(discovery))
+    }
+
+    fn start_text(directory: &Path, text: &str) -> Self {
         let file = directory.join("config.toml");
-        fs::write(&file, whole(discovery)).unwrap();
+        fs::write(&file, text).unwrap();
         let own = OwnMetrics::new();
         let options = Options {
             source: Source::File(file),
@@ -384,6 +390,70 @@ async fn a_reload_leaves_sources_alone_that_did_not_change() {
     running.watches(&["s"]).await;
     let mut gathered = running.own.registry.gather().into_iter();
     assert!(!gathered.any(|family| family.name().starts_with("haltwatch_discovery")), "no series of what is gone");
+    assert!(running.daemon.stop().await);
+}
+
+/// A configuration without sources of nodes and with a node of its own.
+fn without_discovery(node: &ScriptedNode) -> String {
+    format!(
+        "[web]\nlisten = [\"127.0.0.1:0\"]\n[[network]]\nname = \"main\"\nfamily = \"evm\"\ninterval = \"100ms\"\n\
+         [[network.node]]\nname = \"s\"\nurl = \"{}\"\n",
+        node.url()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_fails_leaves_the_sources_and_what_they_list() {
+    let (node, directory) = (ScriptedNode::start(healthy(7)).await, Directory::new());
+    let server = ScriptedNode::always(Reply::json(list(&node, &["a"]))).await;
+    let running = Running::start(&directory.0, &format!("url = \"{}\"\nrefresh = \"1h\"", server.url()));
+    running.watches(&["a"]).await;
+    server.rewrite(|_| Reply::Close);
+    let taken = without_discovery(&node).replace("127.0.0.1:0", &node.address().to_string());
+    fs::write(directory.0.join("config.toml"), taken).unwrap();
+    assert!(running.daemon.reload().await.unwrap_err().contains("cannot listen"));
+    assert_eq!((running.nodes(), running.targets()), (vec!["a".to_owned()], (1, 0)));
+    assert_eq!(server.asked().len(), 1, "the source goes on as if nothing had been asked");
+    assert!(running.daemon.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_are_taken_over_although_the_web_configuration_is_being_written() {
+    let (node, directory) = (ScriptedNode::start(healthy(7)).await, Directory::new());
+    let server = ScriptedNode::always(Reply::json(list(&node, &["a"]))).await;
+    directory.write("web.yml", "{}");
+    let keys = format!("url = \"{}\"\nrefresh = \"1s\"", server.url());
+    let web = format!("[web]\nconfig_file = \"{}\"\n", directory.0.join("web.yml").display());
+    let running = Running::start_text(&directory.0, &whole(&keys).replace("[web]\n", &web));
+    running.watches(&["a"]).await;
+    directory.write("web.yml", "tls_server_config: {cert_file: gone, key_file: gone}");
+    let body = list(&node, &["a", "b"]);
+    server.rewrite(move |_| Reply::json(&body));
+    running.watches(&["a", "b"]).await;
+    assert!(running.daemon.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_kept_under_the_name_its_source_has_now_and_is_not_taken_up_again_later() {
+    let (node, directory) = (ScriptedNode::start(healthy(7)).await, Directory::new());
+    let server = ScriptedNode::always(Reply::json(list(&node, &["a"]))).await;
+    let (file, kept) = (directory.0.join("config.toml"), directory.0.join("state/discovery.json"));
+    let keys = format!("url = \"{}\"\nrefresh = \"1h\"", server.url());
+    let running = Running::start(&directory.0, &keys);
+    running.watches(&["a"]).await;
+    let renamed = whole(&keys).replace("\"sd\"", "\"inventory\"");
+    fs::write(&file, &renamed).unwrap();
+    running.daemon.reload().await.unwrap();
+    assert!(fs::read_to_string(kept).unwrap().contains("inventory"));
+    assert!(running.daemon.stop().await);
+    server.rewrite(|_| Reply::Close);
+    let running = Running::start_text(&directory.0, &renamed);
+    running.watches(&["a"]).await;
+    for (text, wanted) in [(without_discovery(&node), vec!["s"]), (renamed, vec![])] {
+        fs::write(&file, text).unwrap();
+        running.daemon.reload().await.unwrap();
+        assert_eq!(running.nodes(), wanted, "what was listed before it was taken out may be long gone");
+    }
     assert!(running.daemon.stop().await);
 }
 

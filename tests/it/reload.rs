@@ -254,8 +254,12 @@ async fn an_alertmanager_that_is_added_is_told_what_fires_and_one_that_is_remove
 
     reload(&daemon, &file, &text).await;
     assert!(series(&daemon).await.iter().all(|series| !series.contains("alertmanager=")));
-    reload(&daemon, &file, &text.clone().peers(&[&old])).await;
-    eventually("it is told again", || posts < old.asked().len()).await;
+    let mut text = text.peers(&[&old]);
+    text.web.push_str("\nrunbook_url = \"https://wiki.example.org/{alertname}\"");
+    reload(&daemon, &file, &text).await;
+    let has_runbook = |body: &[u8]| String::from_utf8_lossy(body).contains("https://wiki.example.org/NodeOffline");
+    let hears = || old.asked()[posts..].iter().any(|asked| has_runbook(&asked.body));
+    eventually("it is told again, with the runbook of now", hears).await;
     assert_eq!(told(&old, "NodeOffline").len(), 1, "as the same alert");
     assert!(daemon.stop().await);
 }

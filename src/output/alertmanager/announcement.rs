@@ -13,6 +13,9 @@ const MAX_ANNOTATION_BYTES: usize = 4096;
 /// Annotations of one alert at the most.
 const MAX_ANNOTATIONS: usize = 16;
 
+/// The annotation with the URL of the runbook.
+const RUNBOOK: &str = "runbook_url";
+
 /// What makes two notifications speak of the same alert: its labels, sorted by name.
 pub type Identity = Arc<Labels>;
 
@@ -37,15 +40,23 @@ impl Announcement {
         let mut labels = notification.labels;
         labels.retain(|(_, value)| !value.is_empty());
         labels.sort();
-        let name = labels.iter().find(|(label, _)| &**label == "alertname").map_or("", |(_, name)| name);
-        let runbook = runbooks.url(name).map(|url| ("runbook_url", url));
-        let texts = runbook.into_iter().chain(notification.annotations).take(MAX_ANNOTATIONS);
         Self {
             identity: Arc::new(labels),
-            annotations: texts.map(|(name, text)| (name, bounded(text))).collect(),
+            annotations: notification.annotations.into_iter().map(|(name, text)| (name, bounded(text))).collect(),
             starts_at: notification.starts_at,
             ends_at: notification.ends_at,
         }
+        .linked(runbooks)
+    }
+
+    /// The same with the URL of its runbook among these, whatever it was before.
+    #[must_use]
+    pub fn linked(mut self, runbooks: &Runbooks) -> Self {
+        let name = self.identity.iter().find(|(label, _)| &**label == "alertname").map_or("", |(_, name)| name);
+        let runbook = runbooks.url(name).map(|url| (RUNBOOK, bounded(url)));
+        let others = self.annotations.iter().filter(|(name, _)| *name != RUNBOOK).cloned();
+        self.annotations = runbook.into_iter().chain(others).take(MAX_ANNOTATIONS).collect();
+        self
     }
 }
 
@@ -80,6 +91,10 @@ mod tests {
         assert_eq!(*announcement.identity, wanted);
         let runbook = ("runbook_url", "http://watch:10019/runbooks/NodeOffline".to_owned());
         assert_eq!(announcement.annotations[0], runbook, "and it says what to do");
+        let moved = announcement.clone().linked(&Runbooks::at("https://wiki.example.org/{alertname}"));
+        assert_eq!(moved.annotations[0].1, "https://wiki.example.org/NodeOffline");
+        assert_eq!(moved.annotations[1..], announcement.annotations[1..]);
+        assert_eq!(moved.linked(&Runbooks::default()).annotations[..], announcement.annotations[1..]);
         let text = &announcement.annotations[1].1;
         assert!(text.len() <= MAX_ANNOTATION_BYTES && text.ends_with("é…"), "{}", text.len());
     }

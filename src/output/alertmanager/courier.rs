@@ -70,10 +70,16 @@ impl Courier {
         }
     }
 
-    /// Goes on with the same peer under another policy and other terms, from the next exchange on.
+    /// Goes on with the same peer under another policy and other terms, from the next exchange on. Whoever gave us other
+    /// credentials need not wait until the failures with those of before are forgotten.
     pub fn adapt(&self, policy: Policy, terms: Terms) {
+        let now = self.clock.now().at;
+        let is_reached_otherwise = self.terms().endpoint != terms.endpoint;
         *self.terms() = terms;
-        self.peer().adapt(policy, self.clock.now().at);
+        self.peer().adapt(policy, now);
+        if is_reached_otherwise {
+            self.peer().hurry(now);
+        }
         self.news.notify_one();
     }
 

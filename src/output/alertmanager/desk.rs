@@ -128,7 +128,7 @@ impl Desk {
     pub fn apply(&mut self, settings: Option<Settings>) {
         let mut before = std::mem::take(&mut self.posts);
         let mut new = Vec::new();
-        self.runbooks = settings.as_ref().map(|settings| settings.runbooks.clone()).unwrap_or_default();
+        let runbooks = settings.as_ref().map(|settings| settings.runbooks.clone()).unwrap_or_default();
         let (peers, policy, timeout) = terms(settings);
         for endpoint in peers {
             match before.iter().position(|post| post.url.url() == endpoint.url()) {
@@ -144,10 +144,23 @@ impl Desk {
             tracing::info!(alertmanager = gone.name, "{} is told no more alerts", gone.name);
             Numbers::forget(&self.own, &gone.name);
         }
+        self.link(runbooks);
         for endpoint in new {
             let post = self.open(endpoint, policy.clone(), timeout);
             self.posts.push(post);
         }
+    }
+
+    /// What fires is told with the URLs of these runbooks from now on: those of before may open nothing any more.
+    fn link(&mut self, runbooks: Runbooks) {
+        if self.runbooks == runbooks {
+            return;
+        }
+        for announcement in self.firing.values_mut() {
+            *announcement = announcement.clone().linked(&runbooks);
+            self.posts.iter().for_each(|post| post.courier.notify(announcement.clone()));
+        }
+        self.runbooks = runbooks;
     }
 
     fn open(&mut self, endpoint: Endpoint, policy: Policy, timeout: Duration) -> Post {

@@ -203,7 +203,7 @@ impl Peer {
         self.asked = false;
     }
 
-    /// The shutdown has begun: no more patience with what failed before.
+    /// No more patience with what failed before: the shutdown has begun, or what made it fail may be mended.
     pub fn hurry(&mut self, now: Timestamp) {
         self.not_before = self.not_before.min(now);
     }
