@@ -49,7 +49,12 @@ impl Limit {
 impl Default for Gate {
     /// A gate through which everybody may pass.
     fn default() -> Self {
-        Self { limit: ArcSwapOption::empty(), changed: Notify::new(), queue: Mutex::default(), curious: Mutex::default() }
+        Self {
+            limit: ArcSwapOption::empty(),
+            changed: Notify::new(),
+            queue: Mutex::default(),
+            curious: Mutex::default(),
+        }
     }
 }
 
