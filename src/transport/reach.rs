@@ -19,7 +19,7 @@ const METADATA_V6: [Ipv6Addr; 4] = [
     Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
 ];
 
-/// 64:ff9b:1::/48, whose bits are an IPv4 address in an order that only the local network knows (RFC 8215).
+/// `64:ff9b:1::/48`, whose bits are an IPv4 address in an order that only the local network knows (RFC 8215).
 const LOCAL_NAT64: [u16; 3] = [0x64, 0xff9b, 1];
 
 /// Which addresses may be connected to.
