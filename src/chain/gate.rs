@@ -25,6 +25,8 @@ pub struct Gate {
     changed: Notify,
     /// The limiter alone is unfair: of twenty waiting, one can get all. Who waits here is served in order.
     queue: Mutex<()>,
+    /// The queue of those who ask out of curiosity; only the first of them stands in the other one.
+    curious: Mutex<()>,
 }
 
 struct Limit {
@@ -47,7 +49,12 @@ impl Limit {
 impl Default for Gate {
     /// A gate through which everybody may pass.
     fn default() -> Self {
-        Self { limit: ArcSwapOption::empty(), changed: Notify::new(), queue: Mutex::const_new(()) }
+        Self {
+            limit: ArcSwapOption::empty(),
+            changed: Notify::new(),
+            queue: Mutex::default(),
+            curious: Mutex::default(),
+        }
     }
 }
 
@@ -74,6 +81,12 @@ impl Gate {
                 () = self.changed.notified() => {}
             }
         }
+    }
+
+    /// The same for a request that is no poll: however many of them wait, a poll waits behind one of them at the most.
+    pub async fn leave_after_polls(&self) {
+        let _first = self.curious.lock().await;
+        self.leave().await;
     }
 
     /// How long the next one has to wait at least; `None` if it may pass.
@@ -188,6 +201,26 @@ mod tests {
         gate.leave().await;
         gate.limit(Some(0.001));
         assert!(tokio::time::timeout(Duration::from_millis(20), gate.leave()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_poll_waits_for_one_of_the_curious_at_the_most() {
+        let gate = Arc::new(limited(100.0));
+        let passed = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let (gate, passed) = (Arc::clone(&gate), Arc::clone(&passed));
+            crowd.spawn(async move {
+                gate.leave_after_polls().await;
+                passed.lock().unwrap().push("curious");
+            });
+        }
+        tokio::task::yield_now().await;
+        gate.leave().await;
+        passed.lock().unwrap().push("poll");
+        crowd.join_all().await;
+        let passed = passed.lock().unwrap();
+        assert!(passed[..3].contains(&"poll") && passed.len() == 11, "{passed:?}");
     }
 
     #[tokio::test]

@@ -174,7 +174,7 @@ impl<'a> Caller<'a> {
     /// Sends a body, or nothing, to the endpoint itself.
     async fn ask(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Response, ProbeError> {
         if let Some(gate) = &self.inquiry.gate {
-            gate.leave().await;
+            gate.leave_after_polls().await;
         }
         let limits = Limits { deadline: self.inquiry.timeout, body: self.inquiry.body_limit };
         let request = Request { method, path: path.to_owned(), body: body.into() };

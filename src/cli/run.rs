@@ -101,6 +101,9 @@ impl WebArguments {
 /// A URL that is published in alerts.
 fn external_url(text: &str) -> Result<String, String> {
     let endpoint = Endpoint::parse(text, "http, https").map_err(|error| error.to_string())?;
+    if endpoint.path_and_query().contains('?') {
+        return Err("write it without a query: paths are appended to it".to_owned());
+    }
     Ok(endpoint.url().trim_end_matches('/').to_owned())
 }
 

@@ -77,7 +77,11 @@ fn file(item: &Item<'_>) -> Option<PathBuf> {
 
 /// A URL that is published in alerts.
 fn external<'a>(item: &Item<'a>) -> Option<(Endpoint, Item<'a>)> {
-    Some((url("http, https")(item)?, item.clone()))
+    let url = url("http, https")(item)?;
+    if url.path_and_query().contains('?') {
+        return item.wrong("this URL has a query".to_owned(), "write it without: paths are appended to it");
+    }
+    Some((url, item.clone()))
 }
 
 /// A URL that is published in alerts, with a place for the name of the alert.

@@ -11,8 +11,16 @@ use crate::observation::{ErrorKind, PollError};
 const METADATA_V4: [Ipv4Addr; 3] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(192, 0, 0, 192), Ipv4Addr::new(168, 63, 129, 16)];
 
-/// The metadata service of EC2.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254);
+/// The same of IPv6, which lie among private addresses: EC2, Google, Oracle, Scaleway.
+const METADATA_V6: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),
+];
+
+/// `64:ff9b:1::/48`, whose bits are an IPv4 address in an order that only the local network knows (RFC 8215).
+const LOCAL_NAT64: [u16; 3] = [0x64, 0xff9b, 1];
 
 /// Which addresses may be connected to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,8 +52,9 @@ fn is_guarded(address: IpAddr) -> bool {
         IpAddr::V4(v4) => is_guarded_v4(v4),
         IpAddr::V6(v6) => {
             // fe80::/10, and fec0::/10 that once was its neighbour.
-            let local = v6.segments()[0] & 0xff80 == 0xfe80;
-            local || v6.is_multicast() || v6.is_unspecified() || v6 == METADATA_V6 || embedded(v6).any(is_guarded_v4)
+            let local = v6.segments()[0] & 0xff80 == 0xfe80 || v6.segments()[..3] == LOCAL_NAT64;
+            let metadata = METADATA_V6.contains(&v6);
+            local || metadata || v6.is_multicast() || v6.is_unspecified() || embedded(v6).any(is_guarded_v4)
         }
     }
 }
@@ -94,6 +103,11 @@ mod tests {
             "febf::1",
             "fec0::1",
             "fd00:ec2::254",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00::",
             "ff02::1",
             "::",
             "::ffff:169.254.169.254",

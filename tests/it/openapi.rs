@@ -15,9 +15,6 @@ use crate::{
     web::{Web, get, request, settings, start},
 };
 
-/// Described before they are served; a path that is served is looked at like every other.
-const ANNOUNCED: &[&str] = &["/sd", "/sd/probe", "/probe", "/runbooks", "/runbooks/{name}"];
-
 fn description() -> Value {
     serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap()
 }
@@ -48,12 +45,10 @@ async fn the_paths_and_methods_are_those_of_the_server() {
         assert!(described.contains_key(path.as_str()), "{path} is not described");
     }
     for (path, methods) in described {
-        // A path with a variable belongs to the one above it.
+        // A path with a variable belongs to the one above it, and so does a folder.
         let above = path.split("/{").next().unwrap();
-        if !served.contains(above) {
-            assert!(ANNOUNCED.contains(&path), "{path} is described and not served");
-            continue;
-        }
+        let above = if path == "/" { path } else { above.trim_end_matches('/') };
+        assert!(served.contains(above), "{path} is described and not served");
         let refused = request(&web, "DELETE", &path.replace("{name}", "NodeSlow"), "").await;
         let allowed: BTreeSet<_> = refused.headers["allow"].split(", ").map(str::to_owned).collect();
         assert_eq!((refused.status, allowed), (405, methods), "{path}");
@@ -258,6 +253,28 @@ async fn every_other_answer_has_a_described_type() {
     let long = get(&web, &format!("/api/v1/nodes?network={}", "x".repeat(9000))).await;
     let full = request(&web, "GET", "/api/v1/nodes", "Content-Length: 1\r\n").await;
     assert_eq!((long.status, full.status), (414, 413));
+}
+
+/// What stands before every path answers in its place, whatever the path.
+#[tokio::test]
+async fn what_the_guard_answers_is_described_everywhere() {
+    let description = description();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        let asked =
+            methods.as_object().unwrap().iter().filter(|(name, _)| !["head", "parameters"].contains(&name.as_str()));
+        for (method, operation) in asked {
+            for status in ["401", "429", "503", "413", "414"] {
+                let answer = &operation["responses"][status];
+                let shared = answer["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+                let answer = shared.map_or(answer, |name| &description["components"]["responses"][name]);
+                assert!(answer["content"]["text/plain"].is_object(), "{method} {path}: {status}");
+            }
+        }
+    }
+    let web = start(&settings(), None);
+    for (path, wanted) in [("/runbooks", 302), ("/runbooks/", 200), ("/runbooks/NodeSlow", 200), ("/runbooks/x", 404)] {
+        assert_eq!(get(&web, path).await.status, wanted, "{path}");
+    }
 }
 
 #[test]

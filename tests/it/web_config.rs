@@ -131,6 +131,10 @@ fn what_other_exporters_have_and_we_lack_is_told_and_left_out() {
             "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, TLS_AES_128_GCM_SHA256]\n",
             "good, but the cipher suite TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA is not offered here",
         ),
+        (
+            "  client_auth_type: RequireAnyClientCert\n  client_ca_file: ca.crt\n",
+            "good, but the client CA is not looked at: `client_auth_type` verifies nothing",
+        ),
     ] {
         assert_eq!(outcome(&folder, &format!("{TLS}{more}")), wanted);
     }
@@ -352,6 +356,15 @@ fn every_fault_is_told_with_its_place() {
     }
 }
 
+#[test]
+fn a_rate_beyond_all_counting_is_a_fault() {
+    let folder = folder();
+    let wanted = "web.yml:1:13: `interval` times `burst` is more than a year";
+    for rate in ["interval: 5256000h, burst: 1", "interval: 1h, burst: 4294967295", "interval: 9999999h, burst: 1"] {
+        assert_eq!(outcome(&folder, &format!("rate_limit: {{{rate}}}\n")), wanted, "{rate}");
+    }
+}
+
 fn sorted(lines: &str) -> Vec<&str> {
     let mut lines: Vec<_> = lines.lines().collect();
     lines.sort_unstable();
@@ -396,6 +409,8 @@ fn no_part_of_a_key_or_hash_is_quoted_wherever_it_stands() {
         "basic_auth_users:\n  a: SECRET\n b: SECRET: SECRET\n",
         "basic_auth_users:\n  a: !SECRET SECRET\n",
         "rate_limit: {burst: SECRET, interval: SECRET}\n",
+        "tls_server_config:\n  cert_file: a\n  key_file: |\n    -----BEGIN PRIVATE KEY-----\n    SECRET\n",
+        "tls_server_config:\n  cert_file: a\n  key_file: '-----BEGIN PRIVATE KEY----- SECRET'\n",
         "http_server_config: {http2: SECRET, headers: {SECRET: SECRET}}\n",
         "\tSECRET\n",
         "a: 'SECRET\\'\n%SECRET\n--- SECRET\n--- SECRET\n",

@@ -232,6 +232,33 @@ async fn without_name_and_password_there_is_nothing_to_see() {
 }
 
 #[tokio::test]
+async fn no_way_of_asking_gets_past_the_password() {
+    let folder = Folder::new();
+    let web = serve(&folder, &user("alice", "right"));
+    for head in [
+        "HEAD /metrics HTTP/1.1",
+        "GET http://x/metrics HTTP/1.1",
+        "GET //metrics HTTP/1.1",
+        "GET /./metrics HTTP/1.1",
+        "GET /METRICS HTTP/1.1",
+        "GET /%6detrics HTTP/1.1",
+        "GET /metrics HTTP/1.0",
+        "POST /-/reload HTTP/1.1",
+        "CONNECT x:80 HTTP/1.1",
+        "OPTIONS * HTTP/1.1",
+        "GET /metrics HTTP/1.1\r\nAuthorization: Basic\r\nAuthorization: Basic YWxpY2U6cmlnaHQ=",
+        "GET /metrics HTTP/1.1\r\nProxy-Authorization: Basic YWxpY2U6cmlnaHQ=",
+        "GET /metrics HTTP/1.1\r\nAuthorization: Basic YWxpY2U6cmlnaHQ=YQ",
+    ] {
+        let mut stream = TcpStream::connect(web.address).await.unwrap();
+        stream.write_all(format!("{head}\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some("401"), "{head}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_user_is_known_without_a_restart_and_a_broken_file_changes_nothing() {
     let folder = Folder::new();
     let web = serve(&folder, &user("alice", "right"));
@@ -243,9 +270,36 @@ async fn a_new_user_is_known_without_a_restart_and_a_broken_file_changes_nothing
     eventually("the broken file", async || good() == 0).await;
     assert_eq!(asked_as(&web, "bob:secret").await.status, 200);
     assert_eq!(get(&web, "/metrics").await.status, 401);
-    folder.write("web.yml", "");
+    folder.write("web.yml", "{}\n");
     eventually("an open door", async || get(&web, "/metrics").await.status == 200).await;
-    assert_eq!(good(), 1);
+    eventually("the good file is told", async || good() == 1).await;
+}
+
+#[tokio::test]
+async fn a_new_plan_with_a_good_file_ends_the_report_of_a_broken_one() {
+    let folder = Folder::new();
+    let web = serve(&folder, &user("alice", "right"));
+    let good = || web.shared.own.web.config_last_reload_successful.get();
+    folder.write("web.yml", "nonsense\n");
+    eventually("the broken file", async || good() == 0).await;
+    web.server.rebind(&settings()).unwrap();
+    eventually("there is nothing wrong any more", async || good() == 1).await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_given_up_is_closed_although_a_request_is_under_way() {
+    let listen = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+    let web = start(&Settings { listen, lifecycle: false, ..settings() }, Some(sample::snapshot()));
+    let second = web.server.addresses()[1];
+    let mut slow = TcpStream::connect(web.address).await.unwrap();
+    slow.write_all(b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+    sleep(Duration::from_millis(200)).await;
+    web.server.rebind(&Settings { lifecycle: false, ..settings() }).unwrap();
+    eventually("it is closed", async || TcpStream::connect(second).await.is_err()).await;
+    slow.write_all(b"hello").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 403", "the request was under way all the time");
 }
 
 #[tokio::test]
@@ -435,4 +489,20 @@ async fn health_is_told_promptly_in_a_house_full_of_slow_clients() {
         slowest = slowest.max(begin.elapsed());
     }
     assert!(slowest < PROMPT, "{slowest:?}");
+}
+
+#[tokio::test]
+async fn clients_that_take_no_answers_give_way_to_newcomers() {
+    let web = start(&Settings { max_connections: 2, ..settings() }, Some(sample::snapshot()));
+    let mut deaf = Vec::new();
+    for _ in 0..2 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = socket.connect(web.address).await.unwrap();
+        // More answers than any buffer holds.
+        let asked = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2000);
+        let _ = timeout(Duration::from_secs(1), client.write_all(asked.as_bytes())).await;
+        deaf.push(client);
+    }
+    assert_eq!(get(&web, "/-/healthy").await.status, 200);
 }

@@ -41,6 +41,9 @@ const ASKING_GRACE: Duration = Duration::from_millis(25);
 /// The same in a TLS handshake, which takes more than one way.
 const HANDSHAKE_GRACE: Duration = Duration::from_millis(100);
 
+/// The same for one whose client has taken nothing of its answer, although there is more.
+const TAKING_GRACE: Duration = Duration::from_secs(2);
+
 /// How often a connection looks whether its client still takes the answer.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -70,6 +73,8 @@ struct State {
     starved: bool,
     /// Whether any byte has come since the connection was opened.
     heard: bool,
+    /// Since when the client has taken nothing of what there is to send.
+    blocked: Option<Timestamp>,
 }
 
 /// The state of one connection, shared by its task, its answers and the accept loop.
@@ -86,7 +91,8 @@ impl Seat {
     /// A connection that was opened now and may be idle for `idle_limit`.
     #[must_use]
     pub fn new(clock: Clock, idle_limit: Duration) -> Arc<Self> {
-        let state = State { phase: Phase::Asking, since: clock.now().at, change: 0, starved: false, heard: false };
+        let (phase, since) = (Phase::Asking, clock.now().at);
+        let state = State { phase, since, change: 0, starved: false, heard: false, blocked: None };
         let seat = Self { clock, idle_limit, state: Mutex::new(state), changed: Notify::new(), leave: Notify::new() };
         seat.enter(Phase::Asking);
         Arc::new(seat)
@@ -109,19 +115,20 @@ impl Seat {
         Served { seat: Arc::clone(self), permit: None }
     }
 
-    /// How readily this connection can be given up for another, the smaller the better; `None` while a request is being
-    /// served or may be on its way.
+    /// How readily this connection can be given up for another, the smaller the better; `None` while a request may be on
+    /// its way or is being served to a client that takes the answer.
     #[must_use]
-    pub fn expendable(&self) -> Option<(bool, u64)> {
+    pub fn expendable(&self) -> Option<(u8, u64)> {
         let state = self.state();
-        let (is_idle, grace) = match state.phase {
-            Phase::Handshake | Phase::Asking if !state.heard => (false, SILENT_GRACE),
-            Phase::Handshake if state.starved => (false, HANDSHAKE_GRACE),
-            Phase::Asking if state.starved => (false, ASKING_GRACE),
-            Phase::Idle => (true, IDLE_GRACE),
-            _ => return None,
+        let (rank, grace, since) = match state.phase {
+            Phase::Handshake | Phase::Asking if !state.heard => (0, SILENT_GRACE, state.since),
+            Phase::Handshake if state.starved => (0, HANDSHAKE_GRACE, state.since),
+            Phase::Asking if state.starved => (0, ASKING_GRACE, state.since),
+            Phase::Idle => (1, IDLE_GRACE, state.since),
+            Phase::Served => (2, TAKING_GRACE, state.blocked?),
+            Phase::Handshake | Phase::Asking => return None,
         };
-        (grace <= self.clock.now().at.since(state.since)).then_some((is_idle, state.change))
+        (grace <= self.clock.now().at.since(since)).then_some((rank, state.change))
     }
 
     /// Asks the connection to close, because somebody else needs the place.
@@ -170,6 +177,12 @@ impl Seat {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).starved = true;
     }
 
+    /// Something was to be sent, and `taken` or not.
+    fn sends(&self, taken: bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.blocked = if taken { None } else { state.blocked.or_else(|| Some(self.clock.now().at)) };
+    }
+
     fn state(&self) -> State {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,7 +216,7 @@ impl Drop for Served {
     }
 }
 
-/// The stream of a connection, which tells its seat whether bytes come.
+/// The stream of a connection, which tells its seat whether bytes come and go.
 #[derive(Debug)]
 pub struct Ears<S> {
     stream: S,
@@ -232,7 +245,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Ears<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Ears<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.seat.sends(polled.is_ready());
+        polled
     }
 
     fn poll_write_vectored(
@@ -240,7 +255,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Ears<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.seat.sends(polled.is_ready());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

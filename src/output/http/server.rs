@@ -171,7 +171,7 @@ async fn watch(hall: &Arc<Hall>) {
     loop {
         sleep(door::LOOK).await;
         let hall = Arc::clone(hall);
-        let _ = tokio::task::spawn_blocking(move || hall.plan.load().guard.door.refresh(&hall.own)).await;
+        let _ = tokio::task::spawn_blocking(move || hall.guard().door.refresh(&hall.own)).await;
     }
 }
 
@@ -184,10 +184,14 @@ struct Hall {
 }
 
 impl Hall {
+    /// The guard of the plan, but not the plan: that would keep sockets open which a new one listens on no more.
+    fn guard(&self) -> Arc<Guard> {
+        Arc::clone(&self.plan.load().guard)
+    }
+
     async fn answer(&self, request: Request<Incoming>, seat: &Arc<Seat>) -> Response<Pieces> {
         let mut served = seat.served();
-        let plan = self.plan.load_full();
-        let answer = plan.guard.answer(&self.site, &self.own, request, &mut served).await;
+        let answer = self.guard().answer(&self.site, &self.own, request, &mut served).await;
         answer.map(|body| Pieces::new(body, served))
     }
 }
@@ -277,7 +281,7 @@ impl House {
 /// Serves one connection to its end.
 async fn serve(stream: TcpStream, seat: Arc<Seat>, hall: Arc<Hall>, mut shutdown: Shutdown) {
     let stream = Ears::new(stream, Arc::clone(&seat));
-    let tls = hall.plan.load().guard.door.config().and_then(|web| web.tls.clone());
+    let tls = hall.guard().door.config().and_then(|web| web.tls.clone());
     let Some(tls) = tls else { return converse(stream, seat, hall, shutdown).await };
     seat.shakes_hands();
     let encrypted = tokio::select! {

@@ -1,8 +1,8 @@
 //! The web configuration file in the schema that Prometheus exporters share: TLS, users, headers and a rate limit, kept
 //! apart from the main configuration because it is written once for all exporters of a machine.
 //!
-//! Everything that is wrong is told at once, with line and column. No value of the file is ever quoted: any of them may
-//! be a key or a hash in the wrong place.
+//! Everything that is wrong is told at once, with line and column. No value of the file is ever quoted but a path that
+//! leads nowhere: any of them may be a key or a hash in the wrong place.
 
 mod fault;
 mod pem;
@@ -40,8 +40,10 @@ pub struct WebConfig {
     pub users: Option<Users>,
     /// Headers of every answer.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// What the file asks for and does not get, without harm.
+    /// What the file asks for and does not get.
     pub notes: Vec<String>,
+    /// Whether there is nothing in the file at all.
+    pub is_blank: bool,
     limiter: Option<DefaultDirectRateLimiter>,
 }
 
@@ -94,6 +96,7 @@ fn read(path: &Path, files: &mut Vec<PathBuf>, faults: &mut Faults) -> Option<We
         users: Users::new(schema.users),
         headers: schema.headers,
         notes: schema.notes,
+        is_blank: matches!(tree.value, tree::Value::Nothing),
         limiter: quota.map(RateLimiter::direct),
     })
 }

@@ -28,6 +28,10 @@ const MAX_COST: u32 = 18;
 /// A hash of bcrypt: its version, its cost, salt and digest.
 const HASH_LENGTH: usize = 60;
 
+/// Longest time of a rate limit: as long as the whole burst takes to be granted anew. Beyond it nobody counts, and the
+/// arithmetic of the limiter ends.
+const MAX_RATE: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// Longest list of suites, curves or names.
 const MAX_LIST: usize = 256;
 
@@ -91,6 +95,9 @@ impl Schema {
             }
         }
         check_clients(auth, auth_spot.unwrap_or(spot), authorities.as_ref(), allowed_names.is_some(), faults);
+        if !auth.verifies() && authorities.is_some() {
+            self.notes.push("the client CA is not looked at: `client_auth_type` verifies nothing".to_owned());
+        }
         let (Some(certificate), Some(key)) = (certificate, key) else { return };
         let allowed_names = allowed_names.map(|names| names.into_iter().map(|(name, _)| name).collect());
         self.tls =
@@ -165,6 +172,9 @@ impl Schema {
             return;
         }
         match burst {
+            Some(burst) if interval.checked_mul(burst.get()).is_none_or(|whole| MAX_RATE < whole) => {
+                faults.note(spot, "`interval` times `burst` is more than a year".to_owned());
+            }
             Some(burst) => self.rate = Some(Rate { interval, burst }),
             None => faults.note(spot, "`burst` must be at least 1, or every request would be refused".to_owned()),
         }
@@ -183,6 +193,12 @@ fn pem(
             None
         }
         (Some((text, spot)), None) => Some(Pem::Inline(text, spot)),
+        // A path is quoted where it leads nowhere; a key must not be.
+        (None, Some((text, spot))) if text.contains(['\n', '\0']) || text.contains("-----") => {
+            faults
+                .note(spot, format!("`{}` is the path of a file; the text itself belongs under `{}`", keys.1, keys.0));
+            None
+        }
         (None, Some((path, spot))) => Some(Pem::File(directory.join(path), spot)),
         (None, None) => None,
     }
