@@ -36,7 +36,7 @@ enum Command {
 /// Prints what was asked for.
 ///
 /// # Errors
-/// Nobody reads it to its end.
+/// If standard output cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = match &arguments.command {
         Command::Example => config::EXAMPLE.to_owned(),
@@ -49,8 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
         },
     };
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    super::print(text.as_bytes())
 }
 
 /// The documentation of the key that `word` names, or why there is none: it is not known, or not clear.

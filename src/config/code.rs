@@ -82,8 +82,8 @@ codes! {
         "Set the variable where haltwatch starts, or check path, owner and content of the file.";
     BadName "E012" "The name of a label or of a header cannot be used."
         "Choose another one. Names that haltwatch or Prometheus use themselves are taken.";
-    UnknownNetwork "E013" "`depends_on` names a network that does not exist."
-        "Write the `name` of another `[[network]]`.";
+    UnknownNetwork "E013" "`depends_on`, or a source of nodes, names a network that does not exist."
+        "Write the `name` of a `[[network]]`.";
     Circle "E014" "`depends_on` runs in a circle, so a network would explain its own halt."
         "Name only networks that work without this one.";
     TooManyProblems "E015" "There are more problems than are told in one run."

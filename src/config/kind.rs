@@ -242,9 +242,11 @@ pub(super) fn list<'a, T>(
     }
 }
 
+/// The integer that is the value. One that is larger than all of ours is still one, and out of every range.
 fn integer(item: &Item<'_>) -> Option<i128> {
     let DeValue::Integer(integer) = item.value.get_ref() else { return None };
-    i128::from_str_radix(integer.as_str(), integer.radix()).ok()
+    let beyond = if integer.as_str().starts_with('-') { i128::MIN } else { i128::MAX };
+    Some(i128::from_str_radix(integer.as_str(), integer.radix()).unwrap_or(beyond))
 }
 
 fn within<T: PartialOrd>(

@@ -50,7 +50,7 @@ pub(super) fn read_all<'a>(
     chain: &mut chain::Settings,
     discovery: &mut Discovery,
 ) -> Vec<NetworkSite<'a>> {
-    let sections = root.sections("network", "network", NO_NETWORK);
+    let sections = root.required_sections("network", "network", NO_NETWORK);
     if let Some(first) = sections.get(MAX_NETWORKS) {
         let message = format!("{} networks are too many", sections.len());
         first.place().note(Code::OutOfRange, message, "at most 10,000 for one haltwatch");

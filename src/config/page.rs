@@ -20,6 +20,9 @@ use super::{
 /// More errors than this, and more warnings, are not told in one run.
 const MAX_PROBLEMS: usize = 1000;
 
+/// More than this of either are only counted: something that is no configuration at all can hold millions.
+const MAX_KEPT: usize = 100_000;
+
 /// The text of a configuration and what was found in it.
 pub(super) struct Page<'a> {
     text: &'a str,
@@ -83,6 +86,19 @@ impl<'a> Page<'a> {
         MAX_PROBLEMS <= self.errors.get()
     }
 
+    /// Whether so many problems are noted that more are only counted.
+    pub(super) fn is_overfull(&self) -> bool {
+        MAX_KEPT <= self.errors.get()
+    }
+
+    /// How many problems are noted so far.
+    fn count(&self, severity: Severity) -> usize {
+        match severity {
+            Severity::Error => self.errors.get(),
+            Severity::Warning => self.warned.borrow().len(),
+        }
+    }
+
     /// Whether something is wrong so far.
     pub(super) fn has_errors(&self) -> bool {
         0 < self.errors.get()
@@ -137,7 +153,9 @@ impl<'a> Page<'a> {
             Severity::Warning if !self.warned.borrow_mut().insert((problem.code, at)) => return,
             Severity::Warning => {}
         }
-        self.problems.borrow_mut().push((at, problem));
+        if self.count(problem.severity()) <= MAX_KEPT {
+            self.problems.borrow_mut().push((at, problem));
+        }
     }
 
     /// What was learned of the keys, and the problems in the order of the file: errors if there are any, else warnings.
@@ -146,7 +164,7 @@ impl<'a> Page<'a> {
         let wanted = if self.has_errors() { Severity::Error } else { Severity::Warning };
         problems.retain(|(_, problem)| problem.severity() == wanted);
         problems.sort_by_key(|(at, _)| *at);
-        let more = problems.len().saturating_sub(MAX_PROBLEMS);
+        let more = self.count(wanted).saturating_sub(MAX_PROBLEMS);
         let told = problems.into_iter().take(MAX_PROBLEMS).map(|(at, problem)| self.placed(at, problem));
         let rest = (0 < more).then(|| match wanted {
             Severity::Error => Problem::new(Code::TooManyProblems, format!("{more} more problems"), None),

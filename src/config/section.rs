@@ -126,10 +126,15 @@ impl<'a> Section<'a> {
         Self::of(&item, path, &help)
     }
 
+    /// The tables of the array under `key`, which must be there, whatever else is.
+    pub(super) fn required_sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
+        self.page.described().require(self.path, key);
+        self.sections(key, path, lack)
+    }
+
     /// The tables of the array under `key`, at least one; what is said if there is none is `lack` with its help.
     pub(super) fn sections(&mut self, key: &'static str, path: &'static str, lack: (&str, &str)) -> Vec<Self> {
         let elements = self.elements(key, path);
-        self.page.described().require(self.path, key);
         if elements.as_ref().is_some_and(Vec::is_empty) {
             self.lacks(lack.0.to_owned(), lack.1);
         }
@@ -200,7 +205,7 @@ impl<'a> Section<'a> {
 
     fn unknown(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
         let name = key.get_ref().as_ref();
-        let help = self.help_for(name);
+        let help = if self.page.is_overfull() { String::new() } else { self.help_for(name) };
         if self.secret || !looks_like_a_key(name) {
             let problem = Problem::new(Code::UnknownKey, "unknown key", Some(help));
             return self.page.note(key.span().start, problem);

@@ -3,13 +3,16 @@
 /// Words longer than this are not compared: nobody misspells that much.
 const MAX_LENGTH: usize = 64;
 
+/// So many known words are compared: a thousand misspelt names among ten thousand must not take minutes.
+const MAX_KNOWN: usize = 1000;
+
 /// The known word nearest to `word`, if it is near enough to be what was meant.
 pub(super) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
     if MAX_LENGTH < word.len() {
         return None;
     }
     let slips = |known: &str| (known.len() / 3).max(1).min(known.len().saturating_sub(1));
-    let alike = known.into_iter().filter(|known| known.len().abs_diff(word.len()) <= slips(known));
+    let alike = known.into_iter().take(MAX_KNOWN).filter(|known| known.len().abs_diff(word.len()) <= slips(known));
     let near = alike.map(|known| (distance(word, known), known)).filter(|(distance, known)| *distance <= slips(known));
     near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
 }

@@ -28,6 +28,7 @@ pub(super) struct MonitorSite<'a> {
 /// `[web]`.
 pub(super) struct WebSite<'a> {
     pub place: Place<'a>,
+    /// Where we listen; empty if systemd does so for us.
     pub listen: Vec<SocketAddr>,
     /// Where `listen` stands, if it is given.
     pub listen_item: Option<Item<'a>>,

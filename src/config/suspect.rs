@@ -13,6 +13,9 @@ const SHORTEST_NAMED_KEY: usize = 8;
 /// What parameters and headers with a secret are called, in part.
 const SECRET_NAMES: &[&str] = &["auth", "cookie", "key", "passw", "pwd", "secret", "token"];
 
+/// Where Avalanche nodes serve a chain. Its id follows, which is public though it looks like a key.
+const BEFORE_CHAIN_ID: &str = "/ext/bc/";
+
 /// Whether some word of `text` is long and mixes letters and digits as keys do: `9aa3d95b3bc440fa88ea12eaa4456161`.
 pub(super) fn looks_like_a_secret(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(is_mixed)
@@ -36,7 +39,10 @@ pub(super) fn holds_a_key(path_and_query: &str) -> bool {
         let (name, value) = pair.split_once('=').unwrap_or_default();
         is_named_like_a_secret(name) && SHORTEST_NAMED_KEY <= value.len()
     };
-    looks_like_a_secret(path) || query.split('&').any(|pair| looks_like_a_secret(pair) || named(pair))
+    let (before, chain) = path.split_once(BEFORE_CHAIN_ID).unwrap_or((path, ""));
+    let after = chain.split_once('/').map_or("", |(_id, after)| after);
+    [before, after].into_iter().any(looks_like_a_secret)
+        || query.split('&').any(|pair| looks_like_a_secret(pair) || named(pair))
 }
 
 #[cfg(test)]
@@ -51,6 +57,8 @@ mod tests {
             "/3f1c9b2e-7a54-4d1b-9c0e-2f6a8b1d4e7c/",
             "/?apikey=hunter2hunter2",
             "/rpc?access_token=abcdefgh",
+            "/9aa3d95b3bc440fa88ea12eaa4456161/ext/bc/C/rpc",
+            "/ext/bc/C/rpc/9aa3d95b3bc440fa88ea12eaa4456161",
         ] {
             assert!(holds_a_key(path), "{path}");
         }
@@ -58,6 +66,7 @@ mod tests {
             "/",
             "/rpc",
             "/ext/bc/C/rpc",
+            "/ext/bc/2q9e4r6Mu3U68nU1fYjgbR6JvwrRx36CohpAX5UQxse55x1Q5/rpc",
             "/mainnet-archive-node-2024-10",
             "/v1/networks/ethereum-mainnet/node-17",
             "/?page=1&size=2",

@@ -6,6 +6,9 @@ use toml::de::{DeTable, Error};
 /// Stray words that are blanked; what stands below more of them stays unread.
 const MAX_ROUNDS: usize = 16;
 
+/// So many errors are enough to mend: who reads them will check again.
+const ENOUGH: usize = 1000;
+
 /// What the parser says of a key without a value.
 const STRAY: &str = "key with no value";
 
@@ -51,7 +54,7 @@ pub(super) fn without_stray_words(text: &str) -> (String, Vec<Error>) {
         let errors = DeTable::parse_recoverable(&text).1;
         let stray = errors.iter().find(|error| error.message().starts_with(STRAY)).and_then(Error::span);
         told.extend(errors);
-        let Some(span) = stray else { break };
+        let Some(span) = stray.filter(|_| told.len() < ENOUGH) else { break };
         blank_line(&mut text, span.start);
     }
     (text, told)

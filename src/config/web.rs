@@ -40,7 +40,10 @@ pub(super) fn read(mut section: Section<'_>) -> (http::Settings, WebSite<'_>) {
     http.external_url = external_url.as_ref().map(|(url, _)| url.url().trim_end_matches('/').to_owned());
     // The file can ask readers who they are; whether it does is told when it is read.
     let guarded = http.config_file.is_some();
-    let site = WebSite { place, listen: http.listen.clone(), listen_item, external_url, guarded };
+    // Where systemd listens for us is not known here.
+    let own = !http.systemd_socket;
+    let listen = if own { http.listen.clone() } else { Vec::new() };
+    let site = WebSite { place, listen, listen_item: listen_item.filter(|_| own), external_url, guarded };
     (http, site)
 }
 

@@ -719,6 +719,14 @@ fn nodes_must_make_sense() {
               = help: `weight` is 1 to 1000000000"#]],
     );
     node_refused(
+        r#"weight = -999999999999999999999999999999999999999999"#,
+        &expect![[r#"
+            <text>:8:10: error[E007]: -999999999999999999999999999999999999999999 is out of range
+            8 | weight = -999999999999999999999999999999999999999999
+              |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+              = help: `weight` is 1 to 1000000000"#]],
+    );
+    node_refused(
         r#"labels = { a = 5 }"#,
         &expect![[r#"
             <text>:8:16: error[E005]: the value must be a string, not an integer

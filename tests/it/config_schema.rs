@@ -77,6 +77,13 @@ fn every_good_configuration_fits_the_schema() {
 }
 
 #[test]
+fn a_network_whose_nodes_are_found_needs_none_of_its_own() {
+    let found = "[[discovery]]\nfiles = [\"nodes.json\"]\n[[network]]\nname = \"a\"\nfamily = \"evm\"\n";
+    assert!(config::load(&config::Source::Text(found.to_owned())).is_ok());
+    assert!(fits(&config::schema(), &parsed(found)));
+}
+
+#[test]
 fn every_misspelt_key_is_marked_wherever_it_stands() {
     let schema = config::schema();
     let (_, good) = good().swap_remove(1);

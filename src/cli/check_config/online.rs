@@ -45,6 +45,15 @@ enum Severity {
     Warning,
 }
 
+impl Severity {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 /// A canary, and whether it answered.
 #[derive(Debug, Serialize)]
 struct CanaryFinding {
@@ -62,8 +71,7 @@ impl Remark {
     }
 
     fn line(&self) -> String {
-        let word = if self.severity == Severity::Error { "error" } else { "warning" };
-        format!("    {word}: {}", self.message)
+        format!("    {}: {}", self.severity.as_str(), self.message)
     }
 }
 
@@ -109,9 +117,32 @@ impl Online {
             lines.push(format!("canary {}: {found}", canary.name));
         }
         lines.extend(self.alertmanagers.iter().flat_map(AlertmanagerFinding::lines));
-        let plural = |count, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
-        lines.push(format!("online: {}, {}", plural(self.errors, "error"), plural(self.warnings, "warning")));
+        lines.push(self.summary());
         lines
+    }
+
+    /// The last line: `online: 1 error, 0 warnings`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let plural = |count, word: &str| if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") };
+        format!("online: {}, {}", plural(self.errors, "error"), plural(self.warnings, "warning"))
+    }
+
+    /// What is not as it should be: how bad it is, whom it is about, what it is.
+    pub fn problems(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let about =
+            |whom: String| move |remark: &Remark| (remark.severity.as_str(), format!("{whom}{}", remark.message));
+        let nodes =
+            self.nodes.iter().flat_map(move |node| node.problems.iter().map(about(format!("node {}: ", node.name))));
+        let networks = self.problems.iter().map(about(String::new()));
+        let silent = self.canaries.iter().filter(|canary| !canary.reachable);
+        let canaries =
+            silent.map(|canary| (Severity::Error.as_str(), format!("canary {}: does not answer", canary.name)));
+        let alertmanagers = self
+            .alertmanagers
+            .iter()
+            .flat_map(move |peer| peer.problems.iter().map(about(format!("alertmanager {}: ", peer.endpoint))));
+        nodes.chain(networks).chain(canaries).chain(alertmanagers)
     }
 
     /// Whether something was unreachable or inconsistent.

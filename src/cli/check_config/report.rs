@@ -106,8 +106,14 @@ impl Report<'_> {
     /// One workflow command per problem, each on its line.
     #[must_use]
     pub fn github(&self) -> String {
-        let annotations = self.problems.list.iter().map(|problem| annotation(&self.problems.source, problem));
-        annotations.collect::<String>() + &format!("{}\n", data(&self.summary()))
+        let file = &self.problems.source;
+        let annotations = self.problems.list.iter().map(|problem| annotation(file, problem));
+        let found = self.online.into_iter().flat_map(Online::problems);
+        let found = found
+            .map(|(severity, text)| format!("::{severity} file={},title=online::{}\n", property(file), data(&text)));
+        let summary = format!("{}\n", data(&self.summary()));
+        let online = self.online.map(|online| online.summary() + "\n");
+        annotations.chain(found).chain([summary]).chain(online).collect()
     }
 
     fn count(&self, severity: Severity) -> usize {

@@ -3,7 +3,7 @@
 //! In `config.toml.example` comments describe what follows them: a section, a key, a group of keys (`# --- Keys of
 //! nodes ---`). A comment that a blank line follows describes the whole. `#key = value` is a key without a default.
 
-use std::{io, mem};
+use std::{collections::BTreeSet, io, mem};
 
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -59,6 +59,8 @@ impl<'a> Line<'a> {
         match line.strip_prefix('#').map(|text| (text, text.strip_prefix(' '))) {
             Some((_, Some(text))) => Self::Comment(text),
             Some(("", None)) => Self::Comment(""),
+            // One that is commented out is a section all the same: what follows belongs to it.
+            Some((section, None)) if section.starts_with('[') => Self::Section(section),
             Some((key, None)) => Self::key(key),
             None if line.is_empty() => Self::Blank,
             None if line.starts_with('[') => Self::Section(line),
@@ -78,7 +80,8 @@ impl<'a> Line<'a> {
 
 fn tell(roff: &mut Roff, example: &str) {
     let mut comments: Vec<&str> = Vec::new();
-    let mut told: Vec<&str> = Vec::new();
+    let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut section = "";
     for line in example.lines().map(Line::read) {
         match line {
             Line::Comment(text) => comments.push(text),
@@ -86,13 +89,17 @@ fn tell(roff: &mut Roff, example: &str) {
             Line::Group(name) => {
                 roff.control("SS", [name]);
             }
-            // A second one shows how to go on, and has no key the first has not.
-            Line::Section(name) if told.contains(&name) => return,
+            // A second one shows how to go on: it needs no heading, and of its keys only the new ones are told.
             Line::Section(name) => {
-                told.push(name);
-                roff.control("SH", [name]);
+                section = name;
+                if told.insert((name, "")) {
+                    roff.control("SH", [name])
+                } else {
+                    roff.control("PP", [])
+                };
                 tell_paragraphs(roff, &mem::take(&mut comments));
             }
+            Line::Key { name, .. } if !told.insert((section, name)) => comments.clear(),
             Line::Key { name, value, is_default } => {
                 let remark = if is_default { "   (default)" } else { "" };
                 roff.control("TP", []);
@@ -135,6 +142,7 @@ mod tests {
             ("# How long.", Line::Comment("How long.")),
             ("#", Line::Comment("")),
             ("[[network.node]]", Line::Section("[[network.node]]")),
+            ("#[[discovery]]", Line::Section("[[discovery]]")),
             ("timeout = \"5s\"   # default", Line::Key { name: "timeout", value: "\"5s\"", is_default: true }),
             ("#ws = \"ws://[::1]\"", Line::Key { name: "ws", value: "\"ws://[::1]\"", is_default: false }),
         ] {
@@ -149,6 +157,23 @@ mod tests {
         let text = roff.render();
         let wanted = "All of it.\n.SH [monitor]\nWho.\n.TP\n\\fBname\\fR = \"a\"   (default)\nFirst. Second.\n";
         assert!(text.ends_with(wanted), "{text}");
+    }
+
+    #[test]
+    fn sections_that_are_commented_out_have_their_place_and_what_follows_a_second_one_is_told() {
+        let mut roff = Roff::default();
+        tell(&mut roff, "[a]\n# One.\nx = 1\n# More.\n#[[b]]\n# Two.\n#y = 2\n#[[b]]\n#y = 3\n#z = 4\n[c]\nx = 5\n");
+        let text = roff.render();
+        let parts = [".SH [a]", "fBx", ".SH [[b]]", "More.", "fBy", "Two.", ".PP", "fBz", ".SH [c]", "fBx"];
+        let places: Vec<usize> = parts
+            .iter()
+            .scan(0, |at, part| {
+                *at += text[*at..].find(part)?;
+                Some(*at)
+            })
+            .collect();
+        assert_eq!(places.len(), parts.len(), "{text}");
+        assert_eq!(text.matches("fBy").count(), 1, "{text}");
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn links(web: &WebSite<'_>, site: &AlertmanagerSite<'_>) {
         Some((url, item)) if is_local(url.host()) => {
             item.note_as(Code::LocalLink, "alerts link to an address that is the reader's own machine", help);
         }
-        None if web.listen.iter().all(|address| address.ip().is_loopback()) => {
+        None if !web.listen.is_empty() && web.listen.iter().all(|address| address.ip().is_loopback()) => {
             let message = "alerts go to another machine, but link to an address of this one only";
             web.place.note(Code::LocalLink, message, help);
         }

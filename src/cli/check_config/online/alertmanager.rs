@@ -30,7 +30,7 @@ const SKEW_LIMIT_SECONDS: f64 = 60.0;
 /// One Alertmanager.
 #[derive(Debug, Serialize)]
 pub(super) struct AlertmanagerFinding {
-    endpoint: String,
+    pub(super) endpoint: String,
     reachable: bool,
     version: Option<String>,
     cluster: Option<String>,

@@ -28,7 +28,7 @@ const NOT_SHOWN: [&str; 3] = ["head hash", "genesis", "safe"];
 /// One node.
 #[derive(Debug, Serialize)]
 pub(super) struct NodeFinding {
-    name: String,
+    pub(super) name: String,
     #[serde(flatten)]
     told: Told,
     pub(super) problems: Vec<Remark>,
