@@ -30,7 +30,7 @@ const HEADINGS: [&str; 8] = [
 ];
 
 /// Words like keys that belong to others: Prometheus, the node, systemd, or a reason without a list of its own.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "eth_syncing",
     "metric_relabel_configs",
     "body_size_limit",
@@ -41,6 +41,7 @@ const OTHERS: [&str; 10] = [
     "external_address",
     "runbook_url",
     "nodes_disagree",
+    "no_nodes_left",
 ];
 
 fn root() -> &'static Path {

@@ -41,8 +41,11 @@ fn now() -> Vec<Panel> {
             )
             .unit("s")
             .steps(&[(None, "green"), (Some(1.0), "orange")]),
-        stat("Last reload good", 4, "Whether the last attempt to load the configuration succeeded; if not, the old one is in force.")
-            .query("min(haltwatch_config_last_reload_successful{@self})", "good")
+        stat("Last reload good", 4, "Whether configuration and web configuration were good when last read; if not, the old one is in force.")
+            .query(
+                "min(haltwatch_config_last_reload_successful{@self} * on (job, instance) haltwatch_web_config_last_reload_successful{@self})",
+                "good",
+            )
             .words(BAD_IF_NO),
         stat("Running for", 4, "Time since the youngest of the selected processes started.")
             .query("time() - max(process_start_time_seconds{@self})", "running")
@@ -124,9 +127,19 @@ fn serving() -> Vec<Panel> {
                 "{{handler}} {{code}}",
             )
             .unit("reqps"),
+        graph("Clients that did not get in", 12, "Failed TLS handshakes, and connections that could not be accepted, a second.")
+            .query("sum by (instance) (rate(haltwatch_http_tls_handshake_failures_total{@self}[$__rate_interval]))", "TLS, {{instance}}")
+            .query("sum by (instance) (rate(haltwatch_http_accept_errors_total{@self}[$__rate_interval]))", "accept, {{instance}}")
+            .unit("ops"),
+        graph("Nodes that lists name", 12, "Targets of each source of discovery, those left out because they cannot be nodes, and whether it cannot be read.")
+            .query("max by (discovery) (haltwatch_discovery_targets{@self})", "{{discovery}}")
+            .query("max by (discovery) (haltwatch_discovery_rejected_targets{@self})", "{{discovery}}, left out")
+            .query("max by (discovery) (1 - haltwatch_discovery_last_refresh_successful{@self})", "{{discovery}}, cannot be read"),
         table("What runs", 6, "Version, platform, and when the configuration was last loaded.")
             .query("max by (job, instance, version, revision, rustc, target) (haltwatch_build_info{@self})", "")
             .query("max by (job, instance) (haltwatch_config_last_reload_success_timestamp_seconds{@self}) * 1000", "configuration of")
+            .query("max by (job, instance) (haltwatch_config_hash{@self})", "hash")
+            .column(Column { name: "hash", unit: "none", ..COLUMN })
             .column(Column { name: "configuration of", unit: "dateTimeAsIso", ..COLUMN }),
     ]
 }
