@@ -32,8 +32,9 @@ pub const RESPONSE: Duration = Duration::from_secs(120);
 /// A full house dismisses no connection that was answered more recently than this: its next request may be on its way.
 const IDLE_GRACE: Duration = Duration::from_secs(1);
 
-/// The same for one that has said nothing yet: its request follows the opening as fast as its client can.
-const SILENT_GRACE: Duration = Duration::from_millis(500);
+/// The same for one that has said nothing yet: its request follows the opening as fast as its client can, which in a storm
+/// of scrapes on a busy machine is not at once.
+const SILENT_GRACE: Duration = Duration::from_secs(2);
 
 /// The same for one that has begun to ask, although all it sent has been read: the rest follows the beginning at once.
 const ASKING_GRACE: Duration = Duration::from_millis(25);
