@@ -24,7 +24,7 @@ use crate::{
     bench::Bench,
     haltwatch::{Config, Haltwatch, Node},
     harness::{http, metrics::Scrape, port, wait},
-    prometheus::Prometheus,
+    prometheus::{Prometheus, with_jobs},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -180,7 +180,7 @@ fn prometheus_agrees(bench: &Bench, lists: &Lists, daemon: &Haltwatch) -> Result
          http_sd_configs: [{{ url: 'http://{server}/nodes', refresh_interval: 1s }}]\n",
         file.display()
     );
-    let prometheus = bench.prometheus_with(&prometheus::with_jobs(&jobs))?;
+    let prometheus = bench.prometheus_with(&with_jobs(&jobs))?;
     let label = |labels: &Value, name: &str| labels[name].as_str().unwrap_or_default().to_owned();
     let theirs = wait::eventually("Prometheus has read both lists", PATIENCE, || {
         let targets = prometheus.active()?;
@@ -222,7 +222,7 @@ pub fn a_real_prometheus_scrapes_the_targets_we_list(bench: &Bench) -> Result<St
          - {{ source_labels: [__param_target], target_label: instance }}\n    \
          - {{ target_label: __address__, replacement: '{address}' }}\n"
     );
-    let prometheus = bench.prometheus_with(&prometheus::with_jobs(&jobs))?;
+    let prometheus = bench.prometheus_with(&with_jobs(&jobs))?;
     let labels = format!("network=\"{DEVNET}\",node=\"one\",role=\"validator\",rack=\"r7\",job=\"nodes\"");
     wait::eventually("the stand-in is scraped", PATIENCE, || {
         let found = prometheus.query(&format!("stand_in_peers{{{labels}}}"))?;
