@@ -113,6 +113,13 @@ fn units_speak_of_what_the_program_does() {
             assert!(help.contains(&format!("--{option}")), "{name} has no --{option}");
         }
     }
+    let checks_of =
+        |unit: &str| unit.lines().find_map(|line| Some(line.split_once("haltwatch check-config ")?.1.to_owned()));
+    assert_eq!(
+        checks_of(&read("systemd/drop-ins/credentials.conf")),
+        checks_of(&service),
+        "the same check with credentials"
+    );
     let port = ":10019";
     assert!(service.contains(&format!("SocketBindAllow=tcp{port}")));
     for (file, wanted) in [
@@ -136,9 +143,10 @@ fn the_container_builder_gets_every_file_that_is_compiled_in() {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap_or_default();
-            for included in text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            // Of names that are put together, the first part, which is the folder.
+            for included in text.split("include_str!(").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
                 let included = path.parent().unwrap().join(included).canonicalize().unwrap();
-                let name = included.strip_prefix(root()).unwrap().to_str().unwrap();
+                let name = included.strip_prefix(root().canonicalize().unwrap()).unwrap().to_str().unwrap();
                 let is_copied = name.starts_with("src/") || (containerfile.contains(name) && ignore.contains(name));
                 assert!(is_copied, "{name} is compiled in by {}, but no COPY of Containerfile has it", path.display());
             }
