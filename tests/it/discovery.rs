@@ -383,9 +383,7 @@ async fn a_reload_leaves_sources_alone_that_did_not_change() {
     running.daemon.reload().await.unwrap();
     running.watches(&["b"]).await;
     assert_eq!(server.asked().len(), 1);
-    let node_of_its_own = format!("[[network.node]]\nname = \"s\"\nurl = \"{}\"\n", node.url());
-    let without = whole("").split("[[network]]").last().map(|rest| format!("[[network]]{rest}{node_of_its_own}"));
-    fs::write(&file, without.unwrap()).unwrap();
+    fs::write(&file, without_discovery(&node)).unwrap();
     running.daemon.reload().await.unwrap();
     running.watches(&["s"]).await;
     let mut gathered = running.own.registry.gather().into_iter();
