@@ -148,6 +148,17 @@ pub enum Finality {
     },
 }
 
+impl Finality {
+    /// The number of the newest final block, if the node knows it.
+    #[must_use]
+    pub fn height(self) -> Option<Height> {
+        match self {
+            Self::Known { height, .. } => Some(height),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// What a node says about its own synchronisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syncing {
@@ -162,6 +173,18 @@ pub enum Syncing {
         /// Blocks still missing, in the node's own opinion.
         behind: Option<u64>,
     },
+}
+
+impl Syncing {
+    /// Whether it says that it is not ready, if it says anything.
+    #[must_use]
+    pub fn is_under_way(self) -> Option<bool> {
+        match self {
+            Self::Unknown => None,
+            Self::No => Some(false),
+            Self::Starting | Self::Yes { .. } => Some(true),
+        }
+    }
 }
 
 /// Why a poll gave no facts.

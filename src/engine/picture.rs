@@ -12,10 +12,7 @@ use super::{
     surroundings::Outlook,
     timer::Timer,
 };
-use crate::{
-    model::{NetworkIndex, NodeIndex, NodeState, Now, Timestamp},
-    observation::Finality,
-};
+use crate::model::{NetworkIndex, NodeIndex, NodeState, Now, Timestamp};
 
 impl Engine {
     /// The picture at `now`, the time of the last step.
@@ -99,7 +96,7 @@ impl Engine {
             Tip { height, hash, time, confirmed_by: confirmed_by(height, members().map(|(_, node)| node)) }
         });
         let finalized = members().filter(|(_, node)| node.vote.is_some()).filter_map(|(_, node)| {
-            let Finality::Known { height, .. } = node.good.as_ref()?.facts.finality else { return None };
+            let height = node.good.as_ref()?.facts.finality.height()?;
             tip.map(|tip| height.min(tip.height))
         });
         let threshold = network.progress.threshold(settings);

@@ -10,7 +10,7 @@ use crate::{
         settings::NodeSettings,
         snapshot::{NodeView, Snapshot},
     },
-    observation::{ErrorKind, Facts, Finality, Syncing, clean_text},
+    observation::{ErrorKind, Facts, clean_text},
     output::http::query::Query,
 };
 
@@ -58,10 +58,6 @@ struct ShownFacts {
 
 impl From<&Facts> for ShownFacts {
     fn from(facts: &Facts) -> Self {
-        let finalized_height = match facts.finality {
-            Finality::Known { height, .. } => Some(height.0),
-            Finality::Unknown => None,
-        };
         Self {
             chain_id: facts.chain_id.as_deref().map(|text| clean_text(text, NODE_TEXT)),
             genesis: facts.genesis.map(|hash| hash.to_string()),
@@ -70,12 +66,8 @@ impl From<&Facts> for ShownFacts {
             hash: facts.head.hash.map(|hash| hash.to_string()),
             time: facts.head.time.map(Time),
             safe_height: facts.safe.map(|height| height.0),
-            finalized_height,
-            syncing: match facts.syncing {
-                Syncing::Unknown => None,
-                Syncing::No => Some(false),
-                Syncing::Starting | Syncing::Yes { .. } => Some(true),
-            },
+            finalized_height: facts.finality.height().map(|height| height.0),
+            syncing: facts.syncing.is_under_way(),
             peers: facts.peers,
             pending_transactions: facts.pending,
             consensus_round: facts.round,

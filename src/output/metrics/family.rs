@@ -14,7 +14,7 @@ use crate::{
         snapshot::{Alert, AlertState, BLOCK_BUCKETS, NetworkPhase, NetworkView, NodeView, POLL_BUCKETS, Snapshot},
     },
     model::{Labels, Level, NodeState, Now, UnixTime},
-    observation::{ErrorKind, Facts, Finality, Syncing, clean_text},
+    observation::{ErrorKind, Facts, clean_text},
     output::label::shown_state,
 };
 
@@ -200,7 +200,7 @@ families! {
     /// Height of the newest block a node knows.
     Gauge, "haltwatch_node_height", [], Node(|out, it| out.value(it.facts().map(|facts| facts.head.height.0)));
     /// Height of the newest block a node calls final.
-    Gauge, "haltwatch_node_finalized_height", [], Node(|out, it| out.value(it.facts().and_then(finalized)));
+    Gauge, "haltwatch_node_finalized_height", [], Node(|out, it| out.value(it.facts().and_then(|facts| Some(facts.finality.height()?.0))));
     /// Producer's timestamp of the newest block a node knows.
     Gauge, "haltwatch_node_head_timestamp_seconds", [], Node(|out, it| {
         out.value(it.facts().and_then(|facts| facts.head.time).map(UnixTime::seconds));
@@ -214,7 +214,7 @@ families! {
     /// Consensus round or view of the height in progress, 0 being the first.
     Gauge, "haltwatch_node_consensus_round", [], Node(|out, it| out.value(it.facts().and_then(|facts| facts.round)));
     /// Whether a node says that it is catching up or starting: a hint, not a verdict.
-    Gauge, "haltwatch_node_syncing", [], Node(|out, it| out.value(it.facts().and_then(syncing)));
+    Gauge, "haltwatch_node_syncing", [], Node(|out, it| out.value(it.facts().and_then(|facts| facts.syncing.is_under_way())));
     /// Clock of a node minus clock of the monitor.
     Gauge, "haltwatch_node_clock_skew_seconds", [], Node(|out, it| out.value(it.view.clock_skew_ms.map(millis_to_seconds)));
     /// When the last poll of a node ended.
@@ -312,21 +312,6 @@ pub(in crate::output) fn client_and_version(said: &str) -> (&str, &str) {
     let looks_like_one = |part: &&str| part.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
     let second = parts.clone().next().unwrap_or_default();
     (client, parts.find(looks_like_one).unwrap_or(second))
-}
-
-fn finalized(facts: &Facts) -> Option<u64> {
-    match facts.finality {
-        Finality::Known { height, .. } => Some(height.0),
-        Finality::Unknown => None,
-    }
-}
-
-fn syncing(facts: &Facts) -> Option<bool> {
-    match facts.syncing {
-        Syncing::Unknown => None,
-        Syncing::No => Some(false),
-        Syncing::Starting | Syncing::Yes { .. } => Some(true),
-    }
 }
 
 fn node_counts(out: &mut Samples<'_>, it: &NetworkScene<'_>) {

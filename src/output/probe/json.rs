@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Thresholds, certificate_end, chain_name, clock_skew_seconds, config, head_age_seconds};
 use crate::observation::{
-    Facts, Finality, Syncing,
+    Facts, Syncing,
     probe::{ProbeError, Report},
 };
 
@@ -168,10 +168,7 @@ fn state(report: &Report, facts: &Facts) -> StateTold {
         head_hash: head.hash.map(|hash| hash.to_string()),
         head_time: head.time.map(|time| time.to_string()),
         head_age_seconds: head_age_seconds(report),
-        finalized_height: match facts.finality {
-            Finality::Known { height, .. } => Some(height.0),
-            Finality::Unknown => None,
-        },
+        finalized_height: facts.finality.height().map(|height| height.0),
         safe_height: facts.safe.map(|height| height.0),
         syncing,
         syncing_behind_blocks: behind,

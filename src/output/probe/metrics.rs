@@ -5,7 +5,7 @@ use super::{certificate_end, clock_skew_seconds};
 use crate::{
     model::UnixTime,
     observation::{
-        Facts, Finality, Syncing,
+        Facts,
         probe::{Reason, Report},
     },
     output::metrics::{
@@ -63,11 +63,11 @@ families! {
         out.value(facts(it).and_then(|facts| facts.head.time).map(UnixTime::seconds));
     };
     /// Height of the newest block the target calls final.
-    Gauge, "haltwatch_probe_finalized_height", [], |out, it| out.value(facts(it).and_then(finalized));
+    Gauge, "haltwatch_probe_finalized_height", [], |out, it| out.value(facts(it).and_then(|facts| Some(facts.finality.height()?.0)));
     /// Height of the newest block the target calls safe.
     Gauge, "haltwatch_probe_safe_height", [], |out, it| out.value(facts(it).and_then(|facts| facts.safe).map(|it| it.0));
     /// Whether the target says that it is catching up or starting: a hint, not a verdict.
-    Gauge, "haltwatch_probe_syncing", [], |out, it| out.value(facts(it).and_then(syncing));
+    Gauge, "haltwatch_probe_syncing", [], |out, it| out.value(facts(it).and_then(|facts| facts.syncing.is_under_way()));
     /// Peers the target is connected to.
     Gauge, "haltwatch_probe_peers", [], |out, it| out.value(facts(it).and_then(|facts| facts.peers));
     /// Transactions that wait for a block, as the target sees it.
@@ -118,19 +118,4 @@ fn info(out: &mut Samples<'_>, report: &Report) {
         ("chain_id", facts.chain_id.as_deref().unwrap_or_default()),
     ];
     out.labelled(labels, 1_u64);
-}
-
-fn finalized(facts: &Facts) -> Option<u64> {
-    match facts.finality {
-        Finality::Known { height, .. } => Some(height.0),
-        Finality::Unknown => None,
-    }
-}
-
-fn syncing(facts: &Facts) -> Option<bool> {
-    match facts.syncing {
-        Syncing::Unknown => None,
-        Syncing::No => Some(false),
-        Syncing::Starting | Syncing::Yes { .. } => Some(true),
-    }
 }
