@@ -153,7 +153,7 @@ impl Refusal {
             tracing::error!(
                 file,
                 count,
-                "configuration not reloaded, the old one stays in force: {count} problems in {file}"
+                "configuration not reloaded, the old one stays in force; problems in {file}: {count}"
             );
         } else {
             tracing::error!(why = %self, "configuration not reloaded, the old one stays in force: {self}");

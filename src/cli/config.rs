@@ -82,6 +82,11 @@ fn explained(manual: &Manual, entry: &Entry) -> String {
     if !entry.header().is_empty() {
         facts.push(("stands in", entry.header()));
     }
+    let heirs = manual.entries().iter().filter(|other| other.inherited && other.key == entry.key);
+    let heirs: Vec<String> = heirs.filter(|_| entry.section == "defaults").map(Entry::header).collect();
+    if !heirs.is_empty() {
+        facts.push(("and in", heirs.join(", ")));
+    }
     let keys = manual.entries().iter().filter(|other| other.section == entry.path()).map(|other| other.key);
     let keys: Vec<&str> = keys.collect();
     if !keys.is_empty() {

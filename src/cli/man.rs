@@ -121,11 +121,14 @@ fn page(command: &Command) -> io::Result<Page> {
     Ok(Page { file: man.get_filename(), text })
 }
 
-/// What `--help` says last: a heading that ends with a colon, and lines that stay as they are.
+/// What `--help` says last, part by part: a heading that ends with a colon, and lines that stay as they are.
 fn tell_epilogue(roff: &mut Roff, epilogue: &str) {
-    let (heading, lines) = epilogue.split_once(":\n").unwrap_or(("Notes", epilogue));
-    roff.control("SH", [heading.to_uppercase().as_str()]);
-    tell_verbatim(roff, lines.lines());
+    for part in epilogue.split("\n\n") {
+        let titled = part.split_once(":\n").filter(|(heading, _)| !heading.contains(['\n', '.']));
+        let (heading, lines) = titled.unwrap_or(("Notes", part));
+        roff.control("SH", [heading.to_uppercase().as_str()]);
+        tell_verbatim(roff, lines.lines());
+    }
 }
 
 fn tell_list(roff: &mut Roff, heading: &str, items: &[(&str, &str)]) {

@@ -125,6 +125,9 @@ fn inquiry(arguments: &Arguments) -> Result<(Inquiry, Option<(Config, usize)>), 
 }
 
 fn find(arguments: &Arguments) -> Result<(Config, usize), Refusal> {
+    if !arguments.target.contains('/') {
+        return Err(Refusal("write a URL like http://host:8545, or NETWORK/NODE".to_owned(), USAGE));
+    }
     let config = config::load(&Source::File(arguments.config_file.clone()))
         .map_err(|problems| Refusal(problems.to_string(), exit::CONFIG))?;
     if let Some(position) = config.chain.nodes.iter().position(|node| *node.name == arguments.target) {

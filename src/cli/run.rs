@@ -38,7 +38,7 @@ pub struct Arguments {
     #[command(flatten)]
     web: WebArguments,
     /// What is logged: debug, info, warn, error, or a filter such as `info,haltwatch::chain=debug`.
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", value_parser = log_level)]
     log_level: String,
     /// How it is logged: text or json.
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "text")]
@@ -96,6 +96,11 @@ impl WebArguments {
             external_url: self.external_url,
         }
     }
+}
+
+/// A filter that makes sense.
+fn log_level(text: &str) -> Result<String, String> {
+    log::parse_filter(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// A URL that is published in alerts.

@@ -12,6 +12,7 @@ use super::{
     Config,
     code::Code,
     credentials,
+    host::spelling,
     kind::{duration, is_usable_name, list, name, secret_url},
     labels::{MAX_LABELS, fault_of_name, is_usable_value},
     limits::NodeKeys,
@@ -265,7 +266,7 @@ fn merged(inherited: &Labels, own: &Labels) -> Labels {
     labels.into_iter().collect()
 }
 
-/// The names and URLs that are in use.
+/// The names and URLs that are in use, whatever their spelling: the same node twice would have two votes.
 struct Taken {
     configured: HashSet<(NetworkIndex, Arc<str>)>,
     names: HashSet<(NetworkIndex, Arc<str>)>,
@@ -277,12 +278,12 @@ impl Taken {
         let nodes = config.engine.nodes.iter();
         let configured = nodes.map(|node| (node.network, Arc::clone(&node.name))).collect();
         let both = config.engine.nodes.iter().zip(&config.chain.nodes);
-        let urls = both.map(|(node, target)| (node.network, identity(&target.rpc))).collect();
+        let urls = both.map(|(node, target)| (node.network, spelling(&target.rpc))).collect();
         Self { configured, names: HashSet::new(), urls }
     }
 
     fn take(&mut self, index: NetworkIndex, candidate: &Candidate) -> Result<(), Refusal> {
-        let (name, url) = ((index, Arc::clone(&candidate.name)), (index, identity(&candidate.rpc)));
+        let (name, url) = ((index, Arc::clone(&candidate.name)), (index, spelling(&candidate.rpc)));
         if self.configured.contains(&name) {
             return Err(Refusal::Configured);
         }

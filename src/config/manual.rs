@@ -86,7 +86,8 @@ impl Manual {
         &self.entries
     }
 
-    /// The key that a word names: the whole path, or as much of its end as is needed.
+    /// The key that a word names: the whole path, or as much of its end as is needed. Of a key that sections inherit it
+    /// is the one in `[defaults]`.
     #[must_use]
     pub fn find(&self, word: &str) -> Found<'_> {
         let word = word.trim_matches(['[', ']', '.', ' ']);
@@ -98,7 +99,10 @@ impl Manual {
         match alike[..] {
             [] => Found::Nothing(self.meant(word)),
             [entry] => Found::One(entry),
-            _ => Found::Many(alike),
+            _ => alike
+                .iter()
+                .find(|entry| entry.section == "defaults")
+                .map_or(Found::Many(alike.clone()), |it| Found::One(it)),
         }
     }
 

@@ -193,14 +193,14 @@ impl<'a> Section<'a> {
 
     /// What was meant by an unknown key: one that is spelled like it, or the same one elsewhere.
     fn help_for(&self, name: &str) -> String {
-        if let Some(word) = nearest(name, self.asked.iter().copied()) {
-            return format!("did you mean `{word}`?");
+        let homes = if self.secret { Vec::new() } else { sections_with(name) };
+        let home = homes.join(" or ");
+        match nearest(name, self.asked.iter().copied()) {
+            Some(word) if homes.is_empty() => format!("did you mean `{word}`?"),
+            Some(word) => format!("did you mean `{word}`? `{name}` belongs into {home}"),
+            None if homes.is_empty() => format!("known here: {}", self.asked.join(", ")),
+            None => format!("it belongs into {home}"),
         }
-        let homes = sections_with(name);
-        if homes.is_empty() || self.secret {
-            return format!("known here: {}", self.asked.join(", "));
-        }
-        format!("it belongs into {}", homes.join(" or "))
     }
 
     fn unknown(&self, key: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {

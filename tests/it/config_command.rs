@@ -130,13 +130,14 @@ fn a_key_is_explained_or_the_way_to_it_is() {
           stands in [monitor]
     "#]]
     .assert_eq(text(&explain("canaries").stdout));
-    let several = explain("interval");
+    assert_eq!(explain("interval").stdout, explain("defaults.interval").stdout, "the one that the others inherit");
+    let several = explain("basic_auth");
     assert_eq!(code(&several), 1);
     expect_test::expect![[r#"
         there are several keys of this name:
-          defaults.interval
-          network.interval
-          network.node.interval
+          alertmanager.basic_auth
+          discovery.basic_auth
+          network.node.basic_auth
     "#]]
     .assert_eq(text(&several.stderr));
     let misspelt = explain("toleranze");

@@ -32,7 +32,8 @@ pub fn render(name: &str, text: &str) -> String {
 enum Block<'a> {
     Heading(&'static str, &'a str),
     Fence,
-    Item(&'static str, &'a str),
+    /// The kind of list, the number of the item or nothing, and its words.
+    Item(&'static str, &'a str, &'a str),
     Text,
 }
 
@@ -43,9 +44,11 @@ impl<'a> Block<'a> {
             Some(("#", title)) => Self::Heading("h1", title),
             Some(("##", title)) => Self::Heading("h2", title),
             Some(("###", title)) => Self::Heading("h3", title),
-            Some(("-", item)) => Self::Item("ul", item),
+            Some(("-", item)) => Self::Item("ul", "", item),
             _ if line.starts_with("```") => Self::Fence,
-            _ if numbered.len() < line.len() && numbered.starts_with(". ") => Self::Item("ol", &numbered[2..]),
+            _ if numbered.len() < line.len() && numbered.starts_with(". ") => {
+                Self::Item("ol", &line[..line.len() - numbered.len()], &numbered[2..])
+            }
             _ => Self::Text,
         }
     }
@@ -61,7 +64,7 @@ fn blocks(html: &mut Html, text: &str) {
                 let code: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
                 html.element("pre", &[], |html| html.leaf("code", &[], &code.join("\n")));
             }
-            Block::Item(kind, first) => list(html, kind, first, &mut lines),
+            Block::Item(kind, number, first) => list(html, (kind, number), first, &mut lines),
             Block::Text => {
                 let text = paragraph(line, &mut lines);
                 html.element("p", &[], |html| words(html, &text));
@@ -70,15 +73,21 @@ fn blocks(html: &mut Html, text: &str) {
     }
 }
 
-/// A list of the kind `kind` that begins with the item `first`.
-fn list<'a>(html: &mut Html, kind: &'static str, first: &str, lines: &mut Peekable<impl Iterator<Item = &'a str>>) {
-    html.element(kind, &[], |html| {
+/// A list of the kind `kind` that begins with the item `first`, which may not be number one: code parts a list in two.
+fn list<'a>(
+    html: &mut Html,
+    (kind, number): (&'static str, &str),
+    first: &str,
+    lines: &mut Peekable<impl Iterator<Item = &'a str>>,
+) {
+    let start = [("start", number)];
+    html.element(kind, if matches!(number, "" | "1") { &[] } else { &start }, |html| {
         let mut item = Some(paragraph(first, lines));
         while let Some(text) = item {
             html.element("li", &[], |html| words(html, &text));
-            let same = |line: &&str| matches!(Block::of(line), Block::Item(next, _) if next == kind);
+            let same = |line: &&str| matches!(Block::of(line), Block::Item(next, ..) if next == kind);
             item = lines.next_if(same).and_then(|line| match Block::of(line) {
-                Block::Item(_, words) => Some(paragraph(words, lines)),
+                Block::Item(.., words) => Some(paragraph(words, lines)),
                 _ => None,
             });
         }
