@@ -202,7 +202,7 @@ fn prometheus_agrees(bench: &Bench, lists: &Lists, daemon: &Haltwatch) -> Result
 }
 
 /// A real Prometheus takes its targets from `/sd`, scrapes them where they are and labels them as we do; of `/sd/probe`
-/// it makes requests to `/probe`.
+/// it makes requests to `/probe`, which tell who answers.
 pub fn a_real_prometheus_scrapes_the_targets_we_list(bench: &Bench) -> Result<String> {
     let anvil = bench.anvil("anvil", DEVNET_CHAIN_ID)?;
     let exporter = Server::start(port::free(), "text/plain; version=0.0.4", "stand_in_peers 7\n")?;
@@ -235,7 +235,16 @@ pub fn a_real_prometheus_scrapes_the_targets_we_list(bench: &Bench) -> Result<St
         format!("http://{}/debug/metrics/prometheus", exporter.address),
     ];
     ensure!(urls == BTreeSet::from(wanted), "Prometheus scrapes {urls:?}");
-    Ok(format!("scraped: {}", urls.into_iter().collect::<Vec<_>>().join(", ")))
+    let probed = |node: &str, wanted: f64| {
+        let query = format!("probe_success{{job=\"probes\",instance=\"{DEVNET}/{node}\",network=\"{DEVNET}\"}}");
+        wait::eventually(&format!("{node} is probed"), PATIENCE, || {
+            let found = prometheus.query(&query)?;
+            Ok(found.first().is_some_and(|(_, value)| (*value - wanted).abs() < f64::EPSILON).then_some(()))
+        })
+    };
+    probed("one", 1.0)?;
+    probed("plain", 0.0)?;
+    Ok(format!("scraped: {}; probe_success 1 and 0", urls.into_iter().collect::<Vec<_>>().join(", ")))
 }
 
 fn scraped(prometheus: &Prometheus) -> Result<BTreeSet<String>> {
