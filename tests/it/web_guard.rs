@@ -287,6 +287,18 @@ async fn a_new_plan_with_a_good_file_ends_the_report_of_a_broken_one() {
 }
 
 #[tokio::test]
+async fn a_new_plan_opens_no_door_whose_file_has_been_emptied() {
+    let folder = Folder::new();
+    let file = folder.write("web.yml", &user("alice", "right"));
+    let guarded = Settings { config_file: Some(file), ..settings() };
+    let web = start(&guarded, Some(sample::snapshot()));
+    assert_eq!(get(&web, "/metrics").await.status, 401);
+    folder.write("web.yml", "");
+    web.server.rebind(&Settings { lifecycle: false, ..guarded }).unwrap();
+    assert_eq!(get(&web, "/metrics").await.status, 401, "it may be written just now");
+}
+
+#[tokio::test]
 async fn an_address_that_is_given_up_is_closed_although_a_request_is_under_way() {
     let listen = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
     let web = start(&Settings { listen, lifecycle: false, ..settings() }, Some(sample::snapshot()));

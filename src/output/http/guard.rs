@@ -36,7 +36,7 @@ const ALWAYS: [&str; 2] = ["/-/healthy", "/-/ready"];
 #[derive(Debug)]
 pub struct Guard {
     /// Who is let in.
-    pub door: Door,
+    pub door: Arc<Door>,
     paths: Paths,
     /// One permit for each request that may be served at a time; `None` = no limit.
     places: Option<Arc<Semaphore>>,
@@ -45,7 +45,7 @@ pub struct Guard {
 impl Guard {
     /// A guard as `settings` want it.
     #[must_use]
-    pub fn new(settings: &Settings, door: Door) -> Self {
+    pub fn new(settings: &Settings, door: Arc<Door>) -> Self {
         let places = settings.max_requests.min(Semaphore::MAX_PERMITS);
         Self { door, paths: Paths::of(settings), places: (0 < places).then(|| Arc::new(Semaphore::new(places))) }
     }

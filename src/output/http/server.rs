@@ -29,6 +29,7 @@ use super::{
     listen::Listeners,
     route::Site,
     seat::{Ears, Pieces, Seat},
+    web_config::WebConfig,
 };
 use crate::{clock::Clock, output::own::OwnMetrics, supervisor::Shutdown};
 
@@ -70,13 +71,23 @@ struct Plan {
 /// # Errors
 /// The first address that cannot be bound, named in the text; a socket that cannot be used; a wrong web configuration.
 pub fn bind(settings: &Settings) -> io::Result<Server> {
-    let door = Door::open(settings.config_file.as_deref())?;
+    let door = Arc::new(Door::open(settings.config_file.as_deref())?);
     let listeners = match Listeners::activated(settings.systemd_socket)? {
         Some(handed_over) => handed_over,
         None => Listeners::default().rebound(&settings.listen)?,
     };
     let plan = Plan { settings: settings.clone(), listeners, guard: Arc::new(Guard::new(settings, door)) };
     Ok(Server { plan: Arc::new(ArcSwap::from_pointee(plan)), planning: Arc::default(), replanned: Arc::default() })
+}
+
+/// The door for new settings. The one that watches the same file stays: it knows whether that is being written just now.
+fn door_after(plan: &Plan, settings: &Settings) -> io::Result<Arc<Door>> {
+    if settings.config_file != plan.settings.config_file {
+        return Ok(Arc::new(Door::open(settings.config_file.as_deref())?));
+    }
+    // A wrong file is told to whoever asks for the change.
+    settings.config_file.as_deref().map(WebConfig::load).transpose()?;
+    Ok(Arc::clone(&plan.guard.door))
 }
 
 impl Server {
@@ -99,8 +110,9 @@ impl Server {
     /// As for [`bind`]; then nothing changes.
     pub fn rebind(&self, settings: &Settings) -> io::Result<()> {
         let _turn = self.planning.lock().unwrap_or_else(PoisonError::into_inner);
-        let door = Door::open(settings.config_file.as_deref())?;
-        let listeners = self.plan.load().listeners.rebound(&settings.listen)?;
+        let plan = self.plan.load();
+        let door = door_after(&plan, settings)?;
+        let listeners = plan.listeners.rebound(&settings.listen)?;
         let guard = Arc::new(Guard::new(settings, door));
         self.plan.store(Arc::new(Plan { settings: settings.clone(), listeners, guard }));
         self.replanned.notify_one();
