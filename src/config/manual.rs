@@ -243,7 +243,8 @@ mod tests {
     fn words_are_found_as_far_as_they_are_clear() {
         let manual = Manual::default();
         assert!(matches!(manual.find("tolerance"), Found::One(entry) if entry.section == "network"));
-        assert!(matches!(manual.find("interval"), Found::Many(keys) if keys.len() == 3));
+        assert!(matches!(manual.find("interval"), Found::One(entry) if entry.section == "defaults"));
+        assert!(matches!(manual.find("basic_auth"), Found::Many(keys) if keys.len() == 3));
         assert_eq!(manual.find("intervall"), Found::Nothing(Some("interval".to_owned())));
         assert_eq!(manual.find("zzzzzzzzz"), Found::Nothing(None));
     }
