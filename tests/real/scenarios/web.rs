@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use crate::{
     bench::Bench,
@@ -33,13 +33,17 @@ const PROMPT: Duration = if cfg!(debug_assertions) { Duration::from_millis(250) 
 fn papers(bench: &Bench) -> Result<PathBuf> {
     let folder = bench.log("papers").with_extension("");
     fs::create_dir_all(&folder)?;
+    // Each has a name of its own: what is signed by its own name counts as signed by itself.
     let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, "authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     fs::write(folder.join("ca.crt"), authority.pem())?;
     for (name, subject) in [("server", "localhost"), ("client", "scraper.example.org")] {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![subject.to_owned()])?.signed_by(&key, &authority)?;
+        let mut params = CertificateParams::new(vec![subject.to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &authority)?;
         fs::write(folder.join(format!("{name}.crt")), certificate.pem())?;
         fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
     }
