@@ -8,7 +8,7 @@ use haltwatch::{
     app::{Daemon, Options, RELOAD_PAUSE},
     chain,
     clock::Clock,
-    config::{Config, Discovery, Hash, Source},
+    config::{Config, Discovery, Hash, Problems, Source},
     engine::{Engine, snapshot::Snapshot},
     model::Timestamp,
     observation::{Observation, Roster, Sighting},
@@ -131,11 +131,16 @@ fn count(batch: &[Observation], meter: &Meter) {
 /// Starts the whole daemon, HTTP server and all.
 pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let fleet = Fleet::in_hundreds(nodes);
-    let http =
-        http::Settings { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], lifecycle: false, ..http::Settings::default() };
+    let http = http::Settings {
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+        lifecycle: false,
+        ..http::Settings::default()
+    };
     let engine = fleet.engine_settings().as_ref().clone();
     let (discovery, hash) = (Discovery::default(), Hash::default());
-    let config = Config { engine, chain: fleet.chain_settings(port)?, http, alertmanager: None, discovery, hash };
+    let (probe, warnings) = (chain::probe::Settings::default(), Problems::default());
+    let chain = fleet.chain_settings(port)?;
+    let config = Config { engine, chain, http, probe, alertmanager: None, discovery, hash, warnings };
     // Nobody asks for a reload, so nothing is read from there.
     let source = Source::File("config.toml".into());
     let options = Options {

@@ -12,7 +12,6 @@ use haltwatch::{
     output::{
         http::{Settings, Shared, bind},
         own::OwnMetrics,
-        runbook::Runbooks,
     },
     supervisor::{PanicCounter, Supervisor},
 };
@@ -120,6 +119,7 @@ pub fn serve(options: &Options) -> anyhow::Result<()> {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
             lifecycle: false,
             max_connections: options.connections,
+            ..Settings::default()
         };
         let server = bind(&settings)?;
         let (reload, _) = mpsc::channel(1);
