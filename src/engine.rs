@@ -17,6 +17,7 @@ mod judge;
 mod network;
 mod node;
 mod picture;
+mod plan;
 mod progress;
 mod reconfigure;
 mod rule;
@@ -46,7 +47,7 @@ use self::{
 };
 use crate::{
     model::{NetworkIndex, Now, Timestamp},
-    observation::{NodeObservation, Observation},
+    observation::{NodeObservation, Notice, Observation},
 };
 
 /// The monitor's own alerts.
@@ -153,9 +154,16 @@ impl Engine {
             match observation {
                 Observation::Canary(canary) => self.surroundings.take(now.at, *canary),
                 Observation::Node(observation) => heard.extend(self.fold_node(now, observation)),
+                Observation::Notice(notice) => heard.extend(self.fold_notice(notice)),
             }
         }
         heard
+    }
+
+    fn fold_notice(&mut self, notice: &Notice) -> Option<NetworkIndex> {
+        let network = self.networks.get_mut(notice.network.index())?;
+        network.plans.announce(notice.planned.clone());
+        Some(notice.network)
     }
 
     fn fold_node(&mut self, now: Now, observation: &NodeObservation) -> Option<NetworkIndex> {

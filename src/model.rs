@@ -5,11 +5,13 @@ pub mod block;
 pub mod endpoint;
 pub mod metrics_url;
 pub mod node;
+pub mod planned;
 pub mod time;
 
 pub use alert::{AlertName, Level};
 pub use block::{BlockHash, Height};
 pub use endpoint::{Endpoint, EndpointError};
 pub use metrics_url::{MetricsUrl, MetricsUrlError};
-pub use node::{CanaryIndex, Labels, NetworkIndex, NodeIndex, NodeState, Role};
+pub use node::{CanaryIndex, Labels, NetworkIndex, NodeIndex, NodeState, Role, VantageIndex};
+pub use planned::{Instant, PlannedHalt};
 pub use time::{Now, Timestamp, UnixTime};

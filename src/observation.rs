@@ -5,15 +5,19 @@ pub mod probe;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use crate::model::{BlockHash, CanaryIndex, Height, NodeIndex, Timestamp, UnixTime};
+use crate::model::{
+    BlockHash, CanaryIndex, Height, NetworkIndex, NodeIndex, PlannedHalt, Timestamp, UnixTime, VantageIndex,
+};
 
-/// One finished poll of a node, or one finished probe of a canary.
+/// One finished poll of a node, one finished probe of a canary, or the announcement of a halt.
 #[derive(Debug, Clone)]
 pub enum Observation<N = NodeIndex, C = CanaryIndex> {
     /// A poll of a node.
     Node(NodeObservation<N>),
     /// A probe of a canary.
     Canary(CanaryObservation<C>),
+    /// A halt was announced.
+    Notice(Notice),
 }
 
 /// Names one poller or prober for ever: no other will get the name. Places in the settings change with every reload
@@ -38,9 +42,10 @@ impl Roster {
     #[must_use]
     pub fn place(&self, sighting: Sighting) -> Option<Observation> {
         Some(match sighting {
-            Observation::Node(NodeObservation { node, at, elapsed, outcome }) => {
-                Observation::Node(NodeObservation { node: *self.nodes.get(&node)?, at, elapsed, outcome })
+            Observation::Node(NodeObservation { node, vantage, at, elapsed, outcome }) => {
+                Observation::Node(NodeObservation { node: *self.nodes.get(&node)?, vantage, at, elapsed, outcome })
             }
+            Observation::Notice(notice) => Observation::Notice(notice),
             Observation::Canary(CanaryObservation { canary, at, reachable }) => {
                 Observation::Canary(CanaryObservation { canary: *self.canaries.get(&canary)?, at, reachable })
             }
@@ -53,6 +58,8 @@ impl Roster {
 pub struct NodeObservation<N = NodeIndex> {
     /// The node that was polled.
     pub node: N,
+    /// From where.
+    pub vantage: VantageIndex,
     /// When the answer, or the failure, arrived.
     pub at: Timestamp,
     /// From sending the request to the complete answer or the failure.
@@ -70,6 +77,15 @@ pub struct CanaryObservation<C = CanaryIndex> {
     pub at: Timestamp,
     /// Whether it answered.
     pub reachable: bool,
+}
+
+/// The announcement of a halt, known from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The network that will stand still.
+    pub network: NetworkIndex,
+    /// When and why.
+    pub planned: PlannedHalt,
 }
 
 /// What a good poll says. Every fact but the head's height is optional; missing is not zero.
@@ -95,6 +111,19 @@ pub struct Facts {
     pub pending: Option<u64>,
     /// Consensus round or view of the height in progress, 0 = first.
     pub round: Option<u64>,
+    /// Weight that signed the last block or epoch, per mille of all.
+    pub participation: Option<u16>,
+    /// Older blocks the node was asked for, at most [`CHECKPOINTS`], in any order: what shows how deep a reorganisation
+    /// went, and lets nodes of different height be compared.
+    pub checkpoints: Vec<(Height, BlockHash)>,
+    /// What tells the node behind this endpoint from every other, where it says so: a peer id, a node id.
+    pub identity: Option<Arc<str>>,
+    /// Weight of all validators of the network, where the node tells it.
+    pub validators: Option<u64>,
+    /// Evidence of equivocation the node reports, at most [`EQUIVOCATIONS`], newest last.
+    pub equivocations: Vec<Equivocation>,
+    /// An upgrade the chain itself has planned: it will stop one block below that height.
+    pub upgrade: Option<Upgrade>,
     /// The node's own wall clock, from the `Date` header of its answer (one second of resolution).
     pub clock: Option<UnixTime>,
 }
@@ -114,9 +143,39 @@ impl Facts {
             peers: None,
             pending: None,
             round: None,
+            participation: None,
+            checkpoints: Vec::new(),
+            identity: None,
+            validators: None,
+            equivocations: Vec::new(),
+            upgrade: None,
             clock: None,
         }
     }
+}
+
+/// Older blocks of one poll at the most.
+pub const CHECKPOINTS: usize = 32;
+
+/// Pieces of evidence of equivocation in one poll at the most.
+pub const EQUIVOCATIONS: usize = 8;
+
+/// A validator signed two blocks at one height.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Equivocation {
+    /// The height at which it did.
+    pub height: Height,
+    /// The validator, as the chain names it: bounded and cleaned by the adapter.
+    pub validator: Arc<str>,
+}
+
+/// An upgrade that a chain has planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upgrade {
+    /// Its name: bounded and cleaned by the adapter.
+    pub name: Arc<str>,
+    /// The first height that only upgraded nodes make.
+    pub height: Height,
 }
 
 /// The newest block a node knows.
@@ -143,6 +202,8 @@ pub enum Finality {
     Known {
         /// Its number.
         height: Height,
+        /// Its hash, where given.
+        hash: Option<BlockHash>,
         /// Its timestamp, where given.
         time: Option<UnixTime>,
     },

@@ -6,7 +6,7 @@ use anyhow::Context;
 use haltwatch::{
     chain,
     engine::settings::{Cadence, FaultTolerance, NetworkLimits, NetworkSettings, NodeLimits, NodeSettings, Settings},
-    model::{BlockHash, Endpoint, Height, Labels, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime},
+    model::{BlockHash, Endpoint, Height, Labels, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime, VantageIndex},
     observation::{Facts, Finality, Head, NodeObservation, Observation, Syncing},
 };
 
@@ -116,6 +116,7 @@ impl Fleet {
                 let at = Timestamp(start.at.0 + (index as f64 * spread) as i64);
                 Observation::Node(NodeObservation {
                     node: NodeIndex(position(index)),
+                    vantage: VantageIndex::default(),
                     at,
                     elapsed: Duration::from_micros(800 + index as u64 % 400),
                     outcome: Ok(Arc::new(facts(start.wall_at(at)))),
@@ -136,6 +137,7 @@ pub fn time_of(observation: &Observation) -> Now {
     let at = match observation {
         Observation::Node(poll) => poll.at,
         Observation::Canary(probe) => probe.at,
+        Observation::Notice(_) => Timestamp(0),
     };
     Now { at, wall: at_round(0).wall_at(at) }
 }
@@ -149,6 +151,9 @@ fn network(index: usize) -> NetworkSettings {
         cadence: Cadence::Interval,
         block_time: Some(Duration::from_secs(BLOCK_SECONDS)),
         tolerance: FaultTolerance::Bft,
+        core_total: None,
+        finality_lag: None,
+        planned: Vec::new(),
         limits: NetworkLimits::default(),
         labels: labels(),
         depends_on: Vec::new(),
@@ -173,7 +178,7 @@ fn facts(now: UnixTime) -> Facts {
         transactions: Some(150),
     };
     facts.safe = Some(Height(height - 32));
-    facts.finality = Finality::Known { height: Height(height - 64), time: None };
+    facts.finality = Finality::Known { height: Height(height - 64), hash: None, time: None };
     facts.syncing = Syncing::No;
     facts.peers = Some(50);
     facts.pending = Some(60);

@@ -228,6 +228,7 @@ fn due_since(batch: &[Observation], wake_at: Option<Timestamp>, now: Now) -> Tim
     let arrivals = batch.iter().map(|observation| match observation {
         Observation::Node(poll) => poll.at,
         Observation::Canary(probe) => probe.at,
+        Observation::Notice(_) => now.at,
     });
     arrivals.chain(wake_at).min().unwrap_or(now.at).min(now.at)
 }
@@ -239,7 +240,7 @@ mod tests {
     use super::*;
     use crate::{
         config,
-        model::{CanaryIndex, Height, NodeIndex},
+        model::{CanaryIndex, Height, NodeIndex, VantageIndex},
         observation::{CanaryObservation, Facts, NodeObservation, Source},
     };
 
@@ -295,6 +296,7 @@ mod tests {
         let (sender, mut observed) = mpsc::channel(1);
         let poll = NodeObservation {
             node: Source(5),
+            vantage: VantageIndex::default(),
             at: clock.now().at,
             elapsed: Duration::ZERO,
             outcome: Ok(Arc::new(Facts::at_height(Height(7)))),

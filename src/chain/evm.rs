@@ -103,13 +103,16 @@ impl Adapter for Evm {
             version: self.identity.version.clone(),
             head,
             safe: block(answers.get(SAFE)).map(|block| block.height()),
-            finality: block(answers.get(FINALIZED))
-                .map_or(Finality::Unknown, |block| Finality::Known { height: block.height(), time: block.time() }),
+            finality: block(answers.get(FINALIZED)).map_or(Finality::Unknown, |block| Finality::Known {
+                height: block.height(),
+                hash: None,
+                time: block.time(),
+            }),
             syncing,
             peers: answers.get(PEERS).read::<Quantity>().map(|peers| peers.0),
             pending: answers.get(PENDING).read::<Backlog>().map(|backlog| backlog.pending.0),
-            round: None,
             clock,
+            ..Facts::at_height(head.height)
         })
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    model::Timestamp,
+    model::{Timestamp, VantageIndex},
     observation::{NodeObservation, Observation, Sighting, Source},
     supervisor::Shutdown,
     transport::{Client, Limits},
@@ -146,7 +146,7 @@ impl Poller {
         let elapsed = outcome.as_ref().map_or_else(|_| stopwatch.elapsed(), |round| round.elapsed);
         self.note(cause, started, now, &outcome);
         let outcome = outcome.map(|round| round.facts).map_err(|failure| failure.error);
-        Some(NodeObservation { node: self.wiring.source, at: now, elapsed, outcome })
+        Some(NodeObservation { node: self.wiring.source, vantage: VantageIndex::default(), at: now, elapsed, outcome })
     }
 
     fn note(&mut self, cause: Cause, started: Timestamp, now: Timestamp, outcome: &Result<Round, Failure>) {

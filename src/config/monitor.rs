@@ -12,7 +12,7 @@ use super::{
 use crate::{
     chain::{self, CanaryTarget},
     engine::settings::{CanarySettings, Settings},
-    model::CanaryIndex,
+    model::{CanaryIndex, VantageIndex},
 };
 
 /// More canaries prove nothing more.
@@ -37,7 +37,11 @@ pub(super) fn read<'a>(
     let mut canaries = Vec::new();
     for (canary, (address, item)) in (0..).map(CanaryIndex).zip(addresses) {
         canaries.push((address.host.clone(), item));
-        engine.canaries.push(CanarySettings { name: Arc::from(address.shown()), interval });
+        engine.canaries.push(CanarySettings {
+            vantage: VantageIndex::default(),
+            name: Arc::from(address.shown()),
+            interval,
+        });
         let Address { host, port } = address;
         chain.canaries.push(CanaryTarget { canary, host: Arc::from(host), port, interval, timeout });
     }

@@ -82,7 +82,8 @@ impl Bench<'_> {
             let muter = if position == rule::HALTED { muter } else { inhibit::by_halt(network, index, muter) };
             let key = AlertKey { name: rule.name, subject: Subject::Network(index) };
             let policy = rule::policy(rule.name, std::time::Duration::ZERO);
-            let setting = Setting { key, level: rule::level(rule.name, false), policy, muter };
+            let level = loudness(rule.name, false, &verdict);
+            let setting = Setting { key, level, policy, muter };
             network.note(position, &verdict);
             let began = live(network.lives.at(position), verdict, &setting, self.timer, self.effects);
             network.count(began, setting.level);
@@ -111,7 +112,7 @@ impl Bench<'_> {
             }
             let setting = Setting {
                 key: AlertKey { name: rule.name, subject: Subject::Node(number) },
-                level: rule::level(rule.name, settings.core),
+                level: loudness(rule.name, settings.core, &verdict),
                 policy: rule::policy(rule.name, settings.limits.sustained),
                 muter: inhibit::of_node(rule.name, (number, node), (index, network), by_halt),
             };
@@ -119,6 +120,12 @@ impl Bench<'_> {
             network.count(began, setting.level);
         }
     }
+}
+
+/// How loud an alert is for what its rule says.
+fn loudness(name: AlertName, core: bool, verdict: &Verdict) -> Level {
+    let level = rule::level(name, core);
+    if let Verdict::Holds(finding) = verdict { rule::escalated(finding, level) } else { level }
 }
 
 fn enter(node: &mut Node, i: usize, to: NodeState, timer: &Timer, effects: &mut Vec<Effect>) {

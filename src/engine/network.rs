@@ -9,6 +9,7 @@ use super::{
     finding::Finding,
     identity::Identity,
     node::{HashDispute, Node, Word, fresh_for},
+    plan::Plans,
     progress::Progress,
     rule,
     settings::{NetworkSettings, NodeSettings},
@@ -65,6 +66,8 @@ pub struct Network {
     pub recovery: Option<Recovery>,
     /// Local times between blocks.
     pub block_interval: Histogram<10>,
+    /// Halts that were announced.
+    pub plans: Plans,
     /// Alerts that began firing, by level.
     pub incidents: [u64; 4],
     /// Its alerts.

@@ -148,9 +148,9 @@ fn phase(network: &Network, cadence: Cadence, within_limit: bool) -> NetworkPhas
 
 fn halt_ratio(network: &Network, cadence: Cadence, now: Timestamp, threshold: std::time::Duration) -> f64 {
     let waited = match (cadence, network.work) {
-        (Cadence::Interval, _) => network.progress.watched(now),
         (Cadence::OnDemand, Some(work)) => network.progress.watched(now).min(now.since(work.since)),
         (Cadence::OnDemand, None) => return 0.0,
+        _ => network.progress.watched(now),
     };
     waited.as_secs_f64() / threshold.as_secs_f64().max(0.001)
 }

@@ -27,6 +27,9 @@ const LONGEST_BLOCK_TIME: Duration = Duration::from_secs(3600);
 /// alone, or our own clock, may be wrong.
 const WATCHED_BLOCK_TIMES: u32 = 3;
 
+/// Where a block comes at the latest after some time, so many of those times without one are a halt.
+const IDLE_MAXIMA: u32 = 3;
+
 /// When the tip last rose and what is learned from how it rises.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -119,9 +122,11 @@ impl Progress {
     #[must_use]
     pub fn threshold(&self, settings: &NetworkSettings) -> Duration {
         let blocks = match (self.block_time(settings), settings.cadence) {
+            (_, Cadence::IdleMax(longest)) => longest.saturating_mul(IDLE_MAXIMA),
+            (Some(block_time), Cadence::Poisson) => rare_gap(block_time, settings.limits.horizon),
             (Some(block_time), _) => block_time.saturating_mul(settings.limits.missing_blocks),
-            (None, Cadence::Interval) => PATIENCE_BEFORE_LEARNING,
             (None, Cadence::OnDemand) => Duration::ZERO,
+            (None, _) => PATIENCE_BEFORE_LEARNING,
         };
         blocks.max(settings.limits.halt_floor)
     }
@@ -160,6 +165,12 @@ impl Progress {
     }
 }
 
+/// The gap between two blocks that comes by chance once in `horizon`, where they come at random.
+fn rare_gap(block_time: Duration, horizon: Duration) -> Duration {
+    let blocks = (horizon.as_secs_f64() / block_time.as_secs_f64().max(0.001)).max(1.0);
+    Duration::try_from_secs_f64(block_time.as_secs_f64() * blocks.ln()).unwrap_or(Duration::MAX)
+}
+
 /// The mean of the middle half. Like a median it ignores what is extreme; unlike one it is not fooled when polls split
 /// even blocks into short and long intervals by turns.
 fn middle_mean(mut intervals: Vec<Duration>) -> Duration {
@@ -183,6 +194,9 @@ mod tests {
             cadence: Cadence::Interval,
             block_time: block_time.map(Duration::from_secs),
             tolerance: FaultTolerance::Bft,
+            core_total: None,
+            finality_lag: None,
+            planned: Vec::new(),
             limits: NetworkLimits::default(),
             labels: Vec::new(),
             depends_on: Vec::new(),

@@ -4,17 +4,27 @@
 pub mod access;
 pub mod behind;
 pub mod chain;
+pub mod consensus;
+pub mod evidence;
+pub mod finality;
 pub mod halted;
 pub mod offline;
+pub mod pace;
+pub mod planned;
+pub mod quorum;
 pub mod regression;
+pub mod reorg;
 pub mod service;
 pub mod skew;
+pub mod split;
+pub mod traffic;
 pub mod unreachable;
 
 use std::time::Duration;
 
 use super::{
     alert::{Policy, Verdict},
+    finding::Finding,
     network::Network,
     node::Node,
     settings::{NetworkSettings, NodeSettings},
@@ -69,9 +79,20 @@ pub struct NetworkRule {
 }
 
 /// Every rule about networks, those that mute others first.
-pub const NETWORK_RULES: [NetworkRule; 2] = [
+pub const NETWORK_RULES: [NetworkRule; 13] = [
     NetworkRule { name: AlertName::NetworkHalted, judge: halted::judge },
     NetworkRule { name: AlertName::NetworkUnreachable, judge: unreachable::judge },
+    NetworkRule { name: AlertName::PlannedHalt, judge: planned::judge },
+    NetworkRule { name: AlertName::FinalityStalled, judge: finality::judge },
+    NetworkRule { name: AlertName::NetworkSplit, judge: split::judge },
+    NetworkRule { name: AlertName::DeepReorg, judge: reorg::judge },
+    NetworkRule { name: AlertName::QuorumAtRisk, judge: quorum::judge },
+    NetworkRule { name: AlertName::DoubleSign, judge: evidence::judge },
+    NetworkRule { name: AlertName::ConsensusStruggling, judge: consensus::judge },
+    NetworkRule { name: AlertName::BlocksSlow, judge: pace::judge },
+    NetworkRule { name: AlertName::TransactionBacklog, judge: traffic::backlog },
+    NetworkRule { name: AlertName::EmptyBlocks, judge: traffic::empty },
+    NetworkRule { name: AlertName::UnusualTraffic, judge: traffic::unusual },
 ];
 
 /// Positions in [`NETWORK_RULES`].
@@ -101,13 +122,21 @@ pub const OFFLINE: usize = 0;
 /// See [`OFFLINE`].
 pub const WRONG_CHAIN: usize = 1;
 
-/// How loud an alert is; about core nodes some are louder.
+/// How loud an alert is at first; about core nodes some are louder. What a finding says may make it louder still:
+/// [`escalated`].
 #[must_use]
 pub fn level(name: AlertName, core: bool) -> Level {
     use AlertName as N;
     match name {
-        N::NetworkHalted => Level::L1,
-        N::NetworkUnreachable | N::MonitorIsolated => Level::L2,
+        N::NetworkHalted | N::DoubleSign => Level::L1,
+        N::NetworkUnreachable
+        | N::MonitorIsolated
+        | N::FinalityStalled
+        | N::NetworkSplit
+        | N::DeepReorg
+        | N::QuorumAtRisk => Level::L2,
+        N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks => Level::L3,
+        N::UnusualTraffic | N::PlannedHalt | N::MonitorClockJump => Level::L4,
         N::NodeOffline | N::NodeStalled | N::NodeLagging | N::NodeWrongChain | N::NodeForked if core => Level::L2,
         N::NodeOffline
         | N::NodeStalled
@@ -121,6 +150,12 @@ pub fn level(name: AlertName, core: bool) -> Level {
         N::NodeSyncing | N::NodeRateLimited | N::NodeUnauthorized | N::HeightRegression => Level::L4,
         N::Watchdog => Level::None,
     }
+}
+
+/// How loud this finding is, when the alert is at `level` by its name.
+#[must_use]
+pub fn escalated(_finding: &Finding, level: Level) -> Level {
+    level
 }
 
 /// How long an alert waits and holds; `sustained` is the node's own limit where the alert has one.
@@ -143,6 +178,13 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
         N::NodeErrors => (seconds(0), seconds(60)),
         N::NodeRateLimited => (seconds(60), seconds(120)),
         N::HeightRegression => (seconds(0), seconds(300)),
+        N::PlannedHalt => (seconds(0), seconds(0)),
+        N::FinalityStalled | N::NetworkSplit => (seconds(0), seconds(60)),
+        N::DeepReorg | N::DoubleSign | N::MonitorClockJump => (seconds(0), seconds(300)),
+        N::QuorumAtRisk => (seconds(0), seconds(30)),
+        N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks | N::UnusualTraffic => {
+            (seconds(30), seconds(120))
+        }
     };
     Policy { wait, hold }
 }

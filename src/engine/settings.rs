@@ -3,7 +3,7 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use crate::model::{BlockHash, Labels, MetricsUrl, NetworkIndex, Role};
+use crate::model::{BlockHash, Labels, MetricsUrl, NetworkIndex, PlannedHalt, Role, VantageIndex};
 
 /// Everything the engine is told. Shared read-only with every output.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Settings {
     pub networks: Vec<NetworkSettings>,
     /// The nodes of all networks; `NodeIndex` points into this. Nodes of a network stand together.
     pub nodes: Vec<NodeSettings>,
+    /// From where nodes are watched; `VantageIndex` points into this. Empty means from one place, called like the monitor.
+    pub vantages: Vec<Arc<str>>,
     /// The canaries; `CanaryIndex` points into this.
     pub canaries: Vec<CanarySettings>,
     /// How long canaries and nodes must be gone before the monitor calls itself isolated (default 60 s).
@@ -52,6 +54,12 @@ pub struct NetworkSettings {
     pub block_time: Option<Duration>,
     /// How many core nodes may be lost.
     pub tolerance: FaultTolerance,
+    /// Weight of all core nodes of the network, where only some of them are watched; `None` = those watched are all.
+    pub core_total: Option<u64>,
+    /// Normal time from a block to its finality; `None` = learned.
+    pub finality_lag: Option<Duration>,
+    /// Halts that are announced in the configuration.
+    pub planned: Vec<PlannedHalt>,
     /// When it counts as halted or unreachable.
     pub limits: NetworkLimits,
     /// Labels on everything said about it.
@@ -60,11 +68,17 @@ pub struct NetworkSettings {
     pub depends_on: Vec<NetworkIndex>,
 }
 
-/// When blocks are due on a network. The other cadences of the field will stand here.
+/// When blocks are due on a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cadence {
     /// A block about every block time, with or without transactions.
     Interval,
+    /// A block at most every block time: slots of that length, some of which stay empty.
+    Slots,
+    /// Blocks at random, the block time being their mean: proof of work, lotteries.
+    Poisson,
+    /// A block when there is work, and one at the latest after this time.
+    IdleMax(Duration),
     /// A block only when there is work: idle is healthy.
     OnDemand,
 }
@@ -75,6 +89,9 @@ impl Cadence {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Interval => "interval",
+            Self::Slots => "slots",
+            Self::Poisson => "poisson",
+            Self::IdleMax(_) => "idle_max",
             Self::OnDemand => "on_demand",
         }
     }
@@ -85,6 +102,8 @@ impl Cadence {
 pub enum FaultTolerance {
     /// `floor((n - 1) / 3)`: PBFT, Tendermint, `HotStuff`.
     Bft,
+    /// `n - ceil(2n / 3)`: QBFT, IBFT 2.
+    TwoThirds,
     /// `n - (floor(n / 2) + 1)`: Raft, Clique.
     Majority,
     /// All but one: any single producer keeps it alive.
@@ -97,6 +116,7 @@ impl FaultTolerance {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bft => "bft",
+            Self::TwoThirds => "two_thirds",
             Self::Majority => "majority",
             Self::AllButOne => "all_but_one",
         }
@@ -107,6 +127,7 @@ impl FaultTolerance {
     pub fn tolerated(self, total: u64) -> u64 {
         match self {
             Self::Bft => total.saturating_sub(1) / 3,
+            Self::TwoThirds => total.saturating_sub(total.saturating_mul(2).div_ceil(3)),
             Self::Majority => total.saturating_sub(total / 2 + 1),
             Self::AllButOne => total.saturating_sub(1),
         }
@@ -126,6 +147,29 @@ pub struct NetworkLimits {
     pub unreachable_after: Duration,
     /// Normal blocks after which a halt is over (default 5).
     pub recovery_blocks: u32,
+    /// Where blocks come at random: a gap that comes by chance once in this time is a halt (default ten years).
+    pub horizon: Duration,
+    /// Finality behind the head by this many times its normal lag is stalled (default 3) ...
+    pub finality_factor: u32,
+    /// ... but never before this (default 2 m).
+    pub finality_floor: Duration,
+    /// Two branches are a split once the shorter is so many blocks long (default 6) ...
+    pub split_blocks: u32,
+    /// ... and so old (default 60 s).
+    pub split_after: Duration,
+    /// A reorganisation deeper than this is told (default 10 blocks).
+    pub reorg_depth: u32,
+    /// Blocks that come at less than a third of their rate for so long are slow (default 2 m).
+    pub slow_after: Duration,
+    /// Transactions that wait for longer than this are a backlog (default 5 m).
+    pub confirmation_limit: Duration,
+    /// Only empty blocks for so long, while transactions wait, are told (default 15 m).
+    pub empty_after: Duration,
+    /// How long an upgrade that the chain has planned may take (default 30 m).
+    pub upgrade_window: Duration,
+    /// An alert about this network or its nodes begins and ends at most once in this time, unless it gets louder
+    /// (default 10 m). Halts are excepted.
+    pub flap_window: Duration,
 }
 
 impl Default for NetworkLimits {
@@ -136,6 +180,17 @@ impl Default for NetworkLimits {
             nodes_offline: Duration::from_secs(300),
             unreachable_after: Duration::from_secs(60),
             recovery_blocks: 5,
+            horizon: Duration::from_secs(315_576_000),
+            finality_factor: 3,
+            finality_floor: Duration::from_secs(120),
+            split_blocks: 6,
+            split_after: Duration::from_secs(60),
+            reorg_depth: 10,
+            slow_after: Duration::from_secs(120),
+            confirmation_limit: Duration::from_secs(300),
+            empty_after: Duration::from_secs(900),
+            upgrade_window: Duration::from_secs(1800),
+            flap_window: Duration::from_secs(600),
         }
     }
 }
@@ -214,6 +269,8 @@ impl Default for NodeLimits {
 /// A target of the monitor's own surroundings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CanarySettings {
+    /// Whose surroundings it belongs to.
+    pub vantage: VantageIndex,
     /// What it is called in texts: `host:port`.
     pub name: Arc<str>,
     /// Time between two probes.

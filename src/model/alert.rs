@@ -1,5 +1,16 @@
 //! The names and levels of alerts. Names are API: they never change.
 
+/// What kind of subject an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// A network.
+    Network,
+    /// A node.
+    Node,
+    /// The monitor itself.
+    Monitor,
+}
+
 /// How loudly an alert speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
@@ -80,6 +91,28 @@ alert_names! {
     NetworkHalted,
     /// No node answers about the network, as far as we can tell not by our own fault.
     NetworkUnreachable,
+    /// Blocks come, but they are not made final.
+    FinalityStalled,
+    /// Two branches of one network grow side by side.
+    NetworkSplit,
+    /// Many blocks were replaced by others.
+    DeepReorg,
+    /// One more core node lost would halt the network.
+    QuorumAtRisk,
+    /// Blocks come far more rarely than they should.
+    BlocksSlow,
+    /// Consensus needs many rounds, or too few take part in it.
+    ConsensusStruggling,
+    /// Transactions wait for too long.
+    TransactionBacklog,
+    /// Blocks come without the transactions that wait for them.
+    EmptyBlocks,
+    /// Blocks carry far more, or far fewer, transactions than usual.
+    UnusualTraffic,
+    /// A validator has signed two blocks at one height.
+    DoubleSign,
+    /// The network stands still, or soon will, as announced.
+    PlannedHalt,
     /// A node gives no good answer.
     NodeOffline,
     /// A node answers, but stands still while the network moves.
@@ -108,6 +141,45 @@ alert_names! {
     HeightRegression,
     /// The monitor is cut off.
     MonitorIsolated,
+    /// The monitor's wall clock was set.
+    MonitorClockJump,
     /// Always firing: the dead man's switch.
     Watchdog,
+}
+
+impl AlertName {
+    /// What kind of subject it is about.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        use AlertName as N;
+        match self {
+            N::NetworkHalted
+            | N::NetworkUnreachable
+            | N::FinalityStalled
+            | N::NetworkSplit
+            | N::DeepReorg
+            | N::QuorumAtRisk
+            | N::BlocksSlow
+            | N::ConsensusStruggling
+            | N::TransactionBacklog
+            | N::EmptyBlocks
+            | N::UnusualTraffic
+            | N::DoubleSign
+            | N::PlannedHalt => Scope::Network,
+            N::NodeOffline
+            | N::NodeStalled
+            | N::NodeLagging
+            | N::NodeSyncing
+            | N::NodeWrongChain
+            | N::NodeForked
+            | N::NodeLowPeers
+            | N::NodeSlow
+            | N::NodeErrors
+            | N::NodeRateLimited
+            | N::NodeUnauthorized
+            | N::NodeClockSkew
+            | N::HeightRegression => Scope::Node,
+            N::MonitorIsolated | N::MonitorClockJump | N::Watchdog => Scope::Monitor,
+        }
+    }
 }

@@ -10,6 +10,10 @@ pub struct NetworkIndex(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeIndex(pub u32);
 
+/// Position of a vantage in `engine::Settings::vantages`: from where nodes are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct VantageIndex(pub u16);
+
 /// Position of a canary in `engine::Settings::canaries`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CanaryIndex(pub u32);
@@ -23,6 +27,14 @@ impl NetworkIndex {
 }
 
 impl NodeIndex {
+    /// The position as a slice index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl VantageIndex {
     /// The position as a slice index.
     #[must_use]
     pub fn index(self) -> usize {

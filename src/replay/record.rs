@@ -50,6 +50,20 @@ pub struct Chain {
     pub block_time_s: f64,
     /// When blocks are due.
     pub cadence: Cadence,
+    /// How blocks become final.
+    #[serde(default)]
+    pub finality: Option<FinalityOf>,
+    /// Weight of all core nodes, where only some are watched.
+    #[serde(default)]
+    pub core_total: Option<u64>,
+}
+
+/// How blocks of a network become final.
+#[derive(Debug, Deserialize)]
+pub struct FinalityOf {
+    /// Declared seconds from the head to the final block; absent where nothing is final.
+    #[serde(default)]
+    pub normal_lag_s: Option<f64>,
 }
 
 /// When blocks are due.
@@ -131,14 +145,29 @@ pub struct Record {
     pub ver: Option<Arc<str>>,
     /// Transactions that wait.
     pub pend: Option<u64>,
+    /// Weight that signed the last block, per mille.
+    pub part: Option<u16>,
+    /// Older blocks: height and hash.
+    #[serde(default)]
+    pub g: Vec<(u64, String)>,
     /// The final height ...
     pub f: Option<u64>,
+    /// ... its hash ...
+    pub fh: Option<String>,
     /// ... and its timestamp in Unix milliseconds.
     pub ft: Option<i64>,
     /// The round of the height in progress.
     pub r: Option<u64>,
     /// The node's own wall clock, in Unix milliseconds.
     pub nw: Option<i64>,
+    /// What is announced ...
+    pub kind: Option<Arc<str>>,
+    /// ... from when ...
+    pub from_ms: Option<i64>,
+    /// ... until when ...
+    pub until_ms: Option<i64>,
+    /// ... and the first height that will not be made before.
+    pub at_height: Option<u64>,
 }
 
 /// What a line is.
@@ -149,6 +178,8 @@ pub enum Kind {
     Sample,
     /// A finished probe of the surroundings.
     Canary,
+    /// The announcement of a halt.
+    Notice,
     /// Anything else.
     #[serde(other)]
     Other,

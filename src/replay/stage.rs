@@ -7,9 +7,13 @@ use crate::{
     engine::settings::{
         Cadence, CanarySettings, FaultTolerance, NetworkLimits, NetworkSettings, NodeSettings, Settings,
     },
-    model::{BlockHash, CanaryIndex, Height, Labels, NetworkIndex, NodeIndex, Role, Timestamp, UnixTime},
+    model::{
+        BlockHash, CanaryIndex, Height, Instant, Labels, NetworkIndex, NodeIndex, PlannedHalt, Role, Timestamp,
+        UnixTime, VantageIndex,
+    },
     observation::{
-        CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Observation, PollError, Syncing, clean_text,
+        CHECKPOINTS, CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Notice, Observation, PollError,
+        Syncing, clean_text,
     },
 };
 
@@ -24,9 +28,6 @@ const MAX_CANARIES: u32 = 64;
 
 /// Longest text of a version in bytes.
 const VERSION_BYTES: usize = 128;
-
-/// One false alarm in this time is tolerated where blocks come at random: ten years, in seconds.
-const HORIZON_SECONDS: f64 = 315_576_000.0;
 
 /// The settings, and what the names of the stream stand for in them.
 pub struct Stage {
@@ -48,10 +49,12 @@ impl Stage {
         }
         let vantage = meta.monitor.vantages.first().ok_or("there is no vantage")?;
         let (interval, timeout) = (seconds(meta.monitor.poll_s)?, seconds(meta.monitor.timeout_s)?);
-        let canary = |n| CanarySettings { name: Arc::from(format!("canary {n}")), interval };
+        let canary =
+            |n| CanarySettings { vantage: VantageIndex::default(), name: Arc::from(format!("canary {n}")), interval };
         let mut stage = Self {
             settings: Settings {
                 monitor: Arc::clone(vantage),
+                vantages: Vec::new(),
                 networks: meta.chains.iter().map(network).collect::<Result<_, _>>()?,
                 nodes: Vec::with_capacity(meta.nodes.len()),
                 canaries: (1..=meta.monitor.canaries.min(MAX_CANARIES)).map(canary).collect(),
@@ -107,6 +110,7 @@ impl Stage {
         match record.k {
             Kind::Sample => self.sample(record).map(|it| Some(Observation::Node(it))),
             Kind::Canary => Ok(self.canary(record)?.map(Observation::Canary)),
+            Kind::Notice => self.notice(record).map(|it| Some(Observation::Notice(it))),
             Kind::Other => Ok(None),
         }
     }
@@ -117,9 +121,26 @@ impl Stage {
         let Flag(good) = record.ok.ok_or("a sample has `ok`")?;
         Ok(NodeObservation {
             node,
+            vantage: VantageIndex::default(),
             at: Timestamp(record.t),
             elapsed: Duration::from_millis(record.lat.unwrap_or_default()),
             outcome: if good { Ok(Arc::new(facts(record)?)) } else { Err(failure(record)) },
+        })
+    }
+
+    fn notice(&self, record: &Record) -> Result<Notice, String> {
+        let chain = record.c.as_ref().ok_or("a notice has `c`")?;
+        let mut networks = self.settings.networks.iter().zip((0..).map(NetworkIndex));
+        let network = networks.find(|(network, _)| network.name == *chain).map(|(_, index)| index);
+        let instant = |ms: Option<i64>| ms.map(|ms| Instant::At(Timestamp(ms)));
+        Ok(Notice {
+            network: network.ok_or("a notice of a network that the first line does not name")?,
+            planned: PlannedHalt {
+                kind: Arc::from(clean_text(record.kind.as_deref().unwrap_or("maintenance"), VERSION_BYTES)),
+                from: instant(record.from_ms),
+                until: instant(record.until_ms),
+                at_height: record.at_height.map(Height),
+            },
         })
     }
 
@@ -138,29 +159,25 @@ impl Stage {
 
 fn network(chain: &Chain) -> Result<NetworkSettings, String> {
     let block_time = seconds(chain.block_time_s)?;
-    let defaults = NetworkLimits::default();
-    let halt_floor = match chain.cadence {
-        Word::Poisson => defaults.halt_floor.max(rare_gap(block_time)),
-        Word::Fixed | Word::OnDemand => defaults.halt_floor,
-    };
     Ok(NetworkSettings {
         name: Arc::clone(&chain.id),
         family: chain.family.clone().unwrap_or_else(|| Arc::from("generic")),
         chain_id: Some(Arc::clone(&chain.net)),
         genesis: None,
-        cadence: if chain.cadence == Word::OnDemand { Cadence::OnDemand } else { Cadence::Interval },
+        cadence: match chain.cadence {
+            Word::Fixed => Cadence::Interval,
+            Word::Poisson => Cadence::Poisson,
+            Word::OnDemand => Cadence::OnDemand,
+        },
         block_time: Some(block_time),
         tolerance: if chain.bft == Flag(true) { FaultTolerance::Bft } else { FaultTolerance::AllButOne },
-        limits: NetworkLimits { halt_floor, ..defaults },
+        core_total: chain.core_total,
+        finality_lag: chain.finality.as_ref().and_then(|it| it.normal_lag_s).and_then(any_seconds),
+        planned: Vec::new(),
+        limits: NetworkLimits::default(),
         labels: Labels::new(),
         depends_on: Vec::new(),
     })
-}
-
-/// The gap between two blocks that comes by chance once in ten years, where they come at random.
-fn rare_gap(block_time: Duration) -> Duration {
-    let mean = block_time.as_secs_f64();
-    Duration::try_from_secs_f64(mean * (HORIZON_SECONDS / mean).ln()).unwrap_or(Duration::ZERO)
 }
 
 fn facts(record: &Record) -> Result<Facts, String> {
@@ -173,6 +190,9 @@ fn facts(record: &Record) -> Result<Facts, String> {
     facts.peers = record.peers;
     facts.pending = record.pend;
     facts.round = record.r;
+    facts.participation = record.part.map(|part| part.min(1000));
+    let older = record.g.iter().take(CHECKPOINTS);
+    facts.checkpoints = older.map(|(height, text)| (Height(*height), hash(text))).collect();
     facts.clock = record.nw.map(UnixTime::from_millis);
     facts.syncing = match record.syncing {
         Some(Flag(true)) => Syncing::Yes { behind: None },
@@ -180,7 +200,8 @@ fn facts(record: &Record) -> Result<Facts, String> {
         None => Syncing::Unknown,
     };
     if let Some(height) = record.f {
-        facts.finality = Finality::Known { height: Height(height), time: record.ft.map(UnixTime::from_millis) };
+        let hash = record.fh.as_deref().map(hash);
+        facts.finality = Finality::Known { height: Height(height), hash, time: record.ft.map(UnixTime::from_millis) };
     }
     Ok(facts)
 }
@@ -200,6 +221,11 @@ fn hash(text: &str) -> BlockHash {
     let mut bytes = [0; 32];
     bytes.iter_mut().zip(text.bytes()).for_each(|(byte, letter)| *byte = letter);
     BlockHash(bytes)
+}
+
+/// A number of seconds that may be zero.
+fn any_seconds(number: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(number).ok()
 }
 
 fn seconds(number: f64) -> Result<Duration, String> {

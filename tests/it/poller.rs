@@ -46,7 +46,7 @@ impl Watch {
     pub async fn node(&mut self) -> NodeObservation {
         match self.next().await {
             Observation::Node(observation) => observation,
-            Observation::Canary(_) => panic!("a canary where a node was expected"),
+            other => panic!("{other:?} where a node was expected"),
         }
     }
 

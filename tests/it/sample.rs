@@ -13,7 +13,10 @@ use haltwatch::{
             Snapshot, Subject, Tip, Vote,
         },
     },
-    model::{AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Role, Timestamp, UnixTime},
+    model::{
+        AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Role, Timestamp, UnixTime,
+        VantageIndex,
+    },
     observation::{ErrorKind, Facts, Finality, Syncing},
 };
 
@@ -31,6 +34,9 @@ pub fn network(name: &str, cadence: Cadence) -> NetworkSettings {
         cadence,
         block_time: None,
         tolerance: FaultTolerance::Bft,
+        core_total: None,
+        finality_lag: None,
+        planned: Vec::new(),
         limits: NetworkLimits::default(),
         labels: vec![("team".into(), "chain \"core\"".into())],
         depends_on: Vec::new(),
@@ -62,9 +68,18 @@ pub fn settings() -> Settings {
             node("rpc-1", 0, Role::Rpc),
             node("seal-1", 1, Role::Sealer),
         ],
+        vantages: Vec::new(),
         canaries: vec![
-            CanarySettings { name: "10.0.0.1:53".into(), interval: Duration::from_secs(5) },
-            CanarySettings { name: "10.0.0.2:53".into(), interval: Duration::from_secs(5) },
+            CanarySettings {
+                vantage: VantageIndex::default(),
+                name: "10.0.0.1:53".into(),
+                interval: Duration::from_secs(5),
+            },
+            CanarySettings {
+                vantage: VantageIndex::default(),
+                name: "10.0.0.2:53".into(),
+                interval: Duration::from_secs(5),
+            },
         ],
         isolated_after: Duration::from_secs(60),
     }
@@ -76,7 +91,7 @@ pub fn facts(height: u64, version: &str) -> Facts {
     facts.version = Some(version.into());
     facts.head.hash = Some(BlockHash([0xab; 32]));
     facts.head.time = UnixTime::from_seconds(1_795_289_600);
-    facts.finality = Finality::Known { height: Height(height - 2), time: None };
+    facts.finality = Finality::Known { height: Height(height - 2), hash: None, time: None };
     facts.syncing = Syncing::No;
     facts.peers = Some(3);
     facts.pending = Some(17);

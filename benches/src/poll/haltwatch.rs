@@ -123,7 +123,7 @@ fn count(batch: &[Observation], meter: &Meter) {
         match observation {
             Observation::Node(poll) if poll.outcome.is_ok() => meter.good(poll.elapsed),
             Observation::Node(_) => meter.failed(),
-            Observation::Canary(_) => {}
+            Observation::Canary(_) | Observation::Notice(_) => {}
         }
     }
 }

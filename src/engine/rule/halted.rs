@@ -51,7 +51,7 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
     let network = case.network;
     let Some(tip) = network.tip.height().filter(|_| network.sight) else { return Blocks::Unseen };
     let work = match case.settings.cadence {
-        Cadence::Interval => None,
+        Cadence::Interval | Cadence::Slots | Cadence::Poisson | Cadence::IdleMax(_) => None,
         Cadence::OnDemand => match network.work {
             Some(work) => Some(work.since),
             None => return Blocks::Coming,

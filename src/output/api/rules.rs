@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Error, LabelMap, Time, alerts::ShownAlert, success};
 use crate::{
     engine::snapshot::{AlertState, Snapshot},
-    model::AlertName,
+    model::{AlertName, alert::Scope},
     output::{http::query::Query, label::summary, runbook::Runbooks},
 };
 
@@ -112,13 +112,10 @@ fn group((snapshot, runbooks): (&Snapshot, &Runbooks), name: &'static str, wante
 
 /// The group an alert belongs to.
 fn group_of(alert: AlertName) -> &'static str {
-    let name = alert.as_str();
-    if name.starts_with("Network") {
-        "network"
-    } else if name.starts_with("Monitor") || alert == AlertName::Watchdog {
-        "monitor"
-    } else {
-        "node"
+    match alert.scope() {
+        Scope::Network => "network",
+        Scope::Node => "node",
+        Scope::Monitor => "monitor",
     }
 }
 

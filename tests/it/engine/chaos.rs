@@ -8,7 +8,7 @@ use haltwatch::{
         settings::{Cadence, NetworkSettings},
         snapshot::{AlertState, Effect},
     },
-    model::{CanaryIndex, Height, NodeIndex, Now, Timestamp, UnixTime},
+    model::{CanaryIndex, Height, NodeIndex, Now, Timestamp, UnixTime, VantageIndex},
     observation::{CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Observation, PollError, Syncing},
 };
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ prop_compose! {
         facts.genesis = chain.map(|c| block(c, 0));
         facts.syncing = [Syncing::Unknown, Syncing::No, Syncing::Starting, Syncing::Yes { behind: Some(last) }][usize::from(syncing)];
         (facts.pending, facts.clock, facts.peers) = (pending, clock, peers);
-        facts.finality = Finality::Known { height: Height(last), time };
+        facts.finality = Finality::Known { height: Height(last), hash: None, time };
         facts
     }
 }
@@ -56,7 +56,13 @@ fn observation() -> impl Strategy<Value = Observation> {
     ];
     let node = (0..8_u32, time(), any::<u32>(), outcome).prop_map(|(node, at, elapsed, outcome)| {
         let elapsed = Duration::from_micros(u64::from(elapsed));
-        Observation::Node(NodeObservation { node: NodeIndex(node), at: Timestamp(at), elapsed, outcome })
+        Observation::Node(NodeObservation {
+            node: NodeIndex(node),
+            vantage: VantageIndex(0),
+            at: Timestamp(at),
+            elapsed,
+            outcome,
+        })
     });
     let canary = (0..3_u32, time(), any::<bool>()).prop_map(|(canary, at, reachable)| {
         Observation::Canary(CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(at), reachable })

@@ -9,7 +9,7 @@ use haltwatch::{
         settings::{Cadence, NetworkSettings},
         snapshot::{Effect, NetworkPhase, Subject},
     },
-    model::{AlertName, Height, NetworkIndex, NodeIndex, Now, Timestamp},
+    model::{AlertName, Height, NetworkIndex, NodeIndex, Now, Timestamp, VantageIndex},
     observation::{ErrorKind, Facts, NodeObservation, Observation, Syncing},
 };
 
@@ -402,7 +402,13 @@ fn a_child_that_halts_in_the_same_instant_as_its_parent_is_muted_wherever_it_sta
         let height = Height(1000 + u64::try_from(second.min(60)).unwrap());
         let answers = [NodeIndex(0), NodeIndex(1)].map(|node| {
             let outcome = Ok(Arc::new(Facts::at_height(height)));
-            Observation::Node(NodeObservation { node, at: now(second).at, elapsed: Duration::ZERO, outcome })
+            Observation::Node(NodeObservation {
+                node,
+                vantage: VantageIndex(0),
+                at: now(second).at,
+                elapsed: Duration::ZERO,
+                outcome,
+            })
         });
         let effects = engine.step(now(second), &answers).effects;
         told.extend(effects.into_iter().filter_map(|effect| match effect {

@@ -84,6 +84,7 @@ fn a_snapshot_fills_every_field_of_a_living_network() {
             m.but(|f| {
                 f.finality = haltwatch::observation::Finality::Known {
                     height: haltwatch::model::Height(m.height + 50),
+                    hash: None,
                     time: None,
                 };
             })

@@ -11,7 +11,10 @@ use haltwatch::{
         },
         snapshot::{Alert, AlertKey, Effect, Outcome, Snapshot, Subject},
     },
-    model::{AlertName, BlockHash, CanaryIndex, Height, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime},
+    model::{
+        AlertName, BlockHash, CanaryIndex, Height, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime,
+        VantageIndex,
+    },
     observation::{CanaryObservation, ErrorKind, Facts, NodeObservation, Observation, PollError, Syncing},
 };
 
@@ -112,6 +115,9 @@ pub fn network(name: &str) -> NetworkSettings {
         cadence: Cadence::Interval,
         block_time: Some(Duration::from_secs(1)),
         tolerance: FaultTolerance::Bft,
+        core_total: None,
+        finality_lag: None,
+        planned: Vec::new(),
         limits: NetworkLimits::default(),
         labels: Vec::new(),
         depends_on: Vec::new(),
@@ -147,7 +153,7 @@ pub fn settings(networks: &[(NetworkSettings, &str)]) -> Settings {
 }
 
 pub fn canary(name: &str) -> CanarySettings {
-    CanarySettings { name: name.into(), interval: Duration::from_secs(5) }
+    CanarySettings { vantage: VantageIndex::default(), name: name.into(), interval: Duration::from_secs(5) }
 }
 
 impl World {
@@ -326,6 +332,7 @@ impl World {
             let answer = if self.cut { Err(ErrorKind::Timeout) } else { (self.says[i])(&moment) };
             observations.push(Observation::Node(NodeObservation {
                 node: NodeIndex(u32::try_from(i).unwrap()),
+                vantage: VantageIndex::default(),
                 at: Timestamp(self.ms),
                 elapsed: Duration::from_millis(20),
                 outcome: answer.map(Arc::new).map_err(|kind| PollError::new(kind, "")),
