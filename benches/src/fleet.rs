@@ -63,6 +63,7 @@ impl Fleet {
             monitor: "bench".into(),
             networks,
             nodes,
+            vantages: Vec::new(),
             canaries: Vec::new(),
             isolated_after: Duration::from_secs(60),
         })
