@@ -7,6 +7,7 @@ mod canary;
 mod evm;
 mod fleet;
 mod gate;
+mod ladder;
 mod poller;
 pub mod probe;
 mod pulse;

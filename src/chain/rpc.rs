@@ -4,6 +4,7 @@
 //! What a node has refused is remembered: batches for an hour, methods for a day. The call for the head is always
 //! made, because a balancer may have answered once from a broken backend.
 
+mod older;
 mod status;
 
 use std::{sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ pub(super) use self::status::{node_clock, read};
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, MAX_CALLS},
     gate::Gate,
+    ladder::Ladder,
     reply::{Answer, Answers, Reply, RpcError, id_of},
 };
 use crate::{
@@ -41,6 +43,8 @@ pub struct Session {
     unsupported: [Option<Timestamp>; MAX_CALLS],
     /// The last batch sent: it is nearly always the next one too.
     last_batch: (CallSet, Bytes),
+    /// Which older blocks are asked for.
+    ladder: Ladder,
 }
 
 /// What is known of a node's taking batches.
@@ -84,6 +88,7 @@ impl Session {
             batches: Batches::Untried,
             unsupported: [None; MAX_CALLS],
             last_batch: (CallSet::default(), Bytes::new()),
+            ladder: Ladder::default(),
         }
     }
 
@@ -103,7 +108,14 @@ impl Session {
     /// # Errors
     /// Whatever kept the node from telling its head.
     pub async fn round(&mut self, adapter: &mut dyn Adapter, now: Timestamp) -> Result<Round, Failure> {
-        let outcome = self.any_round(adapter, now).await;
+        let stopwatch = Clock.stopwatch();
+        let outcome = match self.any_round(adapter, now).await {
+            Ok(round) => {
+                let left = self.limits.deadline.saturating_sub(stopwatch.elapsed());
+                Ok(self.look_back(adapter, now, round, left).await)
+            }
+            failed => failed,
+        };
         outcome.map_err(|failure| failure.without_secrets(self.client.endpoint()))
     }
 

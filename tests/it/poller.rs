@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use haltwatch::{
     observation::{ErrorKind, Facts, NodeObservation, Observation, PollError, Roster, Sighting},
     supervisor::PanicCounter,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::scripted_node::{Asked, Reply, ScriptedNode, evm_answer, healthy, json_rpc};
@@ -113,6 +113,54 @@ async fn a_healthy_node_is_read_in_full_with_one_request_a_poll() {
     assert!((3..=4).contains(&asked.len()) && asked.iter().all(is_batch), "{} requests", asked.len());
     assert_eq!(asked.iter().filter(|asked| asks(asked, "web3_clientVersion")).count(), 1, "the version is asked once");
     assert_eq!(node.connections(), 1);
+}
+
+/// The blocks of a chain whose blocks from `fork` on were replaced once `replaced` is set.
+fn forked_answer(height: u64, fork: u64, replaced: bool, method: &str, params: &Value) -> Value {
+    let hash = |number: u64| format!("{:#066x}", number + if replaced && fork <= number { 0x9000 } else { 0x1000 });
+    let number = match params[0].as_str() {
+        Some("latest") => Some(height),
+        Some(text) => {
+            text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok()).filter(|n| 0 < *n)
+        }
+        None => None,
+    };
+    let Some(number) = number.filter(|_| method == "eth_getBlockByNumber") else {
+        return evm_answer(height, method, params);
+    };
+    json!({"result": {
+        "number": format!("{number:#x}"), "hash": hash(number), "parentHash": hash(number - 1),
+        "timestamp": format!("{:#x}", 1_700_000_000 + number), "transactions": [],
+    }})
+}
+
+#[tokio::test]
+async fn a_replaced_block_makes_the_poller_look_back_at_those_before_it() {
+    let height = Arc::new(AtomicU64::new(1000));
+    let replaced = Arc::new(AtomicBool::new(false));
+    let (now, then) = (Arc::clone(&height), Arc::clone(&replaced));
+    let (_node, mut watch) = watched(move |asked| {
+        let (height, replaced) = (now.load(Ordering::Relaxed), then.load(Ordering::Relaxed));
+        json_rpc(asked, |method, params| forked_answer(height, 1003, replaced, method, params))
+    })
+    .await;
+    for _ in 0..8 {
+        let facts = watch.outcome().await.unwrap();
+        assert_eq!(facts.checkpoints, [], "nothing was replaced yet");
+        height.fetch_add(1, Ordering::Relaxed);
+    }
+    replaced.store(true, Ordering::Relaxed);
+    let looked_back = loop {
+        let facts = watch.outcome().await.unwrap();
+        if !facts.checkpoints.is_empty() {
+            break facts;
+        }
+    };
+    let at =
+        |height| looked_back.checkpoints.iter().find(|(told, _)| *told == Height(height)).map(|(_, hash)| hash.0[30]);
+    assert_eq!(at(1000), Some(0x13), "a block below the fork is what it was: {:?}", looked_back.checkpoints);
+    let new = looked_back.checkpoints.iter().filter(|(height, hash)| Height(1003) <= *height && hash.0[30] == 0x93);
+    assert!(2 <= new.count(), "those above it are others: {:?}", looked_back.checkpoints);
 }
 
 #[tokio::test]
