@@ -135,6 +135,11 @@ impl Bench {
         Anvil::start(&self.tools, port::free(), chain_id, genesis, &self.log(name))
     }
 
+    /// A new Anvil on a free port of 127.0.0.1, told by `arguments` when to make blocks.
+    pub fn anvil_with(&self, name: &str, chain_id: u64, arguments: &[&str]) -> Result<Anvil> {
+        Anvil::start_with(&self.tools, port::free(), chain_id, arguments, &self.log(name))
+    }
+
     /// A new haltwatch with this configuration.
     pub fn haltwatch(&self, config: &Config) -> Result<Haltwatch> {
         Haltwatch::start(config, &self.log("haltwatch"))
