@@ -27,7 +27,7 @@ use super::{
     finding::Finding,
     network::Network,
     node::Node,
-    settings::{NetworkSettings, NodeSettings},
+    settings::{NetworkLimits, NetworkSettings, NodeSettings},
     timer::Timer,
 };
 use crate::model::{AlertName, Height, Level};
@@ -43,6 +43,8 @@ pub struct NodeCase<'a> {
     pub tip: Option<Height>,
     /// The block time of its network.
     pub block_time: Option<Duration>,
+    /// By how many milliseconds the clocks of its network together are ahead of ours.
+    pub clocks_ms: i64,
     /// Now, and what must be looked at again when.
     pub timer: &'a Timer,
 }
@@ -99,6 +101,10 @@ pub const NETWORK_RULES: [NetworkRule; 13] = [
 pub const HALTED: usize = 0;
 /// See [`HALTED`].
 pub const UNREACHABLE: usize = 1;
+/// See [`HALTED`].
+pub const PLANNED: usize = 2;
+/// See [`HALTED`].
+pub const SPLIT: usize = 4;
 
 /// Every rule about nodes, those that mute others first.
 pub const NODE_RULES: [NodeRule; 13] = [
@@ -152,10 +158,42 @@ pub fn level(name: AlertName, core: bool) -> Level {
     }
 }
 
-/// How loud this finding is, when the alert is at `level` by its name.
+/// Finality this many times its limit behind is critical.
+const FINALITY_LOST: u32 = 3;
+
+/// A reorganisation this many times as deep as the limit is critical.
+const ABYSS: u64 = 10;
+
+/// Two branches that have grown for this many times the limit do not come together by themselves.
+const SPLIT_LASTS: u32 = 10;
+
+/// Blocks that have been rare for this many times the limit, and transactions that have waited so, are an error.
+const TROUBLE_LASTS: u32 = 15;
+
+/// How loud this finding is, when the alert is at `level` by its name: what is far beyond its limit is louder.
 #[must_use]
-pub fn escalated(_finding: &Finding, level: Level) -> Level {
-    level
+pub fn escalated(finding: &Finding, level: Level, limits: &NetworkLimits) -> Level {
+    use Finding as F;
+    let (far, louder) = match finding {
+        F::FinalityBehind { lag, limit, .. } => (limit.saturating_mul(FINALITY_LOST) < *lag, Level::L1),
+        F::Reorganised { depth, .. } => (u64::from(limits.reorg_depth).saturating_mul(ABYSS) <= *depth, Level::L1),
+        F::BranchesGrow { lasting, .. } => (limits.split_after.saturating_mul(SPLIT_LASTS) <= *lasting, Level::L1),
+        F::BlocksRare { lasting, .. } => (limits.slow_after.saturating_mul(TROUBLE_LASTS) <= *lasting, Level::L2),
+        F::Backlog { oldest, limit, .. } => (limit.saturating_mul(TROUBLE_LASTS) <= *oldest, Level::L2),
+        _ => (false, level),
+    };
+    if far { level.min(louder) } else { level }
+}
+
+/// In this time an alert begins and ends at most once. Whoever waits for a halt to end must hear of it at once, and of
+/// the next one too; and what mutes others for a whole network must not go on doing so when it is over.
+#[must_use]
+pub fn flap_window(name: AlertName, limits: &NetworkLimits) -> Duration {
+    use AlertName as N;
+    match name {
+        N::NetworkHalted | N::NetworkUnreachable | N::PlannedHalt | N::MonitorIsolated | N::Watchdog => Duration::ZERO,
+        _ => limits.flap_window,
+    }
 }
 
 /// How long an alert waits and holds; `sustained` is the node's own limit where the alert has one.

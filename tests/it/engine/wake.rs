@@ -72,6 +72,7 @@ fn history(seed: u64, restless: i64) -> Vec<(String, i64)> {
 fn line(world: &World, effect: &Effect) -> String {
     match effect {
         Effect::Fired(alert) => format!("fire {}", world.title(alert.key)),
+        Effect::Raised(alert) => format!("raise {}", world.title(alert.key)),
         Effect::Resolved(alert) => format!("resolve {}", world.title(alert.key)),
         Effect::Quiet(alert, change) => format!("{change:?} {}", world.title(alert.key)),
         Effect::NodeState { node, from, to, .. } => format!("{node:?} {from:?} {to:?}"),

@@ -367,6 +367,7 @@ impl World {
             .iter()
             .filter_map(|(ms, effect)| match effect {
                 Effect::Fired(alert) if alert.key.name != AlertName::Watchdog => Some(line(ms, "fire", alert)),
+                Effect::Raised(alert) => Some(line(ms, "raise", alert)),
                 Effect::Resolved(alert) => Some(line(ms, "resolve", alert)),
                 _ => None,
             })
@@ -393,6 +394,7 @@ impl World {
     pub fn title(&self, key: AlertKey) -> String {
         let subject = match key.subject {
             Subject::Monitor => self.settings.monitor.to_string(),
+            Subject::Vantage(vantage) => self.settings.vantages[vantage.index()].to_string(),
             Subject::Network(network) => self.settings.networks[network.index()].name.to_string(),
             Subject::Node(node) => self.settings.nodes[node.index()].name.to_string(),
         };
