@@ -72,6 +72,8 @@ pub struct Engine {
     /// Networks by the time at which they must be judged.
     agenda: BTreeSet<(Timestamp, NetworkIndex)>,
     last: Now,
+    /// Both clocks at the last step, to see whether one was set since.
+    clocks: Option<Now>,
     wake_at: Option<Timestamp>,
 }
 
@@ -92,6 +94,7 @@ impl Engine {
             lives: Lives::default(),
             agenda: BTreeSet::new(),
             last: now,
+            clocks: None,
             wake_at: None,
             settings,
         }
@@ -165,7 +168,7 @@ impl Engine {
     /// By how much our wall clock was set since the last step. What happened keeps its distance from now; what nodes
     /// said of their clocks was compared with another clock.
     fn notice_clock(&mut self, now: Now) -> Option<i64> {
-        let by_ms = clock::set_by(self.last, now)?;
+        let by_ms = clock::set_by(self.clocks.replace(now)?, now)?;
         self.lives.set_clock(by_ms);
         self.networks.iter_mut().for_each(|network| network.lives.set_clock(by_ms));
         self.vantages.iter_mut().filter_map(|v| v.life.as_mut()).for_each(|life| life.set_clock(by_ms));

@@ -396,7 +396,7 @@ mod tests {
     fn in_a_flap_window_an_alert_begins_once_and_ends_once() {
         check_flaps((0, 0, 8), "!.!.!.!.....", "F       R");
         check_flaps((0, 0, 8), "!......!....", "F       R");
-        check_flaps((0, 0, 8), "!.......!....", "F       RF");
+        check_flaps((0, 0, 8), "!........!...", "F       RF");
         check_flaps((0, 0, 4), "!!!!!!.!....", "F     RF   R");
         check_flaps((0, 2, 3), "!!!!!....", "F      R");
     }

@@ -112,3 +112,93 @@ fn halted(network: &Network) -> bool {
 fn halt_of(network: NetworkIndex) -> AlertKey {
     AlertKey { name: AlertName::NetworkHalted, subject: Subject::Network(network) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            alert::{Policy, Setting, Verdict, live},
+            finding::Finding,
+            timer::Timer,
+        },
+        model::{Level, Now},
+    };
+
+    const INDEX: NetworkIndex = NetworkIndex(0);
+
+    /// A network about which only the alert at this position fires.
+    fn network(position: usize) -> Network {
+        let mut network = Network::default();
+        let key = AlertKey { name: rule::NETWORK_RULES[position].name, subject: Subject::Network(INDEX) };
+        let zero = std::time::Duration::ZERO;
+        let policy = Policy { wait: zero, hold: zero };
+        let setting = Setting { key, level: Level::L1, policy, flap_window: zero, muter: None };
+        let holds = Verdict::Holds(Finding::Alive);
+        live(network.lives.at(position), holds, &setting, &Timer::new(Now::default()), &mut Vec::new());
+        network
+    }
+
+    fn muted_by(position: usize) -> Vec<AlertName> {
+        let (network, node) = (network(position), Node::default());
+        let by_halt = by_halt(&network, INDEX, None);
+        let muted = |name: &AlertName| {
+            if name.scope() == N::NetworkHalted.scope() {
+                return of_own(*name, &network, INDEX, None).is_some();
+            }
+            let about_node = name.scope() == N::NodeOffline.scope();
+            about_node && of_node(*name, (NodeIndex(0), &node), (INDEX, &network), by_halt).is_some()
+        };
+        AlertName::ALL.iter().copied().filter(muted).collect()
+    }
+
+    #[test]
+    fn a_halt_mutes_what_follows_from_it_and_no_more() {
+        let follows = [
+            N::NetworkUnreachable,
+            N::FinalityStalled,
+            N::QuorumAtRisk,
+            N::BlocksSlow,
+            N::ConsensusStruggling,
+            N::TransactionBacklog,
+            N::EmptyBlocks,
+            N::UnusualTraffic,
+            N::NodeOffline,
+            N::NodeStalled,
+            N::NodeLagging,
+            N::NodeSyncing,
+            N::NodeForked,
+            N::NodeLowPeers,
+            N::NodeSlow,
+            N::NodeErrors,
+            N::HeightRegression,
+        ];
+        let mut muted = muted_by(rule::HALTED);
+        assert!(!muted.contains(&N::DoubleSign) && !muted.contains(&N::NodeWrongChain));
+        muted.sort_unstable();
+        let mut wanted = follows.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(muted, wanted);
+    }
+
+    #[test]
+    fn a_split_mutes_forked_nodes_and_an_announced_halt_does_not_hide_a_real_one() {
+        assert_eq!(muted_by(rule::SPLIT), [N::NodeForked]);
+        let planned = muted_by(rule::PLANNED);
+        assert!(planned.contains(&N::BlocksSlow) && planned.contains(&N::NodeOffline));
+        for loud in [N::NetworkHalted, N::NetworkUnreachable, N::NetworkSplit, N::QuorumAtRisk, N::NodeForked] {
+            assert!(!planned.contains(&loud), "{loud:?}");
+        }
+        let unseen = muted_by(rule::UNREACHABLE);
+        assert!(unseen.contains(&N::NodeOffline) && unseen.contains(&N::QuorumAtRisk));
+        assert!(!unseen.contains(&N::NetworkHalted));
+    }
+
+    #[test]
+    fn a_parents_halt_mutes_a_halt_and_its_consequences_but_not_what_has_happened_on_the_chain() {
+        let above = Some(halt_of(NetworkIndex(7)));
+        let mutes = |name| of_own(name, &Network::default(), INDEX, above).is_some();
+        assert!(mutes(N::NetworkHalted) && mutes(N::BlocksSlow) && mutes(N::FinalityStalled));
+        assert!(!mutes(N::DeepReorg) && !mutes(N::DoubleSign) && !mutes(N::NetworkSplit) && !mutes(N::PlannedHalt));
+    }
+}

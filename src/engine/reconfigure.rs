@@ -23,8 +23,7 @@ impl Engine {
         let now = self.not_before_last_step(now);
         let effects = self.farewells(&settings, now);
         let mut new = Self::new(Arc::clone(&settings), now);
-        // A clock that is set right now is noticed by the next step.
-        new.last.wall = self.last.wall_at(now.at);
+        new.clocks = self.clocks;
         let old = Arc::clone(&self.settings);
         let same_vantages = old.vantages == settings.vantages;
         let networks: BTreeMap<_, _> = old.networks.iter().map(|n| &n.name).zip(0..).collect();

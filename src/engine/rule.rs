@@ -226,3 +226,46 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
     };
     Policy { wait, hold }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BlockHash;
+
+    #[test]
+    fn what_is_far_beyond_its_limit_is_louder() {
+        let (limits, seconds) = (NetworkLimits::default(), Duration::from_secs);
+        let finality = |lag| Finding::FinalityBehind {
+            finalized: Height(1),
+            tip: Height(2),
+            lag: seconds(lag),
+            limit: seconds(120),
+        };
+        let reorg = |depth| Finding::Reorganised { from: Height(500), depth, at_most: None, nodes: 3 };
+        let split = |lasting| Finding::BranchesGrow {
+            height: Height(9),
+            larger: 3,
+            smaller: 2,
+            length: 7,
+            lasting: seconds(lasting),
+        };
+        let rare = |lasting| Finding::BlocksRare { blocks: 1, expected: 9, lasting: seconds(lasting) };
+        let backlog = |oldest| Finding::Backlog { pending: 9, oldest: seconds(oldest), limit: seconds(300) };
+        let forked = Finding::HashDiffers { height: Height(1), wanted: BlockHash([1; 32]), said: BlockHash([2; 32]) };
+        for (name, finding, wanted) in [
+            (AlertName::FinalityStalled, finality(360), Level::L2),
+            (AlertName::FinalityStalled, finality(361), Level::L1),
+            (AlertName::DeepReorg, reorg(99), Level::L2),
+            (AlertName::DeepReorg, reorg(100), Level::L1),
+            (AlertName::NetworkSplit, split(599), Level::L2),
+            (AlertName::NetworkSplit, split(600), Level::L1),
+            (AlertName::BlocksSlow, rare(1799), Level::L3),
+            (AlertName::BlocksSlow, rare(1800), Level::L2),
+            (AlertName::TransactionBacklog, backlog(4499), Level::L3),
+            (AlertName::TransactionBacklog, backlog(4500), Level::L2),
+            (AlertName::NodeForked, forked, Level::L3),
+        ] {
+            assert_eq!(escalated(&finding, level(name, false), &limits), wanted, "{finding:?}");
+        }
+    }
+}
