@@ -11,6 +11,8 @@ pub mod snapshot;
 
 mod alert;
 mod branch;
+mod clock;
+mod eye;
 mod identity;
 mod inhibit;
 mod judge;
@@ -27,31 +29,31 @@ mod timer;
 mod tip;
 mod window;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use self::rule::level;
 use self::{
     alert::{Lives, Setting, Verdict, live},
+    eye::Eye,
     finding::Finding,
-    judge::{Bench, ISOLATED, WATCHDOG},
+    judge::{Bench, CLOCK_JUMP, WATCHDOG},
     network::Network,
     node::Node,
     settings::Settings,
-    snapshot::{AlertKey, Effect, Outcome},
-    surroundings::{Outlook, Surroundings, is_silent},
+    snapshot::{AlertKey, Effect, Outcome, Subject},
+    surroundings::{Outlook, Surroundings},
     timer::{Timer, earlier},
 };
 use crate::{
-    model::{NetworkIndex, Now, Timestamp},
+    model::{AlertName, NetworkIndex, Now, Timestamp, VantageIndex},
     observation::{NodeObservation, Notice, Observation},
 };
 
-/// The monitor's own alerts.
-const MONITOR_ALERTS: [AlertKey; 2] = [WATCHDOG, ISOLATED];
+/// The monitor's own alerts, but those of its vantages.
+const MONITOR_ALERTS: [AlertKey; 2] = [WATCHDOG, CLOCK_JUMP];
+
+/// An alert about the monitor itself begins and ends at most once in this time, but for being cut off.
+const OWN_FLAP_WINDOW: Duration = Duration::from_secs(600);
 
 /// A step so much later than it was asked for means that nobody ran us: the machine slept or the process was stopped.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -64,13 +66,14 @@ pub struct Engine {
     networks: Vec<Network>,
     /// How many networks stand above each in the longest chain of `depends_on`. Parallel to `networks`.
     ranks: Vec<usize>,
-    surroundings: Surroundings,
-    /// Nodes whose last word was silence, by network.
-    silent: BTreeMap<NetworkIndex, usize>,
+    /// What surrounds each vantage: one at least.
+    vantages: Vec<Surroundings>,
     lives: Lives<{ MONITOR_ALERTS.len() }>,
     /// Networks by the time at which they must be judged.
     agenda: BTreeSet<(Timestamp, NetworkIndex)>,
     last: Now,
+    /// Both clocks at the last step, to see whether one was set since.
+    clocks: Option<Now>,
     wake_at: Option<Timestamp>,
 }
 
@@ -78,19 +81,20 @@ impl Engine {
     /// An engine that has seen nothing yet.
     #[must_use]
     pub fn new(settings: Arc<Settings>, now: Now) -> Self {
+        let vantages = settings.vantages.len().max(1);
         let mut networks: Vec<Network> = settings.networks.iter().map(|_| Network::default()).collect();
         for (i, node) in settings.nodes.iter().enumerate() {
             networks[node.network.index()].members.push(i);
         }
         Self {
-            nodes: settings.nodes.iter().map(|_| Node::default()).collect(),
+            nodes: settings.nodes.iter().map(|_| Node::new(vantages)).collect(),
             networks,
             ranks: inhibit::ranks(&settings.networks),
-            surroundings: Surroundings::new(settings.canaries.len(), now.at),
-            silent: BTreeMap::new(),
+            vantages: (0..vantages).map(|v| Surroundings::new(v, &settings, now.at)).collect(),
             lives: Lives::default(),
             agenda: BTreeSet::new(),
             last: now,
+            clocks: None,
             wake_at: None,
             settings,
         }
@@ -108,10 +112,12 @@ impl Engine {
     pub fn step(&mut self, now: Now, observations: &[Observation]) -> Outcome {
         let now = self.not_before_last_step(now);
         self.skip_pause(now.at);
+        let set_by = self.notice_clock(now);
         self.last = now;
         let mut due = self.fold(now, observations);
         let mut effects = Vec::new();
-        let mut wake_at = self.look_around(now, &mut due, &mut effects);
+        let wake_at = self.judge_ourselves(now, set_by, &mut effects);
+        let mut wake_at = earlier(wake_at, self.look_around(now, &mut due, &mut effects));
         while let Some((_, network)) = self.agenda.first().filter(|(at, _)| *at <= now.at).copied() {
             self.agenda.pop_first();
             due.insert(network);
@@ -137,14 +143,40 @@ impl Engine {
     }
 
     fn forgive(&mut self, now: Timestamp) {
-        self.surroundings.answer(now);
+        (0..self.vantages.len()).for_each(|vantage| self.forgive_vantage(vantage, now));
+        self.weigh(now);
+        self.forgive_lives(now);
+    }
+
+    /// What was counting while a vantage was blind starts anew.
+    fn forgive_vantage(&mut self, vantage: usize, now: Timestamp) {
+        self.vantages[vantage].answer(now);
+        self.nodes.iter_mut().for_each(|node| node.forgive(vantage, now));
+    }
+
+    fn forgive_lives(&mut self, now: Timestamp) {
+        self.nodes.iter_mut().for_each(|node| node.lives.forgive(now));
+        self.networks.iter_mut().for_each(|network| network.lives.forgive(now));
+    }
+
+    fn weigh(&mut self, now: Timestamp) {
+        for (node, settings) in self.nodes.iter_mut().zip(&self.settings.nodes) {
+            node.weigh(settings, now);
+        }
+    }
+
+    /// By how much our wall clock was set since the last step. What happened keeps its distance from now; what nodes
+    /// said of their clocks was compared with another clock.
+    fn notice_clock(&mut self, now: Now) -> Option<i64> {
+        let by_ms = clock::set_by(self.clocks.replace(now)?, now)?;
+        self.lives.set_clock(by_ms);
+        self.networks.iter_mut().for_each(|network| network.lives.set_clock(by_ms));
+        self.vantages.iter_mut().filter_map(|v| v.life.as_mut()).for_each(|life| life.set_clock(by_ms));
         for node in &mut self.nodes {
-            node.forgive(now);
-            node.lives.forgive(now);
+            node.lives.set_clock(by_ms);
+            node.skew = None;
         }
-        for network in &mut self.networks {
-            network.lives.forgive(now);
-        }
+        Some(by_ms)
     }
 
     /// Puts every observation into the memory it belongs to; returns the networks that heard something.
@@ -152,7 +184,7 @@ impl Engine {
         let mut heard = BTreeSet::new();
         for observation in observations {
             match observation {
-                Observation::Canary(canary) => self.surroundings.take(now.at, *canary),
+                Observation::Canary(canary) => self.vantages.iter_mut().for_each(|v| v.take(now.at, *canary)),
                 Observation::Node(observation) => heard.extend(self.fold_node(now, observation)),
                 Observation::Notice(notice) => heard.extend(self.fold_notice(notice)),
             }
@@ -169,15 +201,27 @@ impl Engine {
     fn fold_node(&mut self, now: Now, observation: &NodeObservation) -> Option<NetworkIndex> {
         let node = self.nodes.get_mut(observation.node.index())?;
         let network = self.settings.nodes[observation.node.index()].network;
-        let was_silent = is_silent(node);
-        node.take(now, observation);
-        let silent = is_silent(node);
-        if !silent && node.heard == node.last_poll {
-            self.surroundings.answer(observation.at.min(now.at));
+        let vantage = observation.vantage.index();
+        let silent = |node: &Node| node.eyes.get(vantage).is_some_and(Eye::is_silent);
+        let was_silent = silent(node);
+        node.take(now, &self.settings.nodes[observation.node.index()], observation);
+        let (surroundings, eye) = (self.vantages.get_mut(vantage)?, node.eyes.get(vantage)?);
+        if !eye.is_silent() && eye.heard == eye.last_poll {
+            surroundings.answer(observation.at.min(now.at));
         }
-        let count = self.silent.entry(network).or_default();
-        *count = (*count + usize::from(silent)).saturating_sub(usize::from(was_silent));
+        surroundings.count(network, was_silent, eye.is_silent());
         Some(network)
+    }
+
+    /// The dead man's switch and our clock.
+    fn judge_ourselves(&mut self, now: Now, set_by: Option<i64>, effects: &mut Vec<Effect>) -> Option<Timestamp> {
+        let timer = Timer::new(now);
+        let clock = set_by.map_or(Verdict::Clear, |by_ms| Verdict::Holds(Finding::ClockSet { by_ms }));
+        let verdicts = [Verdict::Holds(Finding::Alive), clock];
+        for (position, (key, verdict)) in MONITOR_ALERTS.into_iter().zip(verdicts).enumerate() {
+            live(self.lives.at(position), verdict, &own_setting(key, OWN_FLAP_WINDOW), &timer, effects);
+        }
+        timer.next()
     }
 
     /// Are we cut off ourselves? Entering or leaving that condition touches every network.
@@ -188,47 +232,62 @@ impl Engine {
         effects: &mut Vec<Effect>,
     ) -> Option<Timestamp> {
         let timer = Timer::new(now);
-        let before = self.surroundings.outlook;
-        let outlook = self.surroundings.look(&self.settings, self.all_silent(), &timer);
-        let changed = std::mem::discriminant(&before) != std::mem::discriminant(&outlook);
-        if changed {
-            due.extend((0..).map(NetworkIndex).take(self.networks.len()));
-            match (before, outlook) {
-                (Outlook::CutOff { .. }, _) => self.forgive(now.at),
-                (Outlook::Suspect { since }, Outlook::Open) => {
-                    self.nodes.iter_mut().for_each(|node| node.excuse(since, now.at));
-                }
-                _ => {}
-            }
+        let before = Outlook::of(&self.vantages);
+        let silent: Vec<bool> = self.vantages.iter().map(|v| v.all_silent(self.nodes.len())).collect();
+        let mut changed = false;
+        for vantage in 0..self.vantages.len() {
+            let contradicted = silent.iter().enumerate().any(|(other, silent)| other != vantage && !silent);
+            let from = self.vantages[vantage].look(&self.settings, silent[vantage], contradicted, &timer);
+            changed |= self.turn(vantage, from, now.at);
+            self.judge_vantage(vantage, &timer, effects);
         }
-        let verdict = match outlook {
+        if changed {
+            self.weigh(now.at);
+            due.extend((0..).map(NetworkIndex).take(self.networks.len()));
+        }
+        if matches!(before, Outlook::CutOff { .. }) && !matches!(Outlook::of(&self.vantages), Outlook::CutOff { .. }) {
+            self.forgive_lives(now.at);
+        }
+        timer.next()
+    }
+
+    /// What a vantage's changed outlook means for its polls; returns whether it changed.
+    fn turn(&mut self, vantage: usize, from: Outlook, now: Timestamp) -> bool {
+        let to = self.vantages[vantage].outlook;
+        if std::mem::discriminant(&from) == std::mem::discriminant(&to) {
+            return false;
+        }
+        self.nodes.iter_mut().for_each(|node| node.eyes[vantage].blind = to != Outlook::Open);
+        match (from, to) {
+            (Outlook::CutOff { .. }, _) => self.forgive_vantage(vantage, now),
+            (Outlook::Suspect { since }, Outlook::Open) => {
+                self.nodes.iter_mut().for_each(|node| node.eyes[vantage].excuse(since, now));
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn judge_vantage(&mut self, vantage: usize, timer: &Timer, effects: &mut Vec<Effect>) {
+        let setting = own_setting(self.isolation(vantage), Duration::ZERO);
+        let surroundings = &mut self.vantages[vantage];
+        let verdict = match surroundings.outlook {
             Outlook::CutOff { since } => Verdict::Holds(Finding::CutOff {
-                silence: now.at.since(since),
-                canaries: self.settings.canaries.len(),
+                silence: timer.now().at.since(since),
+                canaries: surroundings.canaries(),
                 nodes: self.nodes.len(),
             }),
             Outlook::Suspect { .. } => Verdict::Unknown,
             Outlook::Open => Verdict::Clear,
         };
-        for (position, (key, verdict)) in
-            MONITOR_ALERTS.into_iter().zip([Verdict::Holds(Finding::Alive), verdict]).enumerate()
-        {
-            let setting = Setting {
-                key,
-                level: level(key.name, false),
-                policy: rule::policy(key.name, Duration::ZERO),
-                muter: None,
-            };
-            live(self.lives.at(position), verdict, &setting, &timer, effects);
-        }
-        timer.next()
+        live(&mut surroundings.life, verdict, &setting, timer, effects);
     }
 
-    /// Whether every node is silent. Without canaries, one network alone may well fail as a whole.
-    fn all_silent(&self) -> bool {
-        let silent: usize = self.silent.values().sum();
-        let enough_networks = !self.settings.canaries.is_empty() || 2 <= self.silent.len();
-        !self.nodes.is_empty() && silent == self.nodes.len() && enough_networks
+    /// The identity of the alert that says that a vantage is cut off. The only vantage is the monitor itself.
+    fn isolation(&self, vantage: usize) -> AlertKey {
+        let place = u16::try_from(vantage).ok().filter(|_| !self.settings.vantages.is_empty());
+        let subject = place.map_or(Subject::Monitor, |place| Subject::Vantage(VantageIndex(place)));
+        AlertKey { name: AlertName::MonitorIsolated, subject }
     }
 
     /// Judges every network that is due, and those that depend on one whose halt began or ended.
@@ -241,7 +300,7 @@ impl Engine {
             let timer = Timer::new(now);
             let halted = self.networks[index.index()].lives.fires(rule::HALTED);
             let (networks, nodes) = (&mut self.networks[..], &mut self.nodes[..]);
-            let outlook = self.surroundings.outlook;
+            let outlook = Outlook::of(&self.vantages);
             Bench { settings: &self.settings, networks, nodes, outlook, timer: &timer, effects }.judge(index);
             self.schedule(index, timer.next());
             if halted != self.networks[index.index()].lives.fires(rule::HALTED) {
@@ -272,4 +331,10 @@ impl Engine {
         }
         found.split_off(1)
     }
+}
+
+/// How an alert about ourselves lives.
+fn own_setting(key: AlertKey, flap_window: Duration) -> Setting {
+    let policy = rule::policy(key.name, Duration::ZERO);
+    Setting { key, level: level(key.name, false), policy, flap_window, muter: None }
 }

@@ -2,8 +2,7 @@
 //! own time: what would have been announced, and when. Pure: lines in, alerts out.
 //!
 //! A stream is JSON lines. The first (`meta`) names networks and nodes, every other is a poll of a node (`sample`), a
-//! probe of the surroundings (`canary`) or an announcement (`notice`). Lines come in the order of their time. Of several
-//! vantages the first is replayed: the view of one monitor.
+//! probe of the surroundings (`canary`) or an announcement (`notice`). Lines come in the order of their time.
 
 mod record;
 mod stage;
@@ -50,7 +49,7 @@ pub enum ReplayError {
 pub struct Told<'a> {
     /// When, on the clock of the stream in milliseconds.
     pub at: i64,
-    /// Whether the alert began; else it ended.
+    /// Whether the alert began, or got louder; else it ended.
     pub fired: bool,
     /// The alert.
     pub alert: &'a Alert,
@@ -163,7 +162,7 @@ impl Player {
         self.wake_at = outcome.wake_at;
         for effect in &outcome.effects {
             let (fired, alert) = match effect {
-                Effect::Fired(alert) => (true, alert),
+                Effect::Fired(alert) | Effect::Raised(alert) => (true, alert),
                 Effect::Resolved(alert) => (false, alert),
                 Effect::Quiet(..) | Effect::NodeState { .. } => continue,
             };

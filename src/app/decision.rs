@@ -180,7 +180,7 @@ impl Decision {
         }
         for effect in outcome.effects {
             journal::log(settings, &effect);
-            self.herald.announce(settings, &effect).await;
+            self.herald.announce(settings, &effect, now).await;
             // Nobody need follow, and a slow follower loses what it does not take.
             let _ = self.follow.try_send(effect);
         }

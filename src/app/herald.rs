@@ -1,5 +1,6 @@
 //! Announces what the engine decided, and remembers under which labels: an alert must end under the very labels it was
-//! announced with, or the one announced would go on for ever. A reload can change labels in the middle of an alert's life.
+//! announced with, or the one announced would go on for ever. A reload can change labels in the middle of an alert's
+//! life, and an alert that gets louder changes its own.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -37,16 +38,24 @@ impl Herald {
     }
 
     /// Announces an effect, told under `settings`, if it is to be announced.
-    pub(super) async fn announce(&mut self, settings: &Settings, effect: &Effect) {
-        let (Some(mut notification), Effect::Fired(alert) | Effect::Resolved(alert)) =
+    pub(super) async fn announce(&mut self, settings: &Settings, effect: &Effect, now: Now) {
+        let (Some(mut notification), Effect::Fired(alert) | Effect::Raised(alert) | Effect::Resolved(alert)) =
             (self.notification(settings, effect), effect)
         else {
             return;
         };
         let identity = identity(settings, alert);
         if notification.ends_at.is_none() {
-            self.told.insert(identity, notification.clone());
-        } else if let Some(told) = self.told.remove(&identity) {
+            let quieter = self.told.insert(identity, notification.clone());
+            let quieter = quieter.filter(|told| told.labels != notification.labels);
+            // The louder one goes first: at no time is nothing told.
+            self.send(notification).await;
+            if let Some(quieter) = quieter {
+                self.send(Notification { ends_at: Some(now.wall), ..quieter }).await;
+            }
+            return;
+        }
+        if let Some(told) = self.told.remove(&identity) {
             notification.labels = told.labels;
         }
         self.send(notification).await;
@@ -89,6 +98,8 @@ fn identity(settings: &Settings, alert: &Alert) -> Identity {
     let network = |index: NetworkIndex| Some(Arc::clone(&settings.networks[index.index()].name));
     match alert.key.subject {
         Subject::Monitor => (alert.key.name, None, None),
+        // Networks have other alerts than vantages: their names do not meet.
+        Subject::Vantage(vantage) => (alert.key.name, settings.vantages.get(vantage.index()).cloned(), None),
         Subject::Network(index) => (alert.key.name, network(index), None),
         Subject::Node(index) => {
             let node = &settings.nodes[index.index()];

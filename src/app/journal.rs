@@ -17,7 +17,8 @@ use crate::{
 /// Writes the one log line of an effect.
 pub(super) fn log(settings: &Settings, effect: &Effect) {
     match effect {
-        Effect::Fired(alert) => log_fired(&Entry::of(settings, alert)),
+        Effect::Fired(alert) => log_fired(&Entry::of(settings, alert), "fires"),
+        Effect::Raised(alert) => log_fired(&Entry::of(settings, alert), "gets louder"),
         Effect::Resolved(alert) => {
             let Entry { name, subject, level, reason, trace_id, .. } = Entry::of(settings, alert);
             let (alert_level, lasted) = (level.as_str(), lasted(alert).unwrap_or_default());
@@ -91,7 +92,7 @@ impl<'a> Entry<'a> {
 }
 
 /// An alert is logged as loudly as it is meant.
-fn log_fired(entry: &Entry<'_>) {
+fn log_fired(entry: &Entry<'_>, does: &str) {
     let Entry { name, subject, level, reason, trace_id, finding } = entry;
     let alert_level = level.as_str();
     macro_rules! line {
@@ -102,7 +103,7 @@ fn log_fired(entry: &Entry<'_>) {
                 alert_level,
                 reason,
                 trace_id,
-                "{name} fires: {subject}: {finding}"
+                "{name} {does}: {subject}: {finding}"
             )
         };
     }
@@ -116,7 +117,7 @@ fn log_fired(entry: &Entry<'_>) {
 /// The announcement an effect asks for.
 pub(super) fn notification(settings: &Settings, effect: &Effect) -> Option<Notification> {
     let alert = match effect {
-        Effect::Fired(alert) | Effect::Resolved(alert) => alert,
+        Effect::Fired(alert) | Effect::Raised(alert) | Effect::Resolved(alert) => alert,
         Effect::Quiet(..) | Effect::NodeState { .. } => return None,
     };
     let texts = annotations(settings, alert);

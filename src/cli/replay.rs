@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     engine::{settings::Settings, snapshot::Subject},
     model::AlertName,
+    output::label::monitor_name,
     replay::{ReplayError, Told, replay},
 };
 
@@ -80,7 +81,9 @@ enum Scope<'a> {
 impl<'a> Scope<'a> {
     fn of(settings: &'a Settings, subject: Subject) -> Self {
         match subject {
-            Subject::Monitor => Self::Monitor { monitor: &settings.monitor },
+            subject @ (Subject::Monitor | Subject::Vantage(_)) => {
+                Self::Monitor { monitor: monitor_name(settings, subject) }
+            }
             Subject::Network(network) => Self::Network { chain: &settings.networks[network.index()].name },
             Subject::Node(node) => {
                 let node = &settings.nodes[node.index()];

@@ -19,6 +19,9 @@ pub(super) const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..
 /// How long anything may last before it is judged.
 pub(super) const PERIODS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30 * 24 * 3600);
 
+/// How long anything may be damped; not at all, too.
+const WINDOWS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 24 * 3600);
+
 /// How large an answer may be allowed to be.
 const BODIES: RangeInclusive<usize> = 1024..=1024 * 1024 * 1024;
 
@@ -89,6 +92,7 @@ impl<'a> Defaults<'a> {
         section.set("nodes_offline", duration(PERIODS), &mut network.nodes_offline);
         section.set("unreachable_after", duration(PERIODS), &mut network.unreachable_after);
         section.set("recovery_blocks", count(COUNTS), &mut network.recovery_blocks);
+        section.set("flap_window", duration(WINDOWS), &mut network.flap_window);
         keys
     }
 }

@@ -1,6 +1,10 @@
 //! The life of an alert: inactive, pending for a while, firing, held for a while, resolved. Not knowing freezes it.
 //! A muted alert lives like any other but is not announced; if it outlives what mutes it, it is announced after a
 //! grace, for what follows from a halt often clears by itself right after it.
+//!
+//! Trouble that comes and goes would be told again and again. Its beginning is never put off; instead its end is: an
+//! alert that was announced only lately is held, shown as clear, until its flap window is over. So in any such window
+//! it begins at most once and ends at most once. It may get louder in between; within one life it never gets quieter.
 
 use std::time::Duration;
 
@@ -47,6 +51,8 @@ pub enum Phase {
         /// When the finding went away.
         clear_since: Option<Timestamp>,
     },
+    /// It is over, but was announced so lately that its end is not told yet. It mutes nobody any more.
+    Held,
 }
 
 /// One life of one alert.
@@ -57,7 +63,8 @@ pub struct Life {
     level: Level,
     active_at: UnixTime,
     fired_at: Option<UnixTime>,
-    announced: bool,
+    clear_at: Option<UnixTime>,
+    announced: Option<Timestamp>,
     muter: Option<AlertKey>,
     unmuted_at: Option<Timestamp>,
     finding: Finding,
@@ -107,13 +114,14 @@ impl<const N: usize> Lives<N> {
         }
     }
 
+    /// Our wall clock was set by so many milliseconds: what was, was then by the new clock.
+    pub fn set_clock(&mut self, by_ms: i64) {
+        self.0.iter_mut().flatten().for_each(|life| life.set_clock(by_ms));
+    }
+
     /// What only pended starts pending anew.
     pub fn forgive(&mut self, now: Timestamp) {
-        for life in self.0.iter_mut().flatten() {
-            if let Phase::Pending { since } = &mut life.phase {
-                *since = now;
-            }
-        }
+        self.0.iter_mut().flatten().for_each(|life| life.forgive(now));
     }
 }
 
@@ -126,6 +134,8 @@ pub struct Setting {
     pub level: Level,
     /// How long it waits and holds.
     pub policy: Policy,
+    /// It begins and ends at most once in this time.
+    pub flap_window: Duration,
     /// The firing alert that mutes it, if any.
     pub muter: Option<AlertKey>,
 }
@@ -137,17 +147,37 @@ impl Life {
             level: setting.level,
             active_at: now.wall,
             fired_at: None,
-            announced: false,
+            clear_at: None,
+            announced: None,
             muter: setting.muter,
             unmuted_at: None,
             finding,
         }
     }
 
-    /// Whether it fires.
+    /// Whether it fires, or did until right now. One that is only held does not.
     #[must_use]
     pub fn fires(&self) -> bool {
         matches!(self.phase, Phase::Firing { .. })
+    }
+
+    fn pends(&self) -> bool {
+        matches!(self.phase, Phase::Pending { .. })
+    }
+
+    /// Our wall clock was set by so many milliseconds.
+    pub fn set_clock(&mut self, by_ms: i64) {
+        let set = |at: UnixTime| UnixTime::from_millis(at.millis().saturating_add(by_ms));
+        self.active_at = set(self.active_at);
+        self.fired_at = self.fired_at.map(set);
+        self.clear_at = self.clear_at.map(set);
+    }
+
+    /// If it only pended, it starts pending anew.
+    pub fn forgive(&mut self, now: Timestamp) {
+        if let Phase::Pending { since } = &mut self.phase {
+            *since = now;
+        }
     }
 
     /// The alert as the world sees it.
@@ -156,9 +186,10 @@ impl Life {
         Alert {
             key,
             level: self.level,
-            state: if self.fires() { AlertState::Firing } else { AlertState::Pending },
+            state: if self.pends() { AlertState::Pending } else { AlertState::Firing },
             active_at: self.active_at,
             fired_at: self.fired_at,
+            clear_since: self.clear_at,
             resolved_at: None,
             inhibited_by: self.muter,
             finding: self.finding.clone(),
@@ -175,15 +206,16 @@ impl Life {
     #[must_use]
     pub fn farewell(&self, key: AlertKey, now: Now) -> Effect {
         let alert = self.ended(key, now);
-        match (self.announced, self.fires()) {
-            (true, _) => Effect::Resolved(alert),
-            (false, true) => Effect::Quiet(alert, QuietChange::EndedMuted),
-            (false, false) => Effect::Quiet(alert, QuietChange::Withdrawn),
+        match (self.announced, self.pends()) {
+            (Some(_), _) => Effect::Resolved(alert),
+            (None, false) => Effect::Quiet(alert, QuietChange::EndedMuted),
+            (None, true) => Effect::Quiet(alert, QuietChange::Withdrawn),
         }
     }
 }
 
-/// Moves one alert through its life and appends what changed to `effects`. Returns whether it began firing.
+/// Moves one alert through its life and appends what changed to `effects`. Returns whether it began firing, or got
+/// louder while it fires.
 pub fn live(
     slot: &mut Option<Box<Life>>,
     verdict: Verdict,
@@ -192,7 +224,7 @@ pub fn live(
     effects: &mut Vec<Effect>,
 ) -> bool {
     let now = timer.now();
-    let fired_before = slot.as_ref().is_some_and(|life| life.fires());
+    let before = slot.as_ref().filter(|life| !life.pends()).map(|life| life.level);
     if let Verdict::Holds(finding) = verdict {
         let life = slot.get_or_insert_with(|| {
             let life = Life::new(setting, now, finding.clone());
@@ -212,14 +244,16 @@ pub fn live(
     if let Some(life) = slot {
         life.speak(setting, timer, effects);
     }
-    !fired_before && slot.as_ref().is_some_and(|life| life.fires())
+    slot.as_ref().is_some_and(|life| !life.pends() && before.is_none_or(|level| life.level < level))
 }
 
 impl Life {
     /// The finding holds: pending becomes firing when it has waited long enough, firing goes on.
     fn hold_on(&mut self, finding: Finding, setting: &Setting, timer: &Timer, effects: &mut Vec<Effect>) {
         self.finding = finding;
-        self.level = setting.level;
+        self.clear_at = None;
+        let louder = setting.level < self.level;
+        self.level = self.level.min(setting.level);
         match self.phase {
             Phase::Pending { since } if timer.passed(since.after(setting.policy.wait)) => {
                 self.phase = Phase::Firing { clear_since: None };
@@ -230,20 +264,29 @@ impl Life {
                 }
             }
             Phase::Pending { .. } => {}
-            Phase::Firing { .. } => self.phase = Phase::Firing { clear_since: None },
+            Phase::Firing { .. } | Phase::Held => self.phase = Phase::Firing { clear_since: None },
+        }
+        if louder && self.announced.is_some() {
+            effects.push(Effect::Raised(self.shown(setting.key)));
         }
     }
 
     /// The finding is gone: returns whether the alert is over.
     fn let_go(&mut self, setting: &Setting, timer: &Timer) -> bool {
         match self.phase {
-            Phase::Pending { .. } => true,
+            Phase::Pending { .. } => return true,
             Phase::Firing { clear_since } => {
                 let since = clear_since.unwrap_or(timer.now().at);
+                self.clear_at = self.clear_at.or(Some(timer.now().wall));
                 self.phase = Phase::Firing { clear_since: Some(since) };
-                timer.passed(since.after(setting.policy.hold))
+                if !timer.passed(since.after(setting.policy.hold)) {
+                    return false;
+                }
+                self.phase = Phase::Held;
             }
+            Phase::Held => {}
         }
+        self.announced.is_none_or(|at| timer.passed(at.after(setting.flap_window)))
     }
 
     /// Announces the alert once it fires unmuted.
@@ -257,8 +300,8 @@ impl Life {
             self.unmuted_at = Some(timer.now().at);
         }
         let graced = self.unmuted_at.is_none_or(|at| timer.passed(at.after(GRACE)));
-        if !self.announced && graced && matches!(self.phase, Phase::Firing { clear_since: None }) {
-            self.announced = true;
+        if self.announced.is_none() && graced && matches!(self.phase, Phase::Firing { clear_since: None }) {
+            self.announced = Some(timer.now().at);
             effects.push(Effect::Fired(self.shown(setting.key)));
         }
     }
@@ -275,6 +318,11 @@ mod tests {
     /// One character a second: `!` holds, `.` clear, `?` unknown; in capitals of mutes, `m` holds and is muted, `u` is
     /// clear and muted. Out come `P`ended, `W`ithdrawn, `F`ired, `R`esolved, `M` fired muted, `E`nded muted.
     fn check((wait, hold): (u64, u64), script: &str, expected: &str) {
+        check_flaps((wait, hold, 0), script, expected);
+    }
+
+    /// The same with a flap window, and `L` holds louder: `A` is what got louder.
+    fn check_flaps((wait, hold, flap): (u64, u64, u64), script: &str, expected: &str) {
         let seconds = Duration::from_secs;
         let key = |name| AlertKey { name, subject: Subject::Network(NetworkIndex(0)) };
         let mut slot = None;
@@ -283,20 +331,22 @@ mod tests {
             let now = Now { at: Timestamp(i64::try_from(second).unwrap() * 1000), ..Now::default() };
             let timer = Timer::new(now);
             let verdict = match word {
-                '!' | 'm' => Verdict::Holds(Finding::Alive),
+                '!' | 'm' | 'L' => Verdict::Holds(Finding::Alive),
                 '.' | 'u' => Verdict::Clear,
                 _ => Verdict::Unknown,
             };
             let setting = Setting {
                 key: key(AlertName::NodeOffline),
-                level: Level::L2,
+                level: if word == 'L' { Level::L1 } else { Level::L2 },
                 policy: Policy { wait: seconds(wait), hold: seconds(hold) },
+                flap_window: seconds(flap),
                 muter: matches!(word, 'm' | 'u').then(|| key(AlertName::NetworkHalted)),
             };
             let mut effects = Vec::new();
             live(&mut slot, verdict, &setting, &timer, &mut effects);
             let mut letters = effects.iter().map(|effect| match effect {
                 Effect::Fired(_) => 'F',
+                Effect::Raised(_) => 'A',
                 Effect::Resolved(_) => 'R',
                 Effect::Quiet(_, QuietChange::Pended) => 'P',
                 Effect::Quiet(_, QuietChange::Withdrawn) => 'W',
@@ -340,5 +390,31 @@ mod tests {
     fn what_outlives_its_muter_is_announced_after_a_grace() {
         check((0, 0), &format!("mm{}", "!".repeat(62)), &format!("M{}F", " ".repeat(61)));
         check((0, 0), &format!("mm{}.", "!".repeat(30)), &format!("M{}E", " ".repeat(31)));
+    }
+
+    #[test]
+    fn in_a_flap_window_an_alert_begins_once_and_ends_once() {
+        check_flaps((0, 0, 8), "!.!.!.!.....", "F       R");
+        check_flaps((0, 0, 8), "!......!....", "F       R");
+        check_flaps((0, 0, 8), "!........!...", "F       RF");
+        check_flaps((0, 0, 4), "!!!!!!.!....", "F     RF   R");
+        check_flaps((0, 2, 3), "!!!!!....", "F      R");
+    }
+
+    #[test]
+    fn not_knowing_freezes_what_is_held() {
+        check_flaps((0, 0, 4), "!.????????.", "F         R");
+    }
+
+    #[test]
+    fn what_was_never_announced_is_not_held() {
+        check_flaps((0, 0, 8), "mu", "ME");
+    }
+
+    #[test]
+    fn an_alert_gets_louder_once_and_never_quieter() {
+        check_flaps((0, 0, 0), "!L!L.", "FA  R");
+        check_flaps((2, 0, 0), "!LL!.", "P F R");
+        check_flaps((0, 0, 9), "!..L......", "F  A     R");
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{
 /// The deepest chain of `depends_on` that is followed; beyond it, or in a circle, nothing is muted.
 const DEPTH: usize = 8;
 
-/// The alert about a network that mutes this network's own alerts: a halt of a network it depends on.
+/// The alert about another network that mutes what may follow from it here: a halt of a network it depends on.
 #[must_use]
 pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkIndex) -> Option<AlertKey> {
     let mut level = settings.networks[network.index()].depends_on.clone();
@@ -44,11 +44,30 @@ pub fn ranks(networks: &[NetworkSettings]) -> Vec<usize> {
     ranks
 }
 
-/// The alert that mutes a network's `NetworkUnreachable`, or what follows from its halt: its own halt, else what mutes
-/// the network.
+/// What mutes an alert about a network. `above` mutes all that may follow from a halt of a network it depends on.
 #[must_use]
-pub fn by_halt(network: &Network, index: NetworkIndex, of_network: Option<AlertKey>) -> Option<AlertKey> {
-    if halted(network) { Some(halt_of(index)) } else { of_network }
+pub fn of_own(name: AlertName, network: &Network, index: NetworkIndex, above: Option<AlertKey>) -> Option<AlertKey> {
+    let firing = firing_of(network, index);
+    let halted = || firing(rule::HALTED).or(above);
+    match name {
+        N::NetworkHalted => above,
+        N::NetworkUnreachable => halted(),
+        N::QuorumAtRisk => halted().or_else(|| firing(rule::UNREACHABLE)),
+        N::FinalityStalled
+        | N::BlocksSlow
+        | N::ConsensusStruggling
+        | N::TransactionBacklog
+        | N::EmptyBlocks
+        | N::UnusualTraffic => halted().or_else(|| firing(rule::UNREACHABLE)).or_else(|| firing(rule::PLANNED)),
+        // What has happened on the chain follows from no halt, and what was announced is not trouble.
+        _ => None,
+    }
+}
+
+/// What mutes the alerts of a network's nodes that follow from its halt: the halt, else what mutes the network.
+#[must_use]
+pub fn by_halt(network: &Network, index: NetworkIndex, above: Option<AlertKey>) -> Option<AlertKey> {
+    firing_of(network, index)(rule::HALTED).or(above)
 }
 
 /// What mutes a node's alert.
@@ -60,20 +79,29 @@ pub fn of_node(
     by_halt: Option<AlertKey>,
 ) -> Option<AlertKey> {
     let own = |name| AlertKey { name, subject: Subject::Node(index) };
-    let unreachable = network
-        .lives
-        .fires(rule::UNREACHABLE)
-        .then_some(AlertKey { name: AlertName::NetworkUnreachable, subject: Subject::Network(network_index) });
-    let offline = || node.lives.fires(rule::OFFLINE).then(|| own(AlertName::NodeOffline));
-    let wrong = || node.lives.fires(rule::WRONG_CHAIN).then(|| own(AlertName::NodeWrongChain));
+    let firing = firing_of(network, network_index);
+    let offline = || node.lives.fires(rule::OFFLINE).then(|| own(N::NodeOffline));
+    let wrong = || node.lives.fires(rule::WRONG_CHAIN).then(|| own(N::NodeWrongChain));
+    let lost = || by_halt.or_else(|| firing(rule::UNREACHABLE));
+    let planned = || firing(rule::PLANNED);
     match name {
-        N::NodeOffline => by_halt.or(unreachable),
-        N::NodeStalled | N::NodeLagging | N::NodeForked | N::NodeLowPeers | N::NodeSyncing => {
-            by_halt.or(unreachable).or_else(offline).or_else(wrong)
+        N::NodeOffline => lost().or_else(planned),
+        N::NodeForked => lost().or_else(|| firing(rule::SPLIT)).or_else(offline).or_else(wrong),
+        N::NodeStalled | N::NodeLagging | N::NodeLowPeers | N::NodeSyncing => {
+            lost().or_else(planned).or_else(offline).or_else(wrong)
         }
-        N::NodeSlow | N::NodeErrors => by_halt.or(unreachable).or_else(offline),
+        N::NodeSlow | N::NodeErrors => lost().or_else(planned).or_else(offline),
         N::HeightRegression => by_halt.or_else(offline).or_else(wrong),
         _ => offline(),
+    }
+}
+
+/// The identity of the alert about a network at a rule's position, if it fires.
+fn firing_of(network: &Network, index: NetworkIndex) -> impl Fn(usize) -> Option<AlertKey> {
+    let lives = &network.lives;
+    move |position| {
+        let key = AlertKey { name: rule::NETWORK_RULES[position].name, subject: Subject::Network(index) };
+        lives.fires(position).then_some(key)
     }
 }
 
@@ -83,4 +111,94 @@ fn halted(network: &Network) -> bool {
 
 fn halt_of(network: NetworkIndex) -> AlertKey {
     AlertKey { name: AlertName::NetworkHalted, subject: Subject::Network(network) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            alert::{Policy, Setting, Verdict, live},
+            finding::Finding,
+            timer::Timer,
+        },
+        model::{Level, Now},
+    };
+
+    const INDEX: NetworkIndex = NetworkIndex(0);
+
+    /// A network about which only the alert at this position fires.
+    fn network(position: usize) -> Network {
+        let mut network = Network::default();
+        let key = AlertKey { name: rule::NETWORK_RULES[position].name, subject: Subject::Network(INDEX) };
+        let zero = std::time::Duration::ZERO;
+        let policy = Policy { wait: zero, hold: zero };
+        let setting = Setting { key, level: Level::L1, policy, flap_window: zero, muter: None };
+        let holds = Verdict::Holds(Finding::Alive);
+        live(network.lives.at(position), holds, &setting, &Timer::new(Now::default()), &mut Vec::new());
+        network
+    }
+
+    fn muted_by(position: usize) -> Vec<AlertName> {
+        let (network, node) = (network(position), Node::default());
+        let by_halt = by_halt(&network, INDEX, None);
+        let muted = |name: &AlertName| {
+            if name.scope() == N::NetworkHalted.scope() {
+                return of_own(*name, &network, INDEX, None).is_some();
+            }
+            let about_node = name.scope() == N::NodeOffline.scope();
+            about_node && of_node(*name, (NodeIndex(0), &node), (INDEX, &network), by_halt).is_some()
+        };
+        AlertName::ALL.iter().copied().filter(muted).collect()
+    }
+
+    #[test]
+    fn a_halt_mutes_what_follows_from_it_and_no_more() {
+        let follows = [
+            N::NetworkUnreachable,
+            N::FinalityStalled,
+            N::QuorumAtRisk,
+            N::BlocksSlow,
+            N::ConsensusStruggling,
+            N::TransactionBacklog,
+            N::EmptyBlocks,
+            N::UnusualTraffic,
+            N::NodeOffline,
+            N::NodeStalled,
+            N::NodeLagging,
+            N::NodeSyncing,
+            N::NodeForked,
+            N::NodeLowPeers,
+            N::NodeSlow,
+            N::NodeErrors,
+            N::HeightRegression,
+        ];
+        let mut muted = muted_by(rule::HALTED);
+        assert!(!muted.contains(&N::DoubleSign) && !muted.contains(&N::NodeWrongChain));
+        muted.sort_unstable();
+        let mut wanted = follows.to_vec();
+        wanted.sort_unstable();
+        assert_eq!(muted, wanted);
+    }
+
+    #[test]
+    fn a_split_mutes_forked_nodes_and_an_announced_halt_does_not_hide_a_real_one() {
+        assert_eq!(muted_by(rule::SPLIT), [N::NodeForked]);
+        let planned = muted_by(rule::PLANNED);
+        assert!(planned.contains(&N::BlocksSlow) && planned.contains(&N::NodeOffline));
+        for loud in [N::NetworkHalted, N::NetworkUnreachable, N::NetworkSplit, N::QuorumAtRisk, N::NodeForked] {
+            assert!(!planned.contains(&loud), "{loud:?}");
+        }
+        let unseen = muted_by(rule::UNREACHABLE);
+        assert!(unseen.contains(&N::NodeOffline) && unseen.contains(&N::QuorumAtRisk));
+        assert!(!unseen.contains(&N::NetworkHalted));
+    }
+
+    #[test]
+    fn a_parents_halt_mutes_a_halt_and_its_consequences_but_not_what_has_happened_on_the_chain() {
+        let above = Some(halt_of(NetworkIndex(7)));
+        let mutes = |name| of_own(name, &Network::default(), INDEX, above).is_some();
+        assert!(mutes(N::NetworkHalted) && mutes(N::BlocksSlow) && mutes(N::FinalityStalled));
+        assert!(!mutes(N::DeepReorg) && !mutes(N::DoubleSign) && !mutes(N::NetworkSplit) && !mutes(N::PlannedHalt));
+    }
 }

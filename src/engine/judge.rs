@@ -2,12 +2,13 @@
 
 use super::{
     alert::{Setting, Verdict, live},
+    clock,
     finding::Finding,
     inhibit,
     network::{Network, Recovery},
     node::Node,
     rule::{self, NetworkCase, NodeCase},
-    settings::Settings,
+    settings::{NetworkLimits, Settings},
     snapshot::{AlertKey, Effect, Subject},
     state::{Distance, state},
     surroundings::Outlook,
@@ -79,11 +80,12 @@ impl Bench<'_> {
         for (position, rule) in rule::NETWORK_RULES.iter().enumerate() {
             let verdict = std::mem::replace(&mut verdicts[position], Verdict::Unknown);
             let network = &mut self.networks[index.index()];
-            let muter = if position == rule::HALTED { muter } else { inhibit::by_halt(network, index, muter) };
+            let muter = inhibit::of_own(rule.name, network, index, muter);
             let key = AlertKey { name: rule.name, subject: Subject::Network(index) };
             let policy = rule::policy(rule.name, std::time::Duration::ZERO);
-            let level = loudness(rule.name, false, &verdict);
-            let setting = Setting { key, level, policy, muter };
+            let level = loudness(rule.name, false, &verdict, &settings.limits);
+            let flap_window = rule::flap_window(rule.name, &settings.limits);
+            let setting = Setting { key, level, policy, flap_window, muter };
             network.note(position, &verdict);
             let began = live(network.lives.at(position), verdict, &setting, self.timer, self.effects);
             network.count(began, setting.level);
@@ -93,27 +95,36 @@ impl Bench<'_> {
     fn judge_nodes(&mut self, index: NetworkIndex) {
         let above = inhibit::of_network(self.settings, self.networks, index);
         let by_halt = inhibit::by_halt(&self.networks[index.index()], index, above);
+        let clocks_ms = clock::consensus(self.skews(index));
         for member in 0..self.networks[index.index()].members.len() {
-            self.judge_node(index, self.networks[index.index()].members[member], by_halt);
+            self.judge_node(index, self.networks[index.index()].members[member], by_halt, clocks_ms);
         }
     }
 
-    fn judge_node(&mut self, index: NetworkIndex, i: usize, by_halt: Option<AlertKey>) {
+    /// How far the clock of each node that answers is ahead of ours, in milliseconds.
+    fn skews(&self, index: NetworkIndex) -> Vec<i64> {
+        let members = self.networks[index.index()].members.iter().map(|i| &self.nodes[*i]);
+        members.filter(|node| node.streak.is_none()).filter_map(|node| Some(node.skew?.ms)).collect()
+    }
+
+    fn judge_node(&mut self, index: NetworkIndex, i: usize, by_halt: Option<AlertKey>, clocks_ms: i64) {
         let Ok(number) = u32::try_from(i).map(NodeIndex) else { return };
         let settings = &self.settings.nodes[i];
+        let limits = &self.settings.networks[index.index()].limits;
         let network = &mut self.networks[index.index()];
         let tip = network.tip.height();
         let block_time = network.progress.block_time(&self.settings.networks[index.index()]);
         for (position, rule) in rule::NODE_RULES.iter().enumerate() {
             let node = &self.nodes[i];
-            let verdict = (rule.judge)(&NodeCase { settings, node, tip, block_time, timer: self.timer });
+            let verdict = (rule.judge)(&NodeCase { settings, node, tip, block_time, clocks_ms, timer: self.timer });
             if !matches!(verdict, Verdict::Holds(_)) && !node.lives.lives(position) {
                 continue;
             }
             let setting = Setting {
                 key: AlertKey { name: rule.name, subject: Subject::Node(number) },
-                level: loudness(rule.name, settings.core, &verdict),
+                level: loudness(rule.name, settings.core, &verdict, limits),
                 policy: rule::policy(rule.name, settings.limits.sustained),
+                flap_window: rule::flap_window(rule.name, limits),
                 muter: inhibit::of_node(rule.name, (number, node), (index, network), by_halt),
             };
             let began = live(self.nodes[i].lives.at(position), verdict, &setting, self.timer, self.effects);
@@ -123,9 +134,9 @@ impl Bench<'_> {
 }
 
 /// How loud an alert is for what its rule says.
-fn loudness(name: AlertName, core: bool, verdict: &Verdict) -> Level {
+fn loudness(name: AlertName, core: bool, verdict: &Verdict, limits: &NetworkLimits) -> Level {
     let level = rule::level(name, core);
-    if let Verdict::Holds(finding) = verdict { rule::escalated(finding, level) } else { level }
+    if let Verdict::Holds(finding) = verdict { rule::escalated(finding, level, limits) } else { level }
 }
 
 fn enter(node: &mut Node, i: usize, to: NodeState, timer: &Timer, effects: &mut Vec<Effect>) {
@@ -159,5 +170,5 @@ impl Network {
 /// The alert of the dead man's switch.
 pub const WATCHDOG: AlertKey = AlertKey { name: AlertName::Watchdog, subject: Subject::Monitor };
 
-/// The alert that says we are cut off.
-pub const ISOLATED: AlertKey = AlertKey { name: AlertName::MonitorIsolated, subject: Subject::Monitor };
+/// The alert that says that our wall clock was set.
+pub const CLOCK_JUMP: AlertKey = AlertKey { name: AlertName::MonitorClockJump, subject: Subject::Monitor };

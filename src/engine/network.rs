@@ -68,7 +68,7 @@ pub struct Network {
     pub block_interval: Histogram<10>,
     /// Halts that were announced.
     pub plans: Plans,
-    /// Alerts that began firing, by level.
+    /// Alerts that began firing or got louder, by the level they came to.
     pub incidents: [u64; 4],
     /// Its alerts.
     pub lives: Lives<{ rule::NETWORK_RULES.len() }>,

@@ -6,20 +6,20 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     alert::Lives,
     branch::Told,
+    eye::{self, Eye},
     finding::Finding,
     rule,
     settings::NodeSettings,
     snapshot::{Histogram, POLL_BUCKETS, POLL_OUTCOMES, PollCounts},
     timer::Timer,
-    window::{Failures, Latencies},
 };
 use crate::{
     model::{Height, NodeState, Now, Timestamp, UnixTime},
-    observation::{ErrorKind, Facts, Meaning, NodeObservation, PollError},
+    observation::{ErrorKind, Facts, Meaning, NodeObservation},
 };
 
 /// A failing node is polled more and more rarely; its silence still counts as failing for this long beyond the usual.
-const BACK_OFF: Duration = Duration::from_secs(120);
+pub const BACK_OFF: Duration = Duration::from_secs(120);
 
 /// Polls whose highest height is the node's word: behind a balancer each poll may reach another backend.
 const HEIGHTS: usize = 6;
@@ -33,15 +33,17 @@ const CLOCK_RESOLUTION_MS: i64 = 500;
 /// Everything remembered of one node.
 #[derive(Debug, Default)]
 pub struct Node {
+    /// How it looks from each vantage.
+    pub eyes: Vec<Eye>,
     /// When the last poll ended, and how.
     pub last_poll: Option<Timestamp>,
-    /// The failure of the last poll, if it failed.
+    /// The failure of the last poll, if it failed, from wherever it looks best.
     pub error: Option<(ErrorKind, Arc<str>)>,
     /// The last good answer.
     pub good: Option<Good>,
     /// When a poll last said anything about the node: all but those that failed by our own fault.
     pub heard: Option<Timestamp>,
-    /// The failures since the last good answer, if the last telling poll failed.
+    /// The failures since the last good answer, if the last telling poll failed from every vantage that sees.
     pub streak: Option<Streak>,
     /// Recent heights.
     heights: VecDeque<Height>,
@@ -58,10 +60,6 @@ pub struct Node {
     pub waiting: Option<(Timestamp, u32)>,
     /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
     pub skew: Option<Skew>,
-    /// Durations of good polls.
-    pub latencies: Latencies,
-    /// Failed polls.
-    pub failures: Failures,
     /// Finished polls by outcome.
     pub polls: PollCounts,
     /// Durations of all finished polls.
@@ -164,51 +162,55 @@ pub fn fresh_for(settings: &NodeSettings) -> Duration {
 }
 
 impl Node {
+    /// A node of which nothing is known from any of so many vantages.
+    #[must_use]
+    pub fn new(vantages: usize) -> Self {
+        let mut node = Self::default();
+        node.seen_from(vantages);
+        node
+    }
+
+    /// From now on it is polled from so many vantages.
+    pub fn seen_from(&mut self, vantages: usize) {
+        self.eyes.resize_with(vantages, Eye::default);
+    }
+
     /// Takes in one finished poll. Polls that arrive out of order are counted and otherwise ignored.
-    pub fn take(&mut self, now: Now, observation: &NodeObservation) {
+    pub fn take(&mut self, now: Now, settings: &NodeSettings, observation: &NodeObservation) {
         let at = observation.at.min(now.at);
         let outcome = observation.outcome.as_ref().err().map_or(0, |error| 1 + position(error.kind));
         self.polls[outcome] += 1;
         self.poll_duration.observe(&POLL_BUCKETS, observation.elapsed);
-        if self.last_poll.is_some_and(|last| at < last) {
+        let Some(eye) = self.eyes.get_mut(observation.vantage.index()) else { return };
+        if eye.last_poll.is_some_and(|last| at < last) {
             return;
         }
-        self.last_poll = Some(at);
+        eye.last_poll = Some(at);
         match &observation.outcome {
-            Ok(facts) => self.take_facts(now, at, observation.elapsed, facts),
-            Err(error) => self.take_failure(at, observation.elapsed, error),
+            Ok(facts) => {
+                if self.state == NodeState::Offline {
+                    eye.failures.clear();
+                }
+                eye.answer(at, observation.elapsed);
+                self.take_facts(now, at, observation.elapsed, facts);
+            }
+            Err(error) => eye.fail(at, observation.elapsed, error),
         }
+        self.last_poll = self.last_poll.max(Some(at));
+        self.weigh(settings, now.at);
     }
 
-    fn take_failure(&mut self, at: Timestamp, elapsed: Duration, error: &PollError) {
-        self.error = Some((error.kind, Arc::clone(&error.detail)));
-        let meaning = error.kind.meaning();
-        if meaning == Meaning::Local {
+    /// Makes one word of what all vantages say.
+    pub fn weigh(&mut self, settings: &NodeSettings, now: Timestamp) {
+        let sum = eye::sum(&self.eyes, settings, now);
+        (self.heard, self.streak, self.error) = (sum.heard, sum.streak, sum.error);
+    }
+
+    /// Facts that are older than those another vantage has brought are no news.
+    fn take_facts(&mut self, now: Now, at: Timestamp, elapsed: Duration, facts: &Arc<Facts>) {
+        if self.good.as_ref().is_some_and(|good| at < good.at) {
             return;
         }
-        self.heard = Some(at);
-        self.failures.add(at, Some(error.kind));
-        let began = at.before(elapsed);
-        self.streak = Some(match self.streak {
-            Some(streak) if streak.meaning == meaning => {
-                Streak { attempts: streak.attempts.saturating_add(1), kind: error.kind, ..streak }
-            }
-            before => {
-                let begun = before.map_or(began, |streak| streak.begun);
-                Streak { meaning, since: began, begun, attempts: 1, kind: error.kind }
-            }
-        });
-    }
-
-    fn take_facts(&mut self, now: Now, at: Timestamp, elapsed: Duration, facts: &Arc<Facts>) {
-        if self.state == NodeState::Offline {
-            self.failures.clear();
-        }
-        self.error = None;
-        self.streak = None;
-        self.heard = Some(at);
-        self.failures.add(at, None);
-        self.latencies.add(elapsed);
         self.skew = facts.clock.map(|clock| skew(now.wall_at(at), elapsed, clock));
         self.take_height(at, facts);
         self.take_pending(at, facts.pending);
@@ -239,7 +241,7 @@ impl Node {
     fn take_height(&mut self, at: Timestamp, facts: &Facts) {
         let height = facts.head.height;
         let before = self.height();
-        if self.heights.len() == HEIGHTS {
+        while HEIGHTS * self.eyes.len() <= self.heights.len() {
             self.heights.pop_front();
         }
         self.heights.push_back(height);
@@ -290,26 +292,11 @@ impl Node {
         Some(&good.facts)
     }
 
-    /// Failures told us nothing while we were blind ourselves: what was counting starts anew.
-    pub fn forgive(&mut self, now: Timestamp) {
-        if self.state == NodeState::Offline {
-            return;
+    /// Failures told us nothing while this vantage was blind: what was counting starts anew.
+    pub fn forgive(&mut self, vantage: usize, now: Timestamp) {
+        if self.state != NodeState::Offline {
+            self.eyes[vantage].forgive(now);
         }
-        if let Some(streak) = &mut self.streak {
-            (streak.since, streak.begun) = (now, now);
-            streak.attempts = 0;
-        }
-        self.failures.clear();
-    }
-
-    /// We may have been blind since `since`, and were not for long: the failures of that time do not count, and what
-    /// was counting before goes on.
-    pub fn excuse(&mut self, since: Timestamp, now: Timestamp) {
-        if let Some(streak) = &mut self.streak {
-            let excused = |from: Timestamp| from.after(now.since(from.max(since))).min(now);
-            (streak.since, streak.begun) = (excused(streak.since), excused(streak.begun));
-        }
-        self.failures.drop_after(since);
     }
 
     /// Enters `state`; returns the one it was in if that is another.

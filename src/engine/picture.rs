@@ -7,7 +7,7 @@ use super::{
     network::{Network, confirmed_by},
     node::Node,
     rule,
-    settings::{Cadence, Settings},
+    settings::{Cadence, CanarySettings, Settings},
     snapshot::{Alert, AlertKey, BlockTime, NetworkPhase, NetworkView, NodeView, Snapshot, Subject, Tip, Vote},
     surroundings::Outlook,
     timer::Timer,
@@ -28,10 +28,22 @@ impl Engine {
             settings: Arc::clone(settings),
             networks,
             nodes,
-            canaries: self.surroundings.canaries(&settings.canaries, &Timer::new(now)).collect(),
-            isolated_since: if let Outlook::CutOff { since } = self.surroundings.outlook { Some(since) } else { None },
+            canaries: self.canaries(now),
+            isolated_since: if let Outlook::CutOff { since } = Outlook::of(&self.vantages) {
+                Some(since)
+            } else {
+                None
+            },
             alerts: self.alerts(),
         }
+    }
+
+    fn canaries(&self, now: Now) -> Vec<Option<bool>> {
+        let timer = Timer::new(now);
+        let answer = |(i, canary): (usize, &CanarySettings)| {
+            self.vantages.get(canary.vantage.index())?.canary(i, canary, &timer)
+        };
+        self.settings.canaries.iter().enumerate().map(answer).collect()
     }
 
     /// Every alert that pends or fires, ordered by identity.
@@ -54,7 +66,9 @@ impl Engine {
             let subject = Subject::Node(NodeIndex(n));
             node.lives.iter().map(move |(i, life)| (key(rule::NODE_RULES[i].name, subject), life))
         });
-        own.chain(networks).chain(nodes)
+        let vantages = self.vantages.iter().enumerate();
+        let vantages = vantages.filter_map(|(v, vantage)| Some((self.isolation(v), &**vantage.life.as_ref()?)));
+        own.chain(vantages).chain(networks).chain(nodes)
     }
 
     fn node_view(&self, i: usize, node: &Node, now: Timestamp) -> NodeView {

@@ -6,6 +6,7 @@ use super::{
     Engine,
     settings::Settings,
     snapshot::{AlertKey, Effect, Outcome, Subject},
+    surroundings::{Outlook, Surroundings},
 };
 use crate::model::{NetworkIndex, NodeIndex, Now};
 
@@ -22,7 +23,9 @@ impl Engine {
         let now = self.not_before_last_step(now);
         let effects = self.farewells(&settings, now);
         let mut new = Self::new(Arc::clone(&settings), now);
+        new.clocks = self.clocks;
         let old = Arc::clone(&self.settings);
+        let same_vantages = old.vantages == settings.vantages;
         let networks: BTreeMap<_, _> = old.networks.iter().map(|n| &n.name).zip(0..).collect();
         let nodes: BTreeMap<_, _> = (0..old.nodes.len()).map(|i| (node_name(&old, i), i)).collect();
         for (i, network) in new.networks.iter_mut().enumerate() {
@@ -39,11 +42,16 @@ impl Engine {
         for i in 0..settings.nodes.len() {
             if let Some(from) = nodes.get(&node_name(&settings, i)) {
                 new.nodes[i] = std::mem::take(&mut self.nodes[*from]);
+                // Who watches from elsewhere has seen nothing yet.
+                if !same_vantages {
+                    new.nodes[i].eyes.clear();
+                }
+                new.nodes[i].seen_from(new.vantages.len());
             }
         }
         new.lives = self.lives;
         new.replace_muters(&old, now);
-        new.surroundings.inherit(&self.surroundings, &old.canaries, &settings.canaries);
+        new.inherit_vantages(std::mem::take(&mut self.vantages), &old);
         new.recount_silent();
         new.agenda = (0..).map(|i| (now.at, NetworkIndex(i))).take(settings.networks.len()).collect();
         for network in &mut new.networks {
@@ -58,6 +66,7 @@ impl Engine {
         let nodes: std::collections::BTreeSet<_> = (0..new.nodes.len()).map(|i| node_name(new, i)).collect();
         let gone = |key: &AlertKey| match key.subject {
             Subject::Monitor => false,
+            Subject::Vantage(vantage) => !new.vantages.contains(&self.settings.vantages[vantage.index()]),
             Subject::Network(network) => !networks.contains(&self.settings.networks[network.index()].name),
             Subject::Node(node) => !nodes.contains(&node_name(&self.settings, node.index())),
         };
@@ -72,7 +81,7 @@ impl Engine {
             (0..settings.nodes.len()).map(|i| node_name(&settings, i)).zip((0..).map(NodeIndex)).collect();
         let place = |key: AlertKey| {
             let subject = match key.subject {
-                Subject::Monitor => Some(Subject::Monitor),
+                Subject::Monitor | Subject::Vantage(_) => Some(key.subject),
                 Subject::Network(n) => networks.get(&old.networks[n.index()].name).copied().map(Subject::Network),
                 Subject::Node(n) => nodes.get(&node_name(old, n.index())).copied().map(Subject::Node),
             };
@@ -82,9 +91,28 @@ impl Engine {
         self.nodes.iter_mut().for_each(|node| node.lives.replace_muters(now.at, &place));
     }
 
+    /// Vantages that kept their name keep what they knew.
+    fn inherit_vantages(&mut self, old: Vec<Surroundings>, before: &Settings) {
+        let settings = Arc::clone(&self.settings);
+        for (from, known) in old.into_iter().enumerate() {
+            let place = match before.vantages.get(from) {
+                Some(name) => settings.vantages.iter().position(|vantage| vantage == name),
+                None => settings.vantages.is_empty().then_some(0),
+            };
+            if let Some(vantage) = place.and_then(|place| self.vantages.get_mut(place)) {
+                vantage.inherit(known, &before.canaries, &settings.canaries);
+            }
+        }
+        for node in &mut self.nodes {
+            node.eyes.iter_mut().zip(&self.vantages).for_each(|(eye, v)| eye.blind = v.outlook != Outlook::Open);
+        }
+    }
+
     fn recount_silent(&mut self) {
         for (node, settings) in self.nodes.iter().zip(&self.settings.nodes) {
-            *self.silent.entry(settings.network).or_default() += usize::from(super::is_silent(node));
+            for (eye, vantage) in node.eyes.iter().zip(&mut self.vantages) {
+                vantage.count(settings.network, false, eye.is_silent());
+            }
         }
     }
 }

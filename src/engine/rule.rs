@@ -27,7 +27,7 @@ use super::{
     finding::Finding,
     network::Network,
     node::Node,
-    settings::{NetworkSettings, NodeSettings},
+    settings::{NetworkLimits, NetworkSettings, NodeSettings},
     timer::Timer,
 };
 use crate::model::{AlertName, Height, Level};
@@ -43,6 +43,8 @@ pub struct NodeCase<'a> {
     pub tip: Option<Height>,
     /// The block time of its network.
     pub block_time: Option<Duration>,
+    /// By how many milliseconds the clocks of its network together are ahead of ours.
+    pub clocks_ms: i64,
     /// Now, and what must be looked at again when.
     pub timer: &'a Timer,
 }
@@ -99,6 +101,10 @@ pub const NETWORK_RULES: [NetworkRule; 13] = [
 pub const HALTED: usize = 0;
 /// See [`HALTED`].
 pub const UNREACHABLE: usize = 1;
+/// See [`HALTED`].
+pub const PLANNED: usize = 2;
+/// See [`HALTED`].
+pub const SPLIT: usize = 4;
 
 /// Every rule about nodes, those that mute others first.
 pub const NODE_RULES: [NodeRule; 13] = [
@@ -152,10 +158,42 @@ pub fn level(name: AlertName, core: bool) -> Level {
     }
 }
 
-/// How loud this finding is, when the alert is at `level` by its name.
+/// Finality this many times its limit behind is critical.
+const FINALITY_LOST: u32 = 3;
+
+/// A reorganisation this many times as deep as the limit is critical.
+const ABYSS: u64 = 10;
+
+/// Two branches that have grown for this many times the limit do not come together by themselves.
+const SPLIT_LASTS: u32 = 10;
+
+/// Blocks that have been rare for this many times the limit, and transactions that have waited so, are an error.
+const TROUBLE_LASTS: u32 = 15;
+
+/// How loud this finding is, when the alert is at `level` by its name: what is far beyond its limit is louder.
 #[must_use]
-pub fn escalated(_finding: &Finding, level: Level) -> Level {
-    level
+pub fn escalated(finding: &Finding, level: Level, limits: &NetworkLimits) -> Level {
+    use Finding as F;
+    let (far, louder) = match finding {
+        F::FinalityBehind { lag, limit, .. } => (limit.saturating_mul(FINALITY_LOST) < *lag, Level::L1),
+        F::Reorganised { depth, .. } => (u64::from(limits.reorg_depth).saturating_mul(ABYSS) <= *depth, Level::L1),
+        F::BranchesGrow { lasting, .. } => (limits.split_after.saturating_mul(SPLIT_LASTS) <= *lasting, Level::L1),
+        F::BlocksRare { lasting, .. } => (limits.slow_after.saturating_mul(TROUBLE_LASTS) <= *lasting, Level::L2),
+        F::Backlog { oldest, limit, .. } => (limit.saturating_mul(TROUBLE_LASTS) <= *oldest, Level::L2),
+        _ => (false, level),
+    };
+    if far { level.min(louder) } else { level }
+}
+
+/// In this time an alert begins and ends at most once. Whoever waits for a halt to end must hear of it at once, and of
+/// the next one too; and what mutes others for a whole network must not go on doing so when it is over.
+#[must_use]
+pub fn flap_window(name: AlertName, limits: &NetworkLimits) -> Duration {
+    use AlertName as N;
+    match name {
+        N::NetworkHalted | N::NetworkUnreachable | N::PlannedHalt | N::MonitorIsolated | N::Watchdog => Duration::ZERO,
+        _ => limits.flap_window,
+    }
 }
 
 /// How long an alert waits and holds; `sustained` is the node's own limit where the alert has one.
@@ -187,4 +225,47 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
         }
     };
     Policy { wait, hold }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BlockHash;
+
+    #[test]
+    fn what_is_far_beyond_its_limit_is_louder() {
+        let (limits, seconds) = (NetworkLimits::default(), Duration::from_secs);
+        let finality = |lag| Finding::FinalityBehind {
+            finalized: Height(1),
+            tip: Height(2),
+            lag: seconds(lag),
+            limit: seconds(120),
+        };
+        let reorg = |depth| Finding::Reorganised { from: Height(500), depth, at_most: None, nodes: 3 };
+        let split = |lasting| Finding::BranchesGrow {
+            height: Height(9),
+            larger: 3,
+            smaller: 2,
+            length: 7,
+            lasting: seconds(lasting),
+        };
+        let rare = |lasting| Finding::BlocksRare { blocks: 1, expected: 9, lasting: seconds(lasting) };
+        let backlog = |oldest| Finding::Backlog { pending: 9, oldest: seconds(oldest), limit: seconds(300) };
+        let forked = Finding::HashDiffers { height: Height(1), wanted: BlockHash([1; 32]), said: BlockHash([2; 32]) };
+        for (name, finding, wanted) in [
+            (AlertName::FinalityStalled, finality(360), Level::L2),
+            (AlertName::FinalityStalled, finality(361), Level::L1),
+            (AlertName::DeepReorg, reorg(99), Level::L2),
+            (AlertName::DeepReorg, reorg(100), Level::L1),
+            (AlertName::NetworkSplit, split(599), Level::L2),
+            (AlertName::NetworkSplit, split(600), Level::L1),
+            (AlertName::BlocksSlow, rare(1799), Level::L3),
+            (AlertName::BlocksSlow, rare(1800), Level::L2),
+            (AlertName::TransactionBacklog, backlog(4499), Level::L3),
+            (AlertName::TransactionBacklog, backlog(4500), Level::L2),
+            (AlertName::NodeForked, forked, Level::L3),
+        ] {
+            assert_eq!(escalated(&finding, level(name, false), &limits), wanted, "{finding:?}");
+        }
+    }
 }

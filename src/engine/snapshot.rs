@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use super::{finding::Finding, settings::Settings};
 use crate::{
-    model::{AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Timestamp, UnixTime},
+    model::{
+        AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Timestamp, UnixTime, VantageIndex,
+    },
     observation::{ErrorKind, Facts},
 };
 
@@ -165,7 +167,7 @@ pub struct NetworkView {
     pub quorum_margin: Option<i64>,
     /// The word of every node of this network, for the explanation.
     pub votes: Vec<Vote>,
-    /// Alerts about this network and its nodes that began firing, by level L1..L4.
+    /// Alerts about this network and its nodes that began firing or got louder, by the level they came to, L1..L4.
     pub incidents: [u64; 4],
 }
 
@@ -211,6 +213,8 @@ pub struct Vote {
 pub enum Subject {
     /// The monitor itself.
     Monitor,
+    /// One of the places from which a monitor with several of them watches.
+    Vantage(VantageIndex),
     /// A network.
     Network(NetworkIndex),
     /// A node.
@@ -239,6 +243,8 @@ pub struct Alert {
     pub active_at: UnixTime,
     /// Wall time at which it began firing.
     pub fired_at: Option<UnixTime>,
+    /// Wall time since which the finding has been gone: it fires on for a while, so that an end is not told and taken back.
+    pub clear_since: Option<UnixTime>,
     /// Wall time at which it was resolved.
     pub resolved_at: Option<UnixTime>,
     /// The alert that mutes this one. A muted alert is shown, but not announced.
@@ -275,6 +281,8 @@ impl AlertState {
 pub enum Effect {
     /// Tell the world that this alert fires. Sent once per life, when it is first firing and not muted.
     Fired(Alert),
+    /// Tell the world that this alert, announced before, has become louder: its level is new.
+    Raised(Alert),
     /// Tell the world that this alert, announced before, is over.
     Resolved(Alert),
     /// Only for the log: the alert's state changed without an announcement (pended, withdrawn, fired but muted, ended

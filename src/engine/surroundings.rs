@@ -3,18 +3,18 @@
 //! is told.
 //!
 //! Without canaries only the silence of every node of at least two networks points at ourselves: one network's nodes
-//! may well fail together.
+//! may well fail together; unless another vantage of ours gets answers all the while.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    node::Node,
+    alert::Life,
     settings::{CanarySettings, Settings},
     timer::Timer,
 };
 use crate::{
-    model::Timestamp,
-    observation::{CanaryObservation, ErrorKind, Meaning},
+    model::{NetworkIndex, Timestamp},
+    observation::CanaryObservation,
 };
 
 /// A canary's last probe counts for two intervals and this long.
@@ -38,27 +38,47 @@ pub enum Outlook {
     },
 }
 
-/// Everything remembered of our surroundings.
+impl Outlook {
+    /// What all vantages together see: as long as one is open we see.
+    #[must_use]
+    pub fn of(vantages: &[Surroundings]) -> Self {
+        let outlooks = || vantages.iter().map(|vantage| vantage.outlook);
+        let suspect = outlooks().find(|outlook| matches!(outlook, Self::Suspect { .. }));
+        let since = |outlook| if let Self::CutOff { since } = outlook { Some(since) } else { None };
+        if outlooks().any(|outlook| outlook == Self::Open) {
+            return Self::Open;
+        }
+        suspect.or(outlooks().filter_map(since).max().map(|since| Self::CutOff { since })).unwrap_or_default()
+    }
+}
+
+/// Everything remembered of the surroundings of one vantage.
 #[derive(Debug, Default)]
 pub struct Surroundings {
-    canaries: Vec<Option<CanaryObservation>>,
+    /// The last probe of each of its canaries, by their position in the settings.
+    canaries: BTreeMap<usize, Option<CanaryObservation>>,
+    /// Nodes whose last word was silence, by network.
+    pub silent: BTreeMap<NetworkIndex, usize>,
     /// When anything last answered.
     answered: Option<Timestamp>,
     /// What the last look around said.
     pub outlook: Outlook,
+    /// The alert that says it is cut off.
+    pub life: Option<Box<Life>>,
 }
 
 impl Surroundings {
-    /// Surroundings of which nothing is known yet.
+    /// Surroundings of the vantage at this position, of which nothing is known yet.
     #[must_use]
-    pub fn new(canaries: usize, now: Timestamp) -> Self {
-        Self { canaries: vec![None; canaries], answered: Some(now), ..Self::default() }
+    pub fn new(vantage: usize, settings: &Settings, now: Timestamp) -> Self {
+        let own = settings.canaries.iter().enumerate().filter(|(_, canary)| canary.vantage.index() == vantage);
+        Self { canaries: own.map(|(i, _)| (i, None)).collect(), answered: Some(now), ..Self::default() }
     }
 
-    /// Takes in one probe.
+    /// Takes in one probe, if it is one of this vantage.
     pub fn take(&mut self, now: Timestamp, observation: CanaryObservation) {
         let at = observation.at.min(now);
-        let Some(canary) = self.canaries.get_mut(observation.canary.index()) else { return };
+        let Some(canary) = self.canaries.get_mut(&observation.canary.index()) else { return };
         if canary.is_some_and(|before| at < before.at) {
             return;
         }
@@ -68,13 +88,13 @@ impl Surroundings {
         }
     }
 
-    /// Takes over what was known of the canaries that are still there.
-    pub fn inherit(&mut self, old: &Self, before: &[CanarySettings], now: &[CanarySettings]) {
-        self.answered = old.answered;
-        self.outlook = old.outlook;
-        for (canary, settings) in self.canaries.iter_mut().zip(now) {
-            *canary = before.iter().position(|b| b.name == settings.name).and_then(|i| old.canaries[i]);
+    /// Takes over what was known, and of the canaries what was known of those that are still there.
+    pub fn inherit(&mut self, old: Self, before: &[CanarySettings], now: &[CanarySettings]) {
+        for (i, canary) in &mut self.canaries {
+            let place = before.iter().position(|b| b.name == now[*i].name && b.vantage == now[*i].vantage);
+            *canary = place.and_then(|place| old.canaries.get(&place).copied().flatten());
         }
+        (self.answered, self.outlook, self.life) = (old.answered, old.outlook, old.life);
     }
 
     /// Something answered.
@@ -82,46 +102,50 @@ impl Surroundings {
         self.answered = self.answered.max(Some(at));
     }
 
-    /// Whether each canary answered its last probe, as far as that is fresh.
-    pub fn canaries<'a>(
-        &'a self,
-        settings: &'a [CanarySettings],
-        timer: &'a Timer,
-    ) -> impl Iterator<Item = Option<bool>> + 'a {
-        self.canaries.iter().zip(settings).map(move |(canary, settings)| {
-            let canary = canary.filter(|canary| !timer.passed(canary.at.after(canary_fresh_for(settings))))?;
-            Some(canary.reachable)
-        })
+    /// Counts a node that fell silent, or spoke again.
+    pub fn count(&mut self, network: NetworkIndex, was_silent: bool, silent: bool) {
+        let count = self.silent.entry(network).or_default();
+        *count = (*count + usize::from(silent)).saturating_sub(usize::from(was_silent));
     }
 
-    /// Looks around. `silent` tells whether the last telling poll of every node failed as if there were no network.
-    pub fn look(&mut self, settings: &Settings, silent: bool, timer: &Timer) -> Outlook {
-        let now = timer.now().at;
-        let canaries_silent = self.canaries(&settings.canaries, timer).all(|answer| answer == Some(false));
-        let since = self.answered.unwrap_or(now);
-        self.outlook = if !silent || !canaries_silent {
+    /// Whether all of so many nodes failed as if there were no network when they were last polled.
+    #[must_use]
+    pub fn all_silent(&self, nodes: usize) -> bool {
+        0 < nodes && self.silent.values().sum::<usize>() == nodes
+    }
+
+    /// Whether the canary at this position in the settings answered its last probe, as far as that is fresh.
+    #[must_use]
+    pub fn canary(&self, position: usize, settings: &CanarySettings, timer: &Timer) -> Option<bool> {
+        let canary = self.canaries.get(&position).copied().flatten();
+        let canary = canary.filter(|canary| !timer.passed(canary.at.after(canary_fresh_for(settings))))?;
+        Some(canary.reachable)
+    }
+
+    /// How many canaries it has.
+    #[must_use]
+    pub fn canaries(&self) -> usize {
+        self.canaries.len()
+    }
+
+    /// Looks around; returns what the last look said. `silent` tells whether the last telling poll of every node failed
+    /// as if there were no network, `contradicted` whether another vantage hears of them all the while.
+    pub fn look(&mut self, settings: &Settings, silent: bool, contradicted: bool, timer: &Timer) -> Outlook {
+        let mut probes = self.canaries.keys().map(|i| self.canary(*i, &settings.canaries[*i], timer));
+        let canaries_silent = probes.all(|answer| answer == Some(false));
+        let telling = !self.canaries.is_empty() || 2 <= self.silent.len() || contradicted;
+        let since = self.answered.unwrap_or(timer.now().at);
+        let outlook = if !silent || !canaries_silent || !telling {
             Outlook::Open
         } else if timer.passed(since.after(settings.isolated_after)) {
             Outlook::CutOff { since }
         } else {
             Outlook::Suspect { since }
         };
-        self.outlook
+        std::mem::replace(&mut self.outlook, outlook)
     }
 }
 
 fn canary_fresh_for(settings: &CanarySettings) -> Duration {
     settings.interval.saturating_mul(2).saturating_add(CANARY_SLACK)
-}
-
-/// Whether a node's last telling poll failed as if there were no network between us.
-#[must_use]
-pub fn is_silent(node: &Node) -> bool {
-    node.streak.is_some_and(|streak| streak.meaning == Meaning::Absent && is_network_failure(streak.kind))
-}
-
-/// Failures that can have their cause on our side of the network.
-fn is_network_failure(kind: ErrorKind) -> bool {
-    use ErrorKind as K;
-    matches!(kind, K::Dns | K::Refused | K::Unreachable | K::Reset | K::Timeout | K::Tls)
 }

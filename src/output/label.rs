@@ -25,9 +25,9 @@ pub fn alert_labels(settings: &Settings, alert: &Alert) -> Labels {
     put("level", alert.level.as_str());
     put("severity", alert.level.severity());
     put("priority", alert.level.priority());
-    put("monitor", &settings.monitor);
+    put("monitor", monitor_name(settings, alert.key.subject));
     let (network, node) = match alert.key.subject {
-        Subject::Monitor => (None, None),
+        Subject::Monitor | Subject::Vantage(_) => (None, None),
         Subject::Network(network) => (Some(network), None),
         Subject::Node(node) => {
             let node = &settings.nodes[node.index()];
@@ -85,12 +85,21 @@ pub fn lasted(alert: &Alert) -> Option<String> {
 #[must_use]
 pub fn subject_name(settings: &Settings, subject: Subject) -> String {
     match subject {
-        Subject::Monitor => settings.monitor.to_string(),
+        Subject::Monitor | Subject::Vantage(_) => monitor_name(settings, subject).to_owned(),
         Subject::Network(network) => settings.networks[network.index()].name.to_string(),
         Subject::Node(index) => {
             let node = &settings.nodes[index.index()];
             format!("{}/{}", settings.networks[node.network.index()].name, node.name)
         }
+    }
+}
+
+/// The name of the monitor; of one that watches from several places, that of the place where the alert is about one.
+#[must_use]
+pub fn monitor_name(settings: &Settings, subject: Subject) -> &str {
+    match subject {
+        Subject::Vantage(vantage) => settings.vantages.get(vantage.index()).unwrap_or(&settings.monitor),
+        _ => &settings.monitor,
     }
 }
 
@@ -162,6 +171,7 @@ mod tests {
             state: AlertState::Firing,
             active_at: UnixTime::from_millis(0),
             fired_at: Some(UnixTime::from_millis(60_000)),
+            clear_since: None,
             resolved_at: resolved_at.map(UnixTime::from_millis),
             inhibited_by: None,
             finding: Finding::NoVoterAnswers { silence: Duration::from_secs(60), nodes: 2 },

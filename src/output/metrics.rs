@@ -101,7 +101,7 @@ impl<'a> Stage<'a> {
     fn write_alerts(&self, samples: &mut Samples<'a>, write: fn(&mut Samples<'_>, &Alert)) {
         for alert in &self.snapshot.alerts {
             samples.about(match alert.key.subject {
-                Subject::Monitor => &[],
+                Subject::Monitor | Subject::Vantage(_) => &[],
                 Subject::Network(network) => self.blocks.network(network),
                 Subject::Node(node) => self.blocks.node(node),
             });
@@ -123,7 +123,7 @@ impl<'a> Stage<'a> {
 fn halted(snapshot: &Snapshot) -> Vec<(NetworkIndex, &'static str)> {
     let halted = snapshot.alerts.iter().filter_map(|alert| match alert.key.subject {
         Subject::Network(network) => Some((network, halt_reason(alert)?)),
-        Subject::Monitor | Subject::Node(_) => None,
+        Subject::Monitor | Subject::Vantage(_) | Subject::Node(_) => None,
     });
     halted.collect()
 }

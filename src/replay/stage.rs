@@ -26,6 +26,9 @@ const MAX_SUBJECTS: usize = 100_000;
 /// A canary is known by its name from the first probe on; the engine is told of as many as the stream announces.
 const MAX_CANARIES: u32 = 64;
 
+/// Vantages of one stream.
+const MAX_VANTAGES: usize = 64;
+
 /// Longest text of a version in bytes.
 const VERSION_BYTES: usize = 128;
 
@@ -33,9 +36,10 @@ const VERSION_BYTES: usize = 128;
 pub struct Stage {
     /// The engine's settings.
     pub settings: Settings,
-    vantage: Arc<str>,
+    vantages: Vec<Arc<str>>,
     nodes: HashMap<(Arc<str>, Arc<str>), NodeIndex>,
-    canaries: Vec<Arc<str>>,
+    /// What each vantage has probed so far, in the order of its places in the settings.
+    targets: Vec<Vec<Arc<str>>>,
 }
 
 impl Stage {
@@ -47,22 +51,27 @@ impl Stage {
         if MAX_SUBJECTS < meta.chains.len().max(meta.nodes.len()) {
             return Err(format!("more than {MAX_SUBJECTS} networks or nodes"));
         }
-        let vantage = meta.monitor.vantages.first().ok_or("there is no vantage")?;
+        let vantages = &meta.monitor.vantages;
+        let vantage = vantages.first().ok_or("there is no vantage")?;
+        if MAX_VANTAGES < vantages.len() {
+            return Err(format!("more than {MAX_VANTAGES} vantages"));
+        }
         let (interval, timeout) = (seconds(meta.monitor.poll_s)?, seconds(meta.monitor.timeout_s)?);
-        let canary =
-            |n| CanarySettings { vantage: VantageIndex::default(), name: Arc::from(format!("canary {n}")), interval };
+        let canary = |vantage, n| CanarySettings { vantage, name: Arc::from(format!("canary {n}")), interval };
+        let canaries = 1..=meta.monitor.canaries.min(MAX_CANARIES);
+        let places = (0..).map(VantageIndex).take(vantages.len());
         let mut stage = Self {
             settings: Settings {
                 monitor: Arc::clone(vantage),
-                vantages: Vec::new(),
+                vantages: if 1 < vantages.len() { vantages.clone() } else { Vec::new() },
                 networks: meta.chains.iter().map(network).collect::<Result<_, _>>()?,
                 nodes: Vec::with_capacity(meta.nodes.len()),
-                canaries: (1..=meta.monitor.canaries.min(MAX_CANARIES)).map(canary).collect(),
+                canaries: places.flat_map(|place| canaries.clone().map(move |n| canary(place, n))).collect(),
                 isolated_after: Duration::from_secs(60),
             },
-            vantage: Arc::clone(vantage),
+            vantages: vantages.clone(),
             nodes: HashMap::new(),
-            canaries: Vec::new(),
+            targets: vec![Vec::new(); vantages.len()],
         };
         // Nodes of a network stand together, in whatever order they are named.
         for (chain, index) in meta.chains.iter().zip((0..).map(NetworkIndex)) {
@@ -104,24 +113,28 @@ impl Stage {
 
     /// What a line observed; `None` if it is none of this monitor's observations.
     pub fn observation(&mut self, record: &Record) -> Result<Option<Observation>, String> {
-        if record.v.as_ref().is_some_and(|vantage| *vantage != self.vantage) {
-            return Ok(None);
-        }
+        let vantage = match &record.v {
+            None => 0,
+            Some(name) => match self.vantages.iter().position(|vantage| vantage == name) {
+                None => return Ok(None),
+                Some(position) => position,
+            },
+        };
         match record.k {
-            Kind::Sample => self.sample(record).map(|it| Some(Observation::Node(it))),
-            Kind::Canary => Ok(self.canary(record)?.map(Observation::Canary)),
+            Kind::Sample => self.sample(record, vantage).map(|it| Some(Observation::Node(it))),
+            Kind::Canary => Ok(self.canary(record, vantage)?.map(Observation::Canary)),
             Kind::Notice => self.notice(record).map(|it| Some(Observation::Notice(it))),
             Kind::Other => Ok(None),
         }
     }
 
-    fn sample(&self, record: &Record) -> Result<NodeObservation, String> {
+    fn sample(&self, record: &Record, vantage: usize) -> Result<NodeObservation, String> {
         let name = record.c.clone().zip(record.n.clone()).ok_or("a sample has `c` and `n`")?;
         let node = *self.nodes.get(&name).ok_or("a sample of a node that the first line does not name")?;
         let Flag(good) = record.ok.ok_or("a sample has `ok`")?;
         Ok(NodeObservation {
             node,
-            vantage: VantageIndex::default(),
+            vantage: VantageIndex(u16::try_from(vantage).map_err(|_| "a vantage too many")?),
             at: Timestamp(record.t),
             elapsed: Duration::from_millis(record.lat.unwrap_or_default()),
             outcome: if good { Ok(Arc::new(facts(record)?)) } else { Err(failure(record)) },
@@ -144,15 +157,16 @@ impl Stage {
         })
     }
 
-    fn canary(&mut self, record: &Record) -> Result<Option<CanaryObservation>, String> {
+    fn canary(&mut self, record: &Record, vantage: usize) -> Result<Option<CanaryObservation>, String> {
         let target = record.target.clone().ok_or("a canary has `target`")?;
         let Flag(reachable) = record.ok.ok_or("a canary has `ok`")?;
+        let (each, targets) = (self.settings.canaries.len() / self.vantages.len(), &mut self.targets[vantage]);
         // More canaries than announced: those are left out, as in `settings`.
-        if !self.canaries.contains(&target) && self.canaries.len() < self.settings.canaries.len() {
-            self.canaries.push(Arc::clone(&target));
+        if !targets.contains(&target) && targets.len() < each {
+            targets.push(Arc::clone(&target));
         }
-        let position = self.canaries.iter().position(|name| *name == target);
-        let canary = position.and_then(|position| u32::try_from(position).ok());
+        let position = targets.iter().position(|name| *name == target);
+        let canary = position.and_then(|position| u32::try_from(vantage * each + position).ok());
         Ok(canary.map(|canary| CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(record.t), reachable }))
     }
 }

@@ -2,10 +2,13 @@
 //! of a day takes milliseconds.
 
 mod chaos;
+mod clocks;
 mod evidence;
+mod flaps;
 mod halts;
 mod life;
 mod nodes;
 mod sight;
+mod vantages;
 mod wake;
 mod world;

@@ -30,6 +30,7 @@ pub fn address(at: UnixTime, what: &str, url: &str) -> Line {
 pub fn effect(at: UnixTime, settings: &Settings, effect: &Effect) -> Option<Line> {
     let (word, paint, alert) = match effect {
         Effect::Fired(alert) => ("fired", Paint::Bad, alert),
+        Effect::Raised(alert) => ("louder", Paint::Bad, alert),
         Effect::Resolved(alert) => ("resolved", Paint::Good, alert),
         Effect::Quiet(alert, QuietChange::FiredMuted) => ("muted", Paint::Faint, alert),
         Effect::NodeState { node, from, to, .. } => {

@@ -74,6 +74,7 @@ name = "demo"
 interval = "1s"
 timeout = "1s"
 offline_after = "5s"
+flap_window = "10s"
 "#;
 
 /// Four validators, one may be lost.

@@ -169,7 +169,7 @@ fn alert_paint(alert: &Alert) -> Paint {
 pub fn place(settings: &Settings, subject: Subject) -> String {
     let network = |index: usize| settings.networks.get(index).map_or("", |network| &network.name);
     match subject {
-        Subject::Monitor => String::new(),
+        Subject::Monitor | Subject::Vantage(_) => String::new(),
         Subject::Network(index) => network(index.index()).to_owned(),
         Subject::Node(index) => settings
             .nodes
@@ -274,6 +274,7 @@ mod tests {
             state: AlertState::Firing,
             active_at: at(20).wall,
             fired_at: Some(at(28).wall),
+            clear_since: None,
             resolved_at: None,
             inhibited_by: None,
             finding,

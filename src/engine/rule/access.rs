@@ -1,7 +1,7 @@
 //! Some nodes are there and do not want us: we ask too often, or with the wrong credentials. That is no outage of the
 //! node, but it blinds us; so each has its own name and neither ever leads to `NodeOffline`.
 
-use super::{NodeCase, Verdict};
+use super::{NodeCase, Verdict, service::from_everywhere};
 use crate::{
     engine::{finding::Finding, node::Word},
     model::Timestamp,
@@ -11,18 +11,19 @@ use crate::{
 /// Polls among which refusals are counted: a limited node answers now and then.
 const RECENT: u64 = 20;
 
-/// `NodeRateLimited`: half of the recent polls were refused for asking too often.
+/// `NodeRateLimited`: from everywhere, half of the recent polls were refused for asking too often.
 pub fn rate_limited(case: &NodeCase<'_>) -> Verdict {
-    let limited = |kind: ErrorKind| kind.meaning() == Meaning::Limited;
-    let failures = &case.node.failures;
-    match case.node.word(case.settings, case.timer) {
-        Word::Nothing => Verdict::Unknown,
-        _ if RECENT <= 2 * u64::from(failures.count_recent(RECENT, limited)) => {
-            limited_since(case, failures.span(limited).map(|(first, _)| first))
-        }
-        Word::Failing(streak) if streak.meaning == Meaning::Limited => limited_since(case, Some(streak.since)),
-        Word::Facts(_) | Word::Failing(_) => Verdict::Clear,
+    if let Word::Nothing = case.node.word(case.settings, case.timer) {
+        return Verdict::Unknown;
     }
+    let limited = |kind: ErrorKind| kind.meaning() == Meaning::Limited;
+    from_everywhere(case, |eye| match eye.streak {
+        _ if RECENT <= 2 * u64::from(eye.failures.count_recent(RECENT, limited)) => {
+            limited_since(case, eye.failures.span(limited).map(|(first, _)| first))
+        }
+        Some(streak) if streak.meaning == Meaning::Limited => limited_since(case, Some(streak.since)),
+        _ => Verdict::Clear,
+    })
 }
 
 fn limited_since(case: &NodeCase<'_>, since: Option<Timestamp>) -> Verdict {

@@ -3,7 +3,12 @@
 
 use super::{NodeCase, Verdict};
 use crate::{
-    engine::{finding::Finding, node::Word},
+    engine::{
+        eye::{self, Eye},
+        finding::Finding,
+        node::Word,
+        window::Failures,
+    },
     observation::{ErrorKind, Meaning},
 };
 
@@ -17,24 +22,30 @@ pub fn low_peers(case: &NodeCase<'_>) -> Verdict {
     }
 }
 
-/// `NodeSlow`: the 95th percentile is above the limit and above a multiple of the node's own baseline.
+/// `NodeSlow`: from everywhere, the 95th percentile is above the limit and above a multiple of the node's own baseline.
 pub fn slow(case: &NodeCase<'_>) -> Verdict {
     let Word::Facts(_) = case.node.word(case.settings, case.timer) else { return Verdict::Unknown };
-    let latencies = &case.node.latencies;
-    let (Some(p95), Some(baseline)) = (latencies.p95(), latencies.baseline()) else { return Verdict::Unknown };
     let limits = &case.settings.limits;
-    let limit = limits.slow_latency.max(baseline.saturating_mul(limits.slow_factor));
-    if limit < p95 { Verdict::Holds(Finding::SlowAnswers { p95, limit }) } else { Verdict::Clear }
+    from_everywhere(case, |eye| {
+        let latencies = &eye.latencies;
+        let (Some(p95), Some(baseline)) = (latencies.p95(), latencies.baseline()) else { return Verdict::Unknown };
+        let limit = limits.slow_latency.max(baseline.saturating_mul(limits.slow_factor));
+        if limit < p95 { Verdict::Holds(Finding::SlowAnswers { p95, limit }) } else { Verdict::Clear }
+    })
 }
 
-/// `NodeErrors`: too many of the recent polls failed, spread over so long that it is not one outage; a burst that ended
-/// is over. Being limited, refused or told to wait has its own name.
+/// `NodeErrors`: from everywhere, too many of the recent polls failed, spread over so long that it is not one outage; a
+/// burst that ended is over. Being limited, refused or told to wait has its own name.
 pub fn errors(case: &NodeCase<'_>) -> Verdict {
     if let Word::Nothing = case.node.word(case.settings, case.timer) {
         return Verdict::Unknown;
     }
+    from_everywhere(case, |eye| errors_from(case, &eye.failures))
+}
+
+fn errors_from(case: &NodeCase<'_>, failures: &Failures) -> Verdict {
     let absent = |kind: ErrorKind| kind.meaning() == Meaning::Absent;
-    let (failures, limits) = (&case.node.failures, &case.settings.limits);
+    let limits = &case.settings.limits;
     let (failed, polls) = (failures.count(absent), failures.polls());
     let Some(((first, last), kind)) = failures.span(absent).zip(failures.commonest(absent)) else {
         return Verdict::Clear;
@@ -44,4 +55,18 @@ pub fn errors(case: &NodeCase<'_>) -> Verdict {
         return Verdict::Holds(Finding::ManyErrors { failed, polls, kind });
     }
     Verdict::Clear
+}
+
+/// What is so from one vantage only lies on the way from there: the node serves badly if it does so to all that see.
+pub fn from_everywhere(case: &NodeCase<'_>, judge: impl Fn(&Eye) -> Verdict) -> Verdict {
+    let mut all = Verdict::Unknown;
+    for eye in eye::seeing(&case.node.eyes).filter(|eye| eye.heard.is_some()) {
+        match (judge(eye), &all) {
+            (Verdict::Clear, _) => return Verdict::Clear,
+            (Verdict::Unknown, _) => {}
+            (holds, Verdict::Holds(_)) => drop(holds),
+            (holds, _) => all = holds,
+        }
+    }
+    all
 }

@@ -149,7 +149,7 @@ impl<'q> Question<'q> {
 
     fn concerns(&self, snapshot: &Snapshot, alert: &Alert) -> bool {
         let (network, node) = match alert.key.subject {
-            Subject::Monitor => (None, None),
+            Subject::Monitor | Subject::Vantage(_) => (None, None),
             Subject::Network(network) => (Some(network.index()), None),
             Subject::Node(index) => {
                 let node = snapshot.settings.nodes.get(index.index());

@@ -101,6 +101,7 @@ proptest! {
             for effect in &outcome.effects {
                 match effect {
                     Effect::Fired(alert) => prop_assert!(open.insert(alert.key)),
+                    Effect::Raised(alert) => prop_assert!(open.contains(&alert.key)),
                     Effect::Resolved(alert) => prop_assert!(open.remove(&alert.key)),
                     Effect::Quiet(alert, _) => prop_assert!(!alert.finding.to_string().is_empty()),
                     Effect::NodeState { from, to, .. } => prop_assert_ne!(from, to),

@@ -177,3 +177,43 @@ fn a_halt_goes_on_when_all_nodes_are_taken_away() {
     let halted = |alert: &&haltwatch::engine::snapshot::Alert| alert.key.name == AlertName::NetworkHalted;
     assert_eq!(world.snapshot().alerts.iter().find(halted).map(|alert| alert.state), Some(AlertState::Firing));
 }
+
+#[test]
+fn an_alert_that_gets_louder_says_so_once_and_is_still_the_same() {
+    let mut world = World::of("a b c d");
+    world.run(100);
+    world.kill("d");
+    world.run(120);
+    let mut louder = world.settings.clone();
+    louder.nodes[3].core = true;
+    assert_eq!(world.reconfigure(louder.clone()), []);
+    world.settings = louder;
+    world.run(100);
+    world.revive("d");
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NodeOffline d", "raise NodeOffline d", "resolve NodeOffline d"]);
+    let raised = world.effects().iter().find_map(|(_, effect)| match effect {
+        Effect::Raised(alert) => Some(alert.clone()),
+        _ => None,
+    });
+    let (first, raised) = (world.fired(AlertName::NodeOffline).unwrap().1, raised.unwrap());
+    assert_eq!((first.level, raised.level), (Level::L3, Level::L2));
+    assert_eq!((first.active_at, first.fired_at), (raised.active_at, raised.fired_at));
+}
+
+#[test]
+fn an_error_rate_is_not_an_outage() {
+    for stands in [false, true] {
+        let mut world = World::of("a b c d");
+        world.run(100);
+        let height = world.height();
+        world.let_say("d", move |m| match m.second / 2 % 5 {
+            0 if stands => m.at(height),
+            0 => m.truth(),
+            _ => Err(haltwatch::observation::ErrorKind::Timeout),
+        });
+        world.run(900);
+        assert_eq!(world.fired(AlertName::NodeOffline), None);
+        assert!(world.fired(AlertName::NodeErrors).is_some(), "{:?}", world.told());
+    }
+}

@@ -42,6 +42,9 @@ fn trouble(world: &mut World, draw: &mut Draw) {
         }),
         10 => world.let_say(name, |m| m.but(|f| f.head.hash = Some(block(9, m.height)))),
         11 => world.pending("idle", draw.below(3)),
+        12 if world.settings.vantages.len() == 2 => {
+            world.cut_from(usize::try_from(draw.below(2)).unwrap(), draw.below(2) == 0);
+        }
         12 => world.cut(draw.below(2) == 0),
         _ => world.kill(["A B C", "e f g", "H I j k"][usize::try_from(draw.below(3)).unwrap()]),
     }
@@ -57,6 +60,10 @@ fn history(seed: u64, restless: i64) -> Vec<(String, i64)> {
     };
     let mut settings = settings(&[(network("main"), "A B C D"), (idle, "e f g"), (child, "H I j k")]);
     settings.canaries = vec![canary("gateway:53")];
+    settings.networks[0].limits.flap_window = Duration::from_secs(90);
+    if seed % 2 == 1 {
+        settings.vantages = vec!["m1".into(), "m2".into()];
+    }
     let mut world = World::new(settings);
     world.restless = restless;
     let mut draw = Draw(seed);
@@ -72,6 +79,7 @@ fn history(seed: u64, restless: i64) -> Vec<(String, i64)> {
 fn line(world: &World, effect: &Effect) -> String {
     match effect {
         Effect::Fired(alert) => format!("fire {}", world.title(alert.key)),
+        Effect::Raised(alert) => format!("raise {}", world.title(alert.key)),
         Effect::Resolved(alert) => format!("resolve {}", world.title(alert.key)),
         Effect::Quiet(alert, change) => format!("{change:?} {}", world.title(alert.key)),
         Effect::NodeState { node, from, to, .. } => format!("{node:?} {from:?} {to:?}"),

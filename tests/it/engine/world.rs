@@ -100,12 +100,15 @@ pub struct World {
     next_poll: Vec<i64>,
     canaries_answer: bool,
     next_probe: i64,
-    cut: bool,
+    cut: Vec<bool>,
+    /// Where nodes cannot be reached from, and from where they answer slowly: vantage and node.
+    pub blocked: Vec<(u16, usize)>,
+    pub slow: Vec<(u16, usize)>,
     wake_at: Option<Timestamp>,
     effects: Vec<(i64, Effect)>,
 }
 
-/// A network to be: four validators, one block a second, polled every two seconds.
+/// A network to be: one block a second. Alerts about it may flap: what damps them has stories of its own.
 pub fn network(name: &str) -> NetworkSettings {
     NetworkSettings {
         name: name.into(),
@@ -118,7 +121,7 @@ pub fn network(name: &str) -> NetworkSettings {
         core_total: None,
         finality_lag: None,
         planned: Vec::new(),
-        limits: NetworkLimits::default(),
+        limits: NetworkLimits { flap_window: Duration::ZERO, ..NetworkLimits::default() },
         labels: Vec::new(),
         depends_on: Vec::new(),
     }
@@ -184,7 +187,9 @@ impl World {
             next_poll: (0..settings.nodes.len()).map(|i| 300 + i64::try_from(i).unwrap() * 370 % 2000).collect(),
             canaries_answer: true,
             next_probe: 50,
-            cut: false,
+            cut: vec![false; settings.vantages.len().max(1)],
+            blocked: Vec::new(),
+            slow: Vec::new(),
             wake_at: None,
             effects: Vec::new(),
             settings,
@@ -249,7 +254,12 @@ impl World {
 
     /// Our own uplink is cut, or mended: every poll and every probe times out.
     pub fn cut(&mut self, cut: bool) {
-        self.cut = cut;
+        self.cut.fill(cut);
+    }
+
+    /// The same for one vantage only.
+    pub fn cut_from(&mut self, vantage: usize, cut: bool) {
+        self.cut[vantage] = cut;
     }
 
     pub fn canaries_answer(&mut self, answer: bool) {
@@ -329,14 +339,18 @@ impl World {
                 pending: chain.pending,
                 chain: Arc::clone(&chain.name),
             };
-            let answer = if self.cut { Err(ErrorKind::Timeout) } else { (self.says[i])(&moment) };
-            observations.push(Observation::Node(NodeObservation {
-                node: NodeIndex(u32::try_from(i).unwrap()),
-                vantage: VantageIndex::default(),
-                at: Timestamp(self.ms),
-                elapsed: Duration::from_millis(20),
-                outcome: answer.map(Arc::new).map_err(|kind| PollError::new(kind, "")),
-            }));
+            for (vantage, cut) in (0..).zip(&self.cut) {
+                let lost = *cut || self.blocked.contains(&(vantage, i));
+                let answer = if lost { Err(ErrorKind::Timeout) } else { (self.says[i])(&moment) };
+                let slow = self.slow.contains(&(vantage, i));
+                observations.push(Observation::Node(NodeObservation {
+                    node: NodeIndex(u32::try_from(i).unwrap()),
+                    vantage: VantageIndex(vantage),
+                    at: Timestamp(self.ms),
+                    elapsed: Duration::from_millis(if slow { 1500 } else { 20 }),
+                    outcome: answer.map(Arc::new).map_err(|kind| PollError::new(kind, "")),
+                }));
+            }
         }
         observations
     }
@@ -346,9 +360,11 @@ impl World {
             return Vec::new();
         }
         self.next_probe += 5000;
-        let reachable = self.canaries_answer && !self.cut;
-        let probe = |canary| CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(self.ms), reachable };
-        (0..u32::try_from(self.settings.canaries.len()).unwrap()).map(|i| Observation::Canary(probe(i))).collect()
+        let probe = |(place, canary): (u32, &CanarySettings)| {
+            let reachable = self.canaries_answer && !self.cut[canary.vantage.index()];
+            Observation::Canary(CanaryObservation { canary: CanaryIndex(place), at: Timestamp(self.ms), reachable })
+        };
+        (0..).zip(&self.settings.canaries).map(probe).collect()
     }
 
     /// One step of the engine at the present moment.
@@ -367,6 +383,7 @@ impl World {
             .iter()
             .filter_map(|(ms, effect)| match effect {
                 Effect::Fired(alert) if alert.key.name != AlertName::Watchdog => Some(line(ms, "fire", alert)),
+                Effect::Raised(alert) => Some(line(ms, "raise", alert)),
                 Effect::Resolved(alert) => Some(line(ms, "resolve", alert)),
                 _ => None,
             })
@@ -393,6 +410,7 @@ impl World {
     pub fn title(&self, key: AlertKey) -> String {
         let subject = match key.subject {
             Subject::Monitor => self.settings.monitor.to_string(),
+            Subject::Vantage(vantage) => self.settings.vantages[vantage.index()].to_string(),
             Subject::Network(network) => self.settings.networks[network.index()].name.to_string(),
             Subject::Node(node) => self.settings.nodes[node.index()].name.to_string(),
         };
