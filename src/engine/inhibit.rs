@@ -51,6 +51,37 @@ pub fn by_halt(network: &Network, index: NetworkIndex, of_network: Option<AlertK
     if halted(network) { Some(halt_of(index)) } else { of_network }
 }
 
+/// What mutes a rule's alert about a network, besides what mutes the network itself. That blocks are missing by plan
+/// mutes nothing which an upgrade can do lasting harm with.
+#[must_use]
+pub fn of_rule(
+    name: AlertName,
+    network: &Network,
+    index: NetworkIndex,
+    of_network: Option<AlertKey>,
+) -> Option<AlertKey> {
+    let by_halt = || by_halt(network, index, of_network);
+    match name {
+        N::NetworkHalted => of_network,
+        N::PlannedHalt => None,
+        N::NetworkSplit | N::DeepReorg | N::DoubleSign => by_halt(),
+        N::QuorumAtRisk => by_halt().or_else(|| by_plan(network, index)).or_else(|| by_silence(network, index)),
+        _ => by_halt().or_else(|| by_plan(network, index)),
+    }
+}
+
+/// The alert that mutes what follows from a halt that was announced.
+#[must_use]
+pub fn by_plan(network: &Network, index: NetworkIndex) -> Option<AlertKey> {
+    let planned = AlertKey { name: AlertName::PlannedHalt, subject: Subject::Network(index) };
+    network.plans.open.is_some().then_some(planned)
+}
+
+fn by_silence(network: &Network, index: NetworkIndex) -> Option<AlertKey> {
+    let unreachable = AlertKey { name: AlertName::NetworkUnreachable, subject: Subject::Network(index) };
+    network.lives.fires(rule::UNREACHABLE).then_some(unreachable)
+}
+
 /// What mutes a node's alert.
 #[must_use]
 pub fn of_node(
@@ -60,10 +91,7 @@ pub fn of_node(
     by_halt: Option<AlertKey>,
 ) -> Option<AlertKey> {
     let own = |name| AlertKey { name, subject: Subject::Node(index) };
-    let unreachable = network
-        .lives
-        .fires(rule::UNREACHABLE)
-        .then_some(AlertKey { name: AlertName::NetworkUnreachable, subject: Subject::Network(network_index) });
+    let unreachable = by_silence(network, network_index);
     let offline = || node.lives.fires(rule::OFFLINE).then(|| own(AlertName::NodeOffline));
     let wrong = || node.lives.fires(rule::WRONG_CHAIN).then(|| own(AlertName::NodeWrongChain));
     match name {

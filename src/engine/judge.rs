@@ -79,7 +79,7 @@ impl Bench<'_> {
         for (position, rule) in rule::NETWORK_RULES.iter().enumerate() {
             let verdict = std::mem::replace(&mut verdicts[position], Verdict::Unknown);
             let network = &mut self.networks[index.index()];
-            let muter = if position == rule::HALTED { muter } else { inhibit::by_halt(network, index, muter) };
+            let muter = inhibit::of_rule(rule.name, network, index, muter);
             let key = AlertKey { name: rule.name, subject: Subject::Network(index) };
             let policy = rule::policy(rule.name, std::time::Duration::ZERO);
             let level = loudness(rule.name, false, &verdict);
@@ -92,7 +92,8 @@ impl Bench<'_> {
 
     fn judge_nodes(&mut self, index: NetworkIndex) {
         let above = inhibit::of_network(self.settings, self.networks, index);
-        let by_halt = inhibit::by_halt(&self.networks[index.index()], index, above);
+        let network = &self.networks[index.index()];
+        let by_halt = inhibit::by_halt(network, index, above).or_else(|| inhibit::by_plan(network, index));
         for member in 0..self.networks[index.index()].members.len() {
             self.judge_node(index, self.networks[index.index()].members[member], by_halt);
         }

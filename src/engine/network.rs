@@ -9,8 +9,9 @@ use super::{
     finding::Finding,
     identity::Identity,
     node::{HashDispute, Node, Word, fresh_for},
-    plan::Plans,
+    plan::{Plans, corroborated},
     progress::Progress,
+    quorum::Roll,
     rule,
     settings::{NetworkSettings, NodeSettings},
     snapshot::{BLOCK_BUCKETS, Histogram},
@@ -68,6 +69,8 @@ pub struct Network {
     pub block_interval: Histogram<10>,
     /// Halts that were announced.
     pub plans: Plans,
+    /// How much core weight it has, by its nodes' word.
+    pub roll: Roll,
     /// Alerts that began firing, by level.
     pub incidents: [u64; 4],
     /// Its alerts.
@@ -106,6 +109,7 @@ impl Network {
         if self.move_tip(settings, all, votes, head_time, timer) {
             self.members.iter().for_each(|i| nodes[*i].reached = nodes[*i].vote);
         }
+        self.settle_plans(settings, all, nodes, timer);
         self.settle_sight(settings, all, votes, nodes, timer);
         self.work = self.work(all, nodes, timer);
         let idle = self.sight && self.work.is_none();
@@ -250,6 +254,18 @@ impl Network {
             }
         }
         matches!(change, Change::RolledBack { .. })
+    }
+
+    /// What the voters say about upgrades and the weight of all; a window that closed starts the clock anew.
+    fn settle_plans(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &[Node], timer: &Timer) {
+        let voters = || self.members.iter().filter(|i| nodes[**i].vote.is_some());
+        let said = || voters().filter_map(|i| nodes[*i].testimony(&all[*i], timer));
+        let validators = said().filter_map(|facts| facts.validators).collect();
+        let upgrade = corroborated(said().map(|facts| facts.upgrade.as_ref()));
+        self.roll.hear(validators);
+        if let Some(closed) = self.plans.settle(settings, upgrade, self.tip.height(), timer) {
+            self.progress.excuse(closed);
+        }
     }
 
     /// In this time every node is asked at least once, and whoever answers is asked again.

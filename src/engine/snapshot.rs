@@ -113,7 +113,7 @@ pub enum NetworkPhase {
     Unknown,
     /// Making blocks.
     Live,
-    /// Making none because there is nothing to do.
+    /// Making none because there is nothing to do, or because that was announced.
     Idle,
     /// `NetworkHalted` holds.
     Halted,
@@ -151,7 +151,7 @@ pub struct NetworkView {
     pub progress_at: Option<Timestamp>,
     /// The gap after which blocks count as missing.
     pub halt_threshold: Option<Duration>,
-    /// Gap over threshold; above 1 blocks are missing. On an idle on-demand network 0.
+    /// Gap over threshold; above 1 blocks are missing. On an idle on-demand network, and inside an announced halt, 0.
     pub halt_ratio: Option<f64>,
     /// The block time in use.
     pub block_time: Option<BlockTime>,
@@ -161,7 +161,7 @@ pub struct NetworkView {
     pub voters: usize,
     /// Voters of the last good view: half of them must be fresh for a verdict.
     pub voters_expected: usize,
-    /// Live core weight minus needed core weight; `None` without core nodes.
+    /// Live core weight minus needed core weight, unwatched weight counted as alive; `None` without core nodes.
     pub quorum_margin: Option<i64>,
     /// The word of every node of this network, for the explanation.
     pub votes: Vec<Vote>,
