@@ -27,6 +27,7 @@ mod surroundings;
 mod timer;
 mod tip;
 mod window;
+mod work;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,6 +7,7 @@ use super::{
     alert::Lives,
     branch::Told,
     finding::Finding,
+    identity::Selves,
     rule,
     settings::NodeSettings,
     snapshot::{Histogram, POLL_BUCKETS, POLL_OUTCOMES, PollCounts},
@@ -47,6 +48,8 @@ pub struct Node {
     heights: VecDeque<Height>,
     /// When the highest recent height last rose.
     pub moved_at: Option<Timestamp>,
+    /// As whom it answered lately.
+    pub selves: Selves,
     /// Hashes it told for recent heights.
     pub told: Told,
     /// The last step back that was more than harmless.
@@ -210,6 +213,7 @@ impl Node {
         self.failures.add(at, None);
         self.latencies.add(elapsed);
         self.skew = facts.clock.map(|clock| skew(now.wall_at(at), elapsed, clock));
+        self.selves.meet(at, facts.identity.as_ref());
         self.take_height(at, facts);
         self.take_pending(at, facts.pending);
         self.good = Some(Good { at, facts: Arc::clone(facts) });

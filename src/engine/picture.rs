@@ -1,18 +1,21 @@
 //! Draws the snapshot: one immutable picture of what the engine remembers, values that are no longer fresh left out.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine,
     network::{Network, confirmed_by},
     node::Node,
+    quorum::Quorum,
     rule::{
         self,
         halted::{Demand, demands},
     },
-    quorum::Quorum,
     settings::{Cadence, NetworkSettings},
-    snapshot::{Alert, AlertKey, BlockTime, NetworkPhase, NetworkView, NodeView, Snapshot, Subject, Tip, Vote},
+    snapshot::{
+        Alert, AlertKey, BlockTime, DUPLICATES, NetworkPhase, NetworkView, NodeView, Snapshot, Subject, Tip, VERSIONS,
+        Vote,
+    },
     surroundings::Outlook,
     timer::Timer,
 };
@@ -120,9 +123,24 @@ impl Engine {
             voters: network.voters,
             voters_expected: network.expected,
             quorum_margin: self.quorum_margin(i, network, now),
+            duplicates: duplicates(network),
+            versions: self.versions(network, now),
             votes: members().map(|(i, node)| self.vote(i, node, now)).collect(),
             incidents: network.incidents,
         }
+    }
+
+    fn versions(&self, network: &Network, now: Timestamp) -> BTreeMap<Arc<str>, usize> {
+        let mut versions = BTreeMap::new();
+        for i in &network.members {
+            let Some(facts) = self.nodes[*i].shown(&self.settings.nodes[*i], now) else { continue };
+            if let Some(version) = &facts.version
+                && (versions.len() < VERSIONS || versions.contains_key(version))
+            {
+                *versions.entry(Arc::clone(version)).or_default() += 1;
+            }
+        }
+        versions
     }
 
     /// Core weight that may still be lost.
@@ -143,6 +161,11 @@ impl Engine {
     }
 }
 
+fn duplicates(network: &Network) -> Vec<(NodeIndex, NodeIndex)> {
+    let index = |i: usize| NodeIndex(u32::try_from(i).unwrap_or(u32::MAX));
+    network.duplicates.iter().take(DUPLICATES).map(|(node, speaker)| (index(*node), index(*speaker))).collect()
+}
+
 fn phase(network: &Network, cadence: Cadence, within_limit: bool) -> NetworkPhase {
     if network.lives.fires(rule::HALTED) {
         NetworkPhase::Halted
@@ -150,7 +173,9 @@ fn phase(network: &Network, cadence: Cadence, within_limit: bool) -> NetworkPhas
         NetworkPhase::Unreachable
     } else if !network.sight {
         NetworkPhase::Unknown
-    } else if !within_limit && (network.plans.open.is_some() || (cadence == Cadence::OnDemand && network.work.is_none())) {
+    } else if !within_limit
+        && (network.plans.open.is_some() || (cadence == Cadence::OnDemand && network.work.is_none()))
+    {
         NetworkPhase::Idle
     } else {
         NetworkPhase::Live

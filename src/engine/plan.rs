@@ -12,7 +12,7 @@ use super::{
     timer::{Timer, earlier},
 };
 use crate::{
-    model::{Height, Instant, Now, PlannedHalt, Timestamp, UnixTime},
+    model::{Height, Now, PlannedHalt, Timestamp, UnixTime},
     observation::Upgrade,
 };
 
@@ -87,7 +87,7 @@ impl Plans {
         timer: &Timer,
     ) -> Option<Timestamp> {
         self.follow(settings, upgrade, tip);
-        if settings.planned.is_empty() && self.announced.is_empty() && self.upgrade.is_none() {
+        if self.open.is_none() && self.all(settings).next().is_none() {
             return None;
         }
         self.mark_heights(settings, tip, timer.now().at);
@@ -228,6 +228,7 @@ impl SteadyWall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Instant;
 
     fn plan(kind: &str, from: Option<i64>, until: Option<i64>, at_height: Option<u64>) -> PlannedHalt {
         let instant = |second: i64| Instant::At(Timestamp(second * 1000));

@@ -246,7 +246,8 @@ mod tests {
         let poisson = |block_time| NetworkSettings { cadence: Cadence::Poisson, ..settings(block_time) };
         let progress = Progress::default();
         let max = u64::MAX;
-        for (block_time, wanted) in [(Some(600), 7902), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
+        for (block_time, wanted) in
+            [(Some(600), 7902), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
         {
             assert_eq!(progress.threshold(&poisson(block_time)).as_secs(), wanted, "{block_time:?}");
         }

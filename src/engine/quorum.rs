@@ -103,7 +103,9 @@ impl Quorum {
     #[must_use]
     pub fn at_risk(&self, lost: u64) -> bool {
         let too_many = |lost: u64| self.tolerated < lost;
-        0 < self.tolerated && 0 < lost && (too_many(lost) || self.next.is_some_and(|n| too_many(lost.saturating_add(n))))
+        0 < self.tolerated
+            && 0 < lost
+            && (too_many(lost) || self.next.is_some_and(|n| too_many(lost.saturating_add(n))))
     }
 
     /// What there is to say about it.

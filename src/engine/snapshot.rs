@@ -1,7 +1,7 @@
 //! One immutable picture of everything the engine knows at one instant. Metrics, API and page read nothing else, so
 //! they cannot disagree.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{finding::Finding, settings::Settings};
 use crate::{
@@ -14,6 +14,12 @@ pub const POLL_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 /// Upper bounds, in seconds, of the buckets of a network's block interval; the last bucket is unbounded.
 pub const BLOCK_BUCKETS: [f64; 10] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0];
+
+/// Duplicates shown of one network at the most.
+pub const DUPLICATES: usize = 64;
+
+/// Versions shown of one network at the most.
+pub const VERSIONS: usize = 16;
 
 /// Everything the engine knows at one instant.
 #[derive(Debug, Clone)]
@@ -163,6 +169,11 @@ pub struct NetworkView {
     pub voters_expected: usize,
     /// Live core weight minus needed core weight, unwatched weight counted as alive; `None` without core nodes.
     pub quorum_margin: Option<i64>,
+    /// Nodes that only repeat the word of another, each with the one whose word counts: behind both endpoints answers
+    /// one node, or one balancer. At most [`DUPLICATES`].
+    pub duplicates: Vec<(NodeIndex, NodeIndex)>,
+    /// Versions the nodes report now, with the number of nodes that do, of at most [`VERSIONS`] of them.
+    pub versions: BTreeMap<Arc<str>, usize>,
     /// The word of every node of this network, for the explanation.
     pub votes: Vec<Vote>,
     /// Alerts about this network and its nodes that began firing, by level L1..L4.

@@ -203,7 +203,8 @@ fn alerts() -> Vec<Alert> {
         tip: Height(100),
         gap: Duration::from_millis(59_500),
         threshold: Duration::from_secs(30),
-        pending: None, overrun: None,
+        pending: None,
+        overrun: None,
         voters: 2,
     };
     let silent = Finding::NoAnswer { silence: Duration::from_secs(300), attempts: 7, kind: ErrorKind::Timeout };

@@ -300,7 +300,8 @@ mod tests {
             tip: Height(3642),
             gap: Duration::from_secs(12),
             threshold: Duration::from_secs(10),
-            pending: None, overrun: None,
+            pending: None,
+            overrun: None,
             voters: 2,
         };
         let halt = alert(AlertName::NetworkHalted, Subject::Network(NetworkIndex(0)), Level::L1, missing);

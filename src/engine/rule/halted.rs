@@ -10,9 +10,10 @@ use super::{NetworkCase, Verdict};
 use crate::{
     engine::{
         finding::Finding,
-        network::{Network, Work, confirmed_by},
+        network::{Network, confirmed_by},
         node::Word,
         settings::{Cadence, NetworkSettings},
+        work::Work,
     },
     model::Timestamp,
     observation::Meaning,
