@@ -320,6 +320,7 @@ impl World {
     /// Time passes and nobody runs the monitor.
     pub fn sleep(&mut self, seconds: i64) {
         self.ms += seconds * 1000;
+        self.wake_at = self.wake_at.map(|at| at.max(Timestamp(self.ms)));
         for next in &mut self.next_poll {
             *next = (*next).max(self.ms + *next % 400);
         }
