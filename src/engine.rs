@@ -21,6 +21,7 @@ mod node;
 mod picture;
 mod plan;
 mod progress;
+mod quorum;
 mod reconfigure;
 mod rule;
 mod state;
@@ -28,6 +29,7 @@ mod surroundings;
 mod timer;
 mod tip;
 mod window;
+mod work;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -186,15 +188,15 @@ impl Engine {
             match observation {
                 Observation::Canary(canary) => self.vantages.iter_mut().for_each(|v| v.take(now.at, *canary)),
                 Observation::Node(observation) => heard.extend(self.fold_node(now, observation)),
-                Observation::Notice(notice) => heard.extend(self.fold_notice(notice)),
+                Observation::Notice(notice) => heard.extend(self.fold_notice(now, notice)),
             }
         }
         heard
     }
 
-    fn fold_notice(&mut self, notice: &Notice) -> Option<NetworkIndex> {
+    fn fold_notice(&mut self, now: Now, notice: &Notice) -> Option<NetworkIndex> {
         let network = self.networks.get_mut(notice.network.index())?;
-        network.plans.announce(notice.planned.clone());
+        network.plans.announce(notice.planned.clone(), now);
         Some(notice.network)
     }
 

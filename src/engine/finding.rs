@@ -23,6 +23,8 @@ pub enum Finding {
         threshold: Duration,
         /// Transactions waiting, where that is what proves the halt (on-demand networks).
         pending: Option<u64>,
+        /// How long ago the window of an announced halt closed, where no block has come since.
+        overrun: Option<Duration>,
         /// How many nodes say so.
         voters: usize,
     },

@@ -1,18 +1,30 @@
 //! Which chain a network is: pinned by the configuration, else what the strict majority of its answering nodes says.
 //! What was once the majority's stays until another strict majority says otherwise, so that one node that is left over
 //! cannot turn the tables.
+//!
+//! And which node an endpoint is: two endpoints behind which one node answers have one word between them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{finding::Finding, settings::NetworkSettings, timer::Timer};
 use crate::{
-    model::{BlockHash, Timestamp},
+    model::{BlockHash, Height, Timestamp},
     observation::Facts,
 };
 
 /// Nodes that have contradicted each other for this long without any majority are told: at the start some may not have
 /// been heard yet.
 const MAJORITY_MUST_FORM: Duration = Duration::from_secs(30);
+
+/// As whom an endpoint answered counts for this long: behind a balancer each poll may reach another node.
+const SELF_LASTS: Duration = Duration::from_secs(600);
+
+/// Nodes remembered behind one endpoint at the most.
+const SELVES: usize = 8;
 
 /// The chain the nodes of a network agree on.
 #[derive(Debug, Default)]
@@ -92,6 +104,42 @@ impl Identity {
     }
 }
 
+/// As whom one endpoint answered lately. Several take turns behind a balancer.
+#[derive(Debug, Default)]
+pub struct Selves {
+    recent: VecDeque<(Arc<str>, Timestamp)>,
+}
+
+impl Selves {
+    /// It answered as `identity`, if it says as whom.
+    pub fn meet(&mut self, at: Timestamp, identity: Option<&Arc<str>>) {
+        self.recent.retain(|(known, met)| Some(known) != identity && at < met.after(SELF_LASTS));
+        if self.recent.len() == SELVES {
+            self.recent.pop_front();
+        }
+        self.recent.extend(identity.map(|identity| (Arc::clone(identity), at)));
+    }
+}
+
+/// Which of these nodes only repeat another's word, and whose, by their positions: an identity has one vote. Of those
+/// that share one an endpoint that is always the same node speaks before a balancer, and then the one that claims
+/// least, so that nobody gains weight by taking another's name.
+#[must_use]
+pub fn repeaters<'a>(words: impl Iterator<Item = (usize, &'a Selves, Option<Height>)>) -> Vec<(usize, usize)> {
+    let mut named: Vec<_> = words.filter(|(_, selves, _)| !selves.recent.is_empty()).collect();
+    named.sort_by_key(|(i, selves, height)| (1 < selves.recent.len(), *height, *i));
+    let mut speakers: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut repeaters = Vec::new();
+    for (i, selves, _) in named {
+        match selves.recent.iter().find_map(|(identity, _)| speakers.get(&**identity)) {
+            Some(speaker) => repeaters.push((i, *speaker)),
+            None => speakers.extend(selves.recent.iter().map(|(identity, _)| (&**identity, i))),
+        }
+    }
+    repeaters.sort_unstable();
+    repeaters
+}
+
 /// What more than half of those who say anything say, if they are at least `quorum`; `None` if that is `current`.
 fn majority<'a, T: PartialEq>(
     said: impl Iterator<Item = &'a T> + Clone,
@@ -119,7 +167,6 @@ fn majority<'a, T: PartialEq>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Height;
 
     /// What the nodes say round by round, one letter a node (`.` says nothing), and the identity after each round.
     fn check(rounds: &[(&str, Option<&str>)]) {
@@ -135,6 +182,44 @@ mod tests {
             identity.update(None, facts.iter(), said.len() == 1, Timestamp(0));
             assert_eq!(identity.chain_id.agreed.as_deref(), *wanted, "{said}");
         }
+    }
+
+    /// Endpoints with the nodes behind them, one letter each, and their heights; who repeats whom.
+    fn check_repeaters(endpoints: &[(&str, u64)], wanted: &[(usize, usize)]) {
+        let selves: Vec<Selves> = endpoints
+            .iter()
+            .map(|(names, _)| {
+                let mut selves = Selves::default();
+                names.chars().for_each(|name| selves.meet(Timestamp(0), Some(&name.to_string().into())));
+                selves
+            })
+            .collect();
+        let words = endpoints.iter().zip(&selves).enumerate();
+        let repeaters = repeaters(words.map(|(i, ((_, height), selves))| (i, selves, Some(Height(*height)))));
+        assert_eq!(repeaters, wanted, "{endpoints:?}");
+    }
+
+    #[test]
+    fn one_node_has_one_word_however_many_endpoints_lead_to_it() {
+        check_repeaters(&[("a", 1), ("b", 1), ("c", 1)], &[]);
+        check_repeaters(&[("", 1), ("", 1)], &[]);
+        check_repeaters(&[("a", 5), ("a", 5), ("b", 5)], &[(1, 0)]);
+        check_repeaters(&[("a", 9), ("a", 5)], &[(0, 1)]);
+        check_repeaters(&[("ab", 9), ("ba", 9)], &[(1, 0)]);
+        check_repeaters(&[("abc", 1), ("c", 9), ("d", 9)], &[(0, 1)]);
+    }
+
+    #[test]
+    fn an_endpoint_is_no_longer_whom_it_was_long_ago() {
+        let name = |text: &str| Some(Arc::from(text));
+        let mut selves = Selves::default();
+        selves.meet(Timestamp(0), name("a").as_ref());
+        selves.meet(Timestamp(599_000), name("b").as_ref());
+        assert_eq!(selves.recent.len(), 2);
+        selves.meet(Timestamp(601_000), None);
+        assert_eq!(selves.recent.len(), 1, "only b is left");
+        (0..100).for_each(|i| selves.meet(Timestamp(601_000), name(&i.to_string()).as_ref()));
+        assert_eq!(selves.recent.len(), SELVES);
     }
 
     #[test]

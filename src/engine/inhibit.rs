@@ -52,8 +52,8 @@ pub fn of_own(name: AlertName, network: &Network, index: NetworkIndex, above: Op
     match name {
         N::NetworkHalted => above,
         N::NetworkUnreachable => halted(),
-        N::QuorumAtRisk => halted().or_else(|| firing(rule::UNREACHABLE)),
-        N::FinalityStalled
+        N::QuorumAtRisk
+        | N::FinalityStalled
         | N::BlocksSlow
         | N::ConsensusStruggling
         | N::TransactionBacklog

@@ -7,15 +7,17 @@ use super::{
     alert::Lives,
     branch::{Branches, Comparison},
     finding::Finding,
-    identity::Identity,
+    identity::{Identity, repeaters},
     node::{HashDispute, Node, Word, fresh_for},
-    plan::Plans,
+    plan::{Plans, corroborated},
     progress::Progress,
+    quorum::Roll,
     rule,
     settings::{NetworkSettings, NodeSettings},
     snapshot::{BLOCK_BUCKETS, Histogram},
     timer::Timer,
     tip::{Change, TipClock, Votes},
+    work::Work,
 };
 use crate::{
     model::{Height, Timestamp, UnixTime},
@@ -27,9 +29,6 @@ const EXPECTATION_LASTS: Duration = Duration::from_secs(600);
 
 /// A node that moves on without being contradicted again for this long is no longer called forked.
 const CONTRADICTION_LASTS: Duration = Duration::from_secs(600);
-
-/// Polls in which transactions must have waited before they prove work.
-const WORK_POLLS: u32 = 2;
 
 /// Blocks of one rise that count towards the end of a halt: a burst is not yet a heartbeat.
 const BURST: u64 = 2;
@@ -52,6 +51,8 @@ pub struct Network {
     pub tip: TipClock,
     /// When the tip rose.
     pub progress: Progress,
+    /// Nodes that only repeat the word of another, and whose: two endpoints of one node, or of one balancer.
+    pub duplicates: Vec<(usize, usize)>,
     /// Nodes whose word counts now.
     pub voters: usize,
     /// Voters of the last good view.
@@ -68,21 +69,14 @@ pub struct Network {
     pub block_interval: Histogram<10>,
     /// Halts that were announced.
     pub plans: Plans,
+    /// How much core weight it has, by its nodes' word.
+    pub roll: Roll,
     /// Alerts that began firing or got louder, by the level they came to.
     pub incidents: [u64; 4],
     /// Its alerts.
     pub lives: Lives<{ rule::NETWORK_RULES.len() }>,
     /// When it must be judged even if nobody says anything.
     pub due: Option<Timestamp>,
-}
-
-/// Transactions that wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Work {
-    /// Since when.
-    pub since: Timestamp,
-    /// How many, by the word of the node that knows most.
-    pub pending: u64,
 }
 
 /// What has come since a halt.
@@ -106,8 +100,9 @@ impl Network {
         if self.move_tip(settings, all, votes, head_time, timer) {
             self.members.iter().for_each(|i| nodes[*i].reached = nodes[*i].vote);
         }
+        self.settle_plans(settings, all, nodes, timer);
         self.settle_sight(settings, all, votes, nodes, timer);
-        self.work = self.work(all, nodes, timer);
+        self.work = Work::proven(self.members.iter().map(|i| (&all[*i], &nodes[*i])), timer);
         let idle = self.sight && self.work.is_none();
         if let Some(recovery) = &mut self.recovery {
             recovery.idle_since = recovery.idle_since.or(Some(timer.now().at)).filter(|_| idle);
@@ -187,17 +182,16 @@ impl Network {
     }
 
     /// Who may vote, and for what. A node that says it is syncing may vote once it has reached the tip others prove.
-    fn collect_votes(&self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) -> Votes {
+    fn collect_votes(&mut self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) -> Votes {
         let mut votes = Votes::default();
         let mut syncing = Vec::new();
-        for i in &self.members {
-            let node = &mut nodes[*i];
-            node.vote = None;
-            let right = node.dispute.identity.is_none() && !node.forked(timer);
-            let Some(facts) = node.testimony(&all[*i], timer).filter(|_| right) else { continue };
+        self.members.iter().for_each(|i| nodes[*i].vote = None);
+        for i in self.speakers(all, nodes, timer) {
+            let node = &mut nodes[i];
+            let Some(facts) = node.testimony(&all[i], timer) else { continue };
             match facts.syncing {
                 Syncing::Starting => {}
-                Syncing::Yes { .. } => syncing.push(*i),
+                Syncing::Yes { .. } => syncing.push(i),
                 Syncing::No | Syncing::Unknown => {
                     node.vote = node.height();
                     votes.add(node.vote.unwrap_or_default());
@@ -219,6 +213,20 @@ impl Network {
             votes.fallen += usize::from(node.vote.is_some() && node.vote < tip && tip <= node.reached);
         }
         votes
+    }
+
+    /// The nodes that speak for this chain, those left out that only repeat the word of another.
+    fn speakers(&mut self, all: &[NodeSettings], nodes: &[Node], timer: &Timer) -> Vec<usize> {
+        let right = |i: &usize| {
+            let node = &nodes[*i];
+            let testifies = node.dispute.identity.is_none() && !node.forked(timer);
+            testifies && node.testimony(&all[*i], timer).is_some()
+        };
+        let mut speakers: Vec<usize> = self.members.iter().copied().filter(right).collect();
+        let words = speakers.iter().map(|i| (*i, &nodes[*i].selves, nodes[*i].height()));
+        self.duplicates = repeaters(words);
+        speakers.retain(|i| self.duplicates.iter().all(|(repeater, _)| repeater != i));
+        speakers
     }
 
     /// Returns whether the tip went back.
@@ -250,6 +258,18 @@ impl Network {
             }
         }
         matches!(change, Change::RolledBack { .. })
+    }
+
+    /// What the voters say about upgrades and the weight of all; a window that closed starts the clock anew.
+    fn settle_plans(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &[Node], timer: &Timer) {
+        let voters = || self.members.iter().filter(|i| nodes[**i].vote.is_some());
+        let said = || voters().filter_map(|i| nodes[*i].testimony(&all[*i], timer));
+        let validators = said().filter_map(|facts| facts.validators).collect();
+        let upgrade = corroborated(said().map(|facts| facts.upgrade.as_ref()));
+        self.roll.hear(validators);
+        if let Some(closed) = self.plans.settle(settings, upgrade, self.tip.height(), timer) {
+            self.progress.excuse(closed);
+        }
     }
 
     /// In this time every node is asked at least once, and whoever answers is asked again.
@@ -310,24 +330,6 @@ impl Network {
     pub fn blind(&mut self, now: Timestamp) {
         self.sight = false;
         self.progress.see(false, now);
-    }
-
-    /// Work is proven by transactions that wait in two polls, on two nodes where two nodes say what waits.
-    fn work(&self, all: &[NodeSettings], nodes: &[Node], timer: &Timer) -> Option<Work> {
-        let mut speakers = 0;
-        let mut pending = 0;
-        let mut waiting = Vec::new();
-        for i in &self.members {
-            let node = &nodes[*i];
-            let facts = node.testimony(&all[*i], timer).filter(|_| node.vote.is_some());
-            let Some(count) = facts.and_then(|facts| facts.pending) else { continue };
-            speakers += 1;
-            pending = pending.max(count);
-            waiting.extend(node.waiting.filter(|(_, polls)| WORK_POLLS <= *polls).map(|(since, _)| since));
-        }
-        waiting.sort_unstable();
-        let witness = usize::from(2 <= speakers);
-        waiting.get(witness).map(|since| Work { since: *since, pending })
     }
 
     /// Whether the tip rose after `since` and within the halt threshold: blocks demonstrably go on, whoever says so.

@@ -8,6 +8,7 @@ use super::{
     branch::Told,
     eye::{self, Eye},
     finding::Finding,
+    identity::Selves,
     rule,
     settings::NodeSettings,
     snapshot::{Histogram, POLL_BUCKETS, POLL_OUTCOMES, PollCounts},
@@ -49,6 +50,8 @@ pub struct Node {
     heights: VecDeque<Height>,
     /// When the highest recent height last rose.
     pub moved_at: Option<Timestamp>,
+    /// As whom it answered lately.
+    pub selves: Selves,
     /// Hashes it told for recent heights.
     pub told: Told,
     /// The last step back that was more than harmless.
@@ -212,6 +215,7 @@ impl Node {
             return;
         }
         self.skew = facts.clock.map(|clock| skew(now.wall_at(at), elapsed, clock));
+        self.selves.meet(at, facts.identity.as_ref());
         self.take_height(at, facts);
         self.take_pending(at, facts.pending);
         self.good = Some(Good { at, facts: Arc::clone(facts) });

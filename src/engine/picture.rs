@@ -1,14 +1,21 @@
 //! Draws the snapshot: one immutable picture of what the engine remembers, values that are no longer fresh left out.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine,
     network::{Network, confirmed_by},
     node::Node,
-    rule,
-    settings::{Cadence, CanarySettings, Settings},
-    snapshot::{Alert, AlertKey, BlockTime, NetworkPhase, NetworkView, NodeView, Snapshot, Subject, Tip, Vote},
+    quorum::Quorum,
+    rule::{
+        self,
+        halted::{Demand, demands},
+    },
+    settings::{Cadence, CanarySettings, NetworkSettings},
+    snapshot::{
+        Alert, AlertKey, BlockTime, DUPLICATES, NetworkPhase, NetworkView, NodeView, Snapshot, Subject, Tip, VERSIONS,
+        Vote,
+    },
     surroundings::Outlook,
     timer::Timer,
 };
@@ -121,7 +128,7 @@ impl Engine {
             finalized: finalized.max(),
             progress_at: network.progress.at,
             halt_threshold: known.then_some(threshold),
-            halt_ratio: known.then(|| halt_ratio(network, settings.cadence, now, threshold)),
+            halt_ratio: known.then(|| halt_ratio(network, settings, now)),
             block_time: network.progress.block_time(settings).map(|value| BlockTime {
                 value,
                 samples: settings.block_time.is_none().then(|| network.progress.samples()),
@@ -129,10 +136,32 @@ impl Engine {
             block_interval: network.block_interval,
             voters: network.voters,
             voters_expected: network.expected,
-            quorum_margin: quorum_margin(&self.settings, i, members()),
+            quorum_margin: self.quorum_margin(i, network, now),
+            duplicates: duplicates(network),
+            versions: self.versions(network, now),
             votes: members().map(|(i, node)| self.vote(i, node, now)).collect(),
             incidents: network.incidents,
         }
+    }
+
+    fn versions(&self, network: &Network, now: Timestamp) -> BTreeMap<Arc<str>, usize> {
+        let mut versions = BTreeMap::new();
+        for i in &network.members {
+            let Some(facts) = self.nodes[*i].shown(&self.settings.nodes[*i], now) else { continue };
+            if let Some(version) = &facts.version
+                && (versions.len() < VERSIONS || versions.contains_key(version))
+            {
+                *versions.entry(Arc::clone(version)).or_default() += 1;
+            }
+        }
+        versions
+    }
+
+    /// Core weight that may still be lost.
+    fn quorum_margin(&self, i: usize, network: &Network, now: Timestamp) -> Option<i64> {
+        let nodes = network.members.iter().map(|i| (&self.settings.nodes[*i], &self.nodes[*i]));
+        let timer = Timer::new(Now { at: now, ..Now::default() });
+        Quorum::count(&self.settings.networks[i], &network.roll, nodes, &timer).map(|quorum| quorum.margin())
     }
 
     fn vote(&self, i: usize, node: &Node, now: Timestamp) -> Vote {
@@ -146,6 +175,11 @@ impl Engine {
     }
 }
 
+fn duplicates(network: &Network) -> Vec<(NodeIndex, NodeIndex)> {
+    let index = |i: usize| NodeIndex(u32::try_from(i).unwrap_or(u32::MAX));
+    network.duplicates.iter().take(DUPLICATES).map(|(node, speaker)| (index(*node), index(*speaker))).collect()
+}
+
 fn phase(network: &Network, cadence: Cadence, within_limit: bool) -> NetworkPhase {
     if network.lives.fires(rule::HALTED) {
         NetworkPhase::Halted
@@ -153,37 +187,25 @@ fn phase(network: &Network, cadence: Cadence, within_limit: bool) -> NetworkPhas
         NetworkPhase::Unreachable
     } else if !network.sight {
         NetworkPhase::Unknown
-    } else if cadence == Cadence::OnDemand && network.work.is_none() && !within_limit {
+    } else if !within_limit
+        && (network.plans.open.is_some() || (cadence == Cadence::OnDemand && network.work.is_none()))
+    {
         NetworkPhase::Idle
     } else {
         NetworkPhase::Live
     }
 }
 
-fn halt_ratio(network: &Network, cadence: Cadence, now: Timestamp, threshold: std::time::Duration) -> f64 {
-    let waited = match (cadence, network.work) {
-        (Cadence::OnDemand, Some(work)) => network.progress.watched(now).min(now.since(work.since)),
-        (Cadence::OnDemand, None) => return 0.0,
-        _ => network.progress.watched(now),
-    };
-    waited.as_secs_f64() / threshold.as_secs_f64().max(0.001)
-}
-
-/// Core weight that may still be lost: what the protocol tolerates minus what is lost already. A node of which nothing
-/// is known is not lost.
-fn quorum_margin<'a>(settings: &Settings, i: usize, members: impl Iterator<Item = (usize, &'a Node)>) -> Option<i64> {
-    let core: Vec<_> = members.filter(|(n, _)| settings.nodes[*n].core).collect();
-    if core.iter().all(|(_, node)| node.state == NodeState::Unknown) {
-        return None;
+/// How much of the gap that makes a halt has passed; of two reasons to expect a block the nearer. By plan nothing is
+/// expected.
+fn halt_ratio(network: &Network, settings: &NetworkSettings, now: Timestamp) -> f64 {
+    if network.plans.open.is_some() && !network.lives.fires(rule::HALTED) {
+        return 0.0;
     }
-    let sum = |total: u64, (n, _): &(usize, &Node)| total.saturating_add(settings.nodes[*n].weight);
-    let total = core.iter().fold(0, sum);
-    let lost = core.iter().filter(|(_, node)| is_lost(node.state)).fold(0, sum);
-    let tolerated = settings.networks[i].tolerance.tolerated(total);
-    Some(i64::try_from(tolerated).unwrap_or(i64::MAX).saturating_sub(i64::try_from(lost).unwrap_or(i64::MAX)))
-}
-
-fn is_lost(state: NodeState) -> bool {
-    use NodeState as S;
-    matches!(state, S::Offline | S::Stalled | S::Forked | S::WrongChain | S::Starting | S::Syncing)
+    let watched = network.progress.watched(now);
+    let ratio = |demand: Demand| {
+        let waited = demand.work.map_or(watched, |work| watched.min(now.since(work.since)));
+        waited.as_secs_f64() / demand.threshold.as_secs_f64().max(0.001)
+    };
+    demands(network, settings).map(ratio).fold(0.0, f64::max)
 }

@@ -17,6 +17,12 @@ const INTERVALS_NEEDED: usize = 5;
 /// As long as nobody knows how long blocks take here, nothing shorter than this is called a halt.
 const PATIENCE_BEFORE_LEARNING: Duration = Duration::from_secs(300);
 
+/// The same where blocks come at random: only gaps that are long even for slow proof of work are called a halt.
+const PATIENCE_WITH_CHANCE: Duration = Duration::from_secs(3 * 3600);
+
+/// Where blocks come at random the mean learned from a few of them can be this many times too short.
+const LUCK: u32 = 2;
+
 /// A learned block time is never shorter than this.
 const SHORTEST_BLOCK_TIME: Duration = Duration::from_millis(50);
 
@@ -104,10 +110,10 @@ impl Progress {
         }
     }
 
-    /// The block time in use: declared, else learned. On an on-demand network gaps say nothing about block time.
+    /// The block time in use: declared, else learned. Where blocks come when there is work, gaps say nothing about it.
     #[must_use]
     pub fn block_time(&self, settings: &NetworkSettings) -> Option<Duration> {
-        let learned = self.learned.filter(|_| settings.cadence != Cadence::OnDemand);
+        let learned = self.learned.filter(|_| !matches!(settings.cadence, Cadence::OnDemand | Cadence::IdleMax(_)));
         settings.block_time.or(learned)
     }
 
@@ -123,12 +129,29 @@ impl Progress {
     pub fn threshold(&self, settings: &NetworkSettings) -> Duration {
         let blocks = match (self.block_time(settings), settings.cadence) {
             (_, Cadence::IdleMax(longest)) => longest.saturating_mul(IDLE_MAXIMA),
-            (Some(block_time), Cadence::Poisson) => rare_gap(block_time, settings.limits.horizon),
+            (Some(block_time), Cadence::Poisson) => {
+                let luck = if settings.block_time.is_some() { 1 } else { LUCK };
+                rare_gap(block_time.saturating_mul(luck), settings.limits.horizon)
+            }
             (Some(block_time), _) => block_time.saturating_mul(settings.limits.missing_blocks),
             (None, Cadence::OnDemand) => Duration::ZERO,
+            (None, Cadence::Poisson) => PATIENCE_WITH_CHANCE,
             (None, _) => PATIENCE_BEFORE_LEARNING,
         };
         blocks.max(settings.limits.halt_floor)
+    }
+
+    /// The same from the moment on at which work waits, where a block comes then without being due otherwise.
+    #[must_use]
+    pub fn busy_threshold(&self, settings: &NetworkSettings) -> Duration {
+        let blocks = self.block_time(settings).unwrap_or_default().saturating_mul(settings.limits.missing_blocks);
+        blocks.max(settings.limits.halt_floor).min(self.threshold(settings))
+    }
+
+    /// Standing still up to `until` was announced: the clock counts from there.
+    pub fn excuse(&mut self, until: Timestamp) {
+        self.counts_from = self.counts_from.max(until);
+        self.blind_since = self.blind_since.map(|since| since.max(until));
     }
 
     /// Says whether we can see the network now. Blind time does not count.
@@ -165,9 +188,10 @@ impl Progress {
     }
 }
 
-/// The gap between two blocks that comes by chance once in `horizon`, where they come at random.
+/// The gap between two blocks that comes by chance once in `horizon`, where they come at random; never less than one
+/// block time.
 fn rare_gap(block_time: Duration, horizon: Duration) -> Duration {
-    let blocks = (horizon.as_secs_f64() / block_time.as_secs_f64().max(0.001)).max(1.0);
+    let blocks = (horizon.as_secs_f64() / block_time.as_secs_f64().max(0.001)).max(std::f64::consts::E);
     Duration::try_from_secs_f64(block_time.as_secs_f64() * blocks.ln()).unwrap_or(Duration::MAX)
 }
 
@@ -215,6 +239,54 @@ mod tests {
         }
         let on_demand = NetworkSettings { cadence: Cadence::OnDemand, ..settings(None) };
         assert_eq!(progress.threshold(&on_demand).as_secs(), 30, "waiting work needs no block time");
+    }
+
+    #[test]
+    fn a_gap_between_random_blocks_is_a_halt_when_chance_makes_it_once_in_the_horizon() {
+        let poisson = |block_time| NetworkSettings { cadence: Cadence::Poisson, ..settings(block_time) };
+        let progress = Progress::default();
+        let max = u64::MAX;
+        for (block_time, wanted) in
+            [(Some(600), 7902), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
+        {
+            assert_eq!(progress.threshold(&poisson(block_time)).as_secs(), wanted, "{block_time:?}");
+        }
+        let learned = Progress { learned: Some(Duration::from_secs(300)), ..Progress::default() };
+        let wanted = progress.threshold(&poisson(Some(600)));
+        assert_eq!(learned.threshold(&poisson(None)), wanted, "a few lucky blocks teach no impatience");
+    }
+
+    #[test]
+    fn a_declared_longest_gap_counts_three_times_and_waiting_work_shortens_it() {
+        let idle = |longest: u64, block_time| NetworkSettings {
+            cadence: Cadence::IdleMax(Duration::from_secs(longest)),
+            ..settings(block_time)
+        };
+        let progress = Progress { learned: Some(Duration::from_secs(500)), ..Progress::default() };
+        for (longest, block_time, wanted, busy) in [
+            (600, Some(5), 1800, 50),
+            (600, None, 1800, 30),
+            (5, Some(60), 30, 30),
+            (0, Some(0), 30, 30),
+            (u64::MAX, Some(u64::MAX), u64::MAX, u64::MAX),
+        ] {
+            let settings = idle(longest, block_time);
+            assert_eq!(progress.threshold(&settings).as_secs(), wanted, "{longest} {block_time:?}");
+            assert_eq!(progress.busy_threshold(&settings).as_secs(), busy, "{longest} {block_time:?}, busy");
+        }
+    }
+
+    #[test]
+    fn time_that_was_announced_does_not_count_whether_we_saw_it_or_not() {
+        let mut progress = Progress::default();
+        progress.restart(at(0));
+        progress.see(true, at(0));
+        progress.excuse(at(100));
+        assert_eq!(progress.due(Duration::from_secs(30), None), at(130));
+        progress.see(false, at(105));
+        progress.excuse(at(110));
+        progress.see(true, at(120));
+        assert_eq!(progress.due(Duration::from_secs(30), None), at(150), "blind for ten seconds after it");
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Engine {
                 network.deserted = if lost { Some(now.at) } else { network.deserted.filter(|_| members.is_empty()) };
                 network.expected = network.expected.min(members.len());
                 network.members = members;
+                network.duplicates.clear();
                 network.due = None;
             }
         }

@@ -1,7 +1,7 @@
 //! One immutable picture of everything the engine knows at one instant. Metrics, API and page read nothing else, so
 //! they cannot disagree.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{finding::Finding, settings::Settings};
 use crate::{
@@ -16,6 +16,12 @@ pub const POLL_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 /// Upper bounds, in seconds, of the buckets of a network's block interval; the last bucket is unbounded.
 pub const BLOCK_BUCKETS: [f64; 10] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 300.0];
+
+/// Duplicates shown of one network at the most.
+pub const DUPLICATES: usize = 64;
+
+/// Versions shown of one network at the most.
+pub const VERSIONS: usize = 16;
 
 /// Everything the engine knows at one instant.
 #[derive(Debug, Clone)]
@@ -115,7 +121,7 @@ pub enum NetworkPhase {
     Unknown,
     /// Making blocks.
     Live,
-    /// Making none because there is nothing to do.
+    /// Making none because there is nothing to do, or because that was announced.
     Idle,
     /// `NetworkHalted` holds.
     Halted,
@@ -153,7 +159,7 @@ pub struct NetworkView {
     pub progress_at: Option<Timestamp>,
     /// The gap after which blocks count as missing.
     pub halt_threshold: Option<Duration>,
-    /// Gap over threshold; above 1 blocks are missing. On an idle on-demand network 0.
+    /// Gap over threshold; above 1 blocks are missing. On an idle on-demand network, and inside an announced halt, 0.
     pub halt_ratio: Option<f64>,
     /// The block time in use.
     pub block_time: Option<BlockTime>,
@@ -163,8 +169,13 @@ pub struct NetworkView {
     pub voters: usize,
     /// Voters of the last good view: half of them must be fresh for a verdict.
     pub voters_expected: usize,
-    /// Live core weight minus needed core weight; `None` without core nodes.
+    /// Live core weight minus needed core weight, unwatched weight counted as alive; `None` without core nodes.
     pub quorum_margin: Option<i64>,
+    /// Nodes that only repeat the word of another, each with the one whose word counts: behind both endpoints answers
+    /// one node, or one balancer. At most [`DUPLICATES`].
+    pub duplicates: Vec<(NodeIndex, NodeIndex)>,
+    /// Versions the nodes report now, with the number of nodes that do, of at most [`VERSIONS`] of them.
+    pub versions: BTreeMap<Arc<str>, usize>,
     /// The word of every node of this network, for the explanation.
     pub votes: Vec<Vote>,
     /// Alerts about this network and its nodes that began firing or got louder, by the level they came to, L1..L4.

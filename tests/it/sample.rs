@@ -205,6 +205,7 @@ fn alerts() -> Vec<Alert> {
         gap: Duration::from_millis(59_500),
         threshold: Duration::from_secs(30),
         pending: None,
+        overrun: None,
         voters: 2,
     };
     let silent = Finding::NoAnswer { silence: Duration::from_secs(300), attempts: 7, kind: ErrorKind::Timeout };

@@ -302,6 +302,7 @@ mod tests {
             gap: Duration::from_secs(12),
             threshold: Duration::from_secs(10),
             pending: None,
+            overrun: None,
             voters: 2,
         };
         let halt = alert(AlertName::NetworkHalted, Subject::Network(NetworkIndex(0)), Level::L1, missing);

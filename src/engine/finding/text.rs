@@ -76,10 +76,13 @@ impl fmt::Display for Finding {
 impl Finding {
     fn of_network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BlocksMissing { tip, gap, threshold, pending, voters } => {
+            Self::BlocksMissing { tip, gap, threshold, pending, overrun, voters } => {
                 write!(f, "no block after {tip} for {}, the limit is {}", Humane(*gap), Humane(*threshold))?;
                 if let Some(pending) = pending {
                     write!(f, ", while {}", Count(*pending, "transaction waits", "transactions wait"))?;
+                }
+                if let Some(overrun) = overrun {
+                    write!(f, "; the announced halt should have been over {} ago", Humane(*overrun))?;
                 }
                 match voters {
                     1 => f.write_str("; a single node says so"),
@@ -135,10 +138,10 @@ impl Finding {
                     None => write!(f, "{} below {from} were replaced, on {nodes}", Count(*depth, "block", "blocks")),
                 }
             }
-            Self::MarginGone { live, needed, total } => write!(
-                f,
-                "core nodes of weight {live} of {total} are left and {needed} is needed: one more loss halts the network"
-            ),
+            Self::MarginGone { live, needed, total } => {
+                write!(f, "core nodes of weight {live} of {total} are left and {needed} is needed: ")?;
+                f.write_str(if live < needed { "that is too little" } else { "one more loss halts the network" })
+            }
             Self::SignedTwice { height, validator } => {
                 write!(f, "validator {validator} signed two blocks at height {height}")
             }
@@ -283,6 +286,7 @@ mod tests {
             gap: seconds(42),
             threshold: seconds(30),
             pending: Some(1),
+            overrun: None,
             voters: 1,
         };
         let wanted = "no block after 100 for 42 s, the limit is 30 s, while 1 transaction waits; a single node says so";

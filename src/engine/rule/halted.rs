@@ -8,7 +8,13 @@ use std::time::Duration;
 
 use super::{NetworkCase, Verdict};
 use crate::{
-    engine::{finding::Finding, network::confirmed_by, node::Word, settings::Cadence},
+    engine::{
+        finding::Finding,
+        network::{Network, confirmed_by},
+        node::Word,
+        settings::{Cadence, NetworkSettings},
+        work::Work,
+    },
     model::Timestamp,
     observation::Meaning,
 };
@@ -32,8 +38,35 @@ enum Blocks {
     Missing(Finding),
 }
 
-/// `NetworkHalted`, for either reason.
+/// What would make a halt of the missing blocks: a limit, and the work from which it counts if there is some.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand {
+    /// The gap from which on blocks are missing.
+    pub threshold: Duration,
+    /// The work that waits for one.
+    pub work: Option<Work>,
+}
+
+/// What is demanded of a network now. Where blocks come only for work, nothing is while none waits; where one comes at
+/// the latest after a declared time, work makes one due sooner.
+pub fn demands(network: &Network, settings: &NetworkSettings) -> impl Iterator<Item = Demand> {
+    let progress = &network.progress;
+    let always = Demand { threshold: progress.threshold(settings), work: None };
+    let working = network.work.map(|work| (work, progress.busy_threshold(settings)));
+    let busy = working.map(|(work, threshold)| Demand { threshold, work: Some(work) });
+    let (first, second) = match settings.cadence {
+        Cadence::Interval | Cadence::Slots | Cadence::Poisson => (Some(always), None),
+        Cadence::IdleMax(_) => (busy, Some(always)),
+        Cadence::OnDemand => (busy, None),
+    };
+    first.into_iter().chain(second)
+}
+
+/// `NetworkHalted`, for either reason. It never begins inside an announced window; one that had begun before goes on.
 pub fn judge(case: &NetworkCase<'_>) -> Verdict {
+    if case.network.plans.open.is_some() && !case.network.lives.fires(super::HALTED) {
+        return Verdict::Unknown;
+    }
     let blocks = blocks(case);
     if let Blocks::Missing(finding) = blocks {
         return Verdict::Holds(finding);
@@ -50,31 +83,27 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
 fn blocks(case: &NetworkCase<'_>) -> Blocks {
     let network = case.network;
     let Some(tip) = network.tip.height().filter(|_| network.sight) else { return Blocks::Unseen };
-    let work = match case.settings.cadence {
-        Cadence::Interval | Cadence::Slots | Cadence::Poisson | Cadence::IdleMax(_) => None,
-        Cadence::OnDemand => match network.work {
-            Some(work) => Some(work.since),
-            None => return Blocks::Coming,
-        },
-    };
-    let threshold = network.progress.threshold(case.settings);
-    if !case.timer.passed(network.progress.due(threshold, work)) {
-        return Blocks::Coming;
-    }
+    let since = |demand: &Demand| demand.work.map(|work| work.since);
+    let missed = |demand: &Demand| case.timer.passed(network.progress.due(demand.threshold, since(demand)));
+    let Some(demand) = demands(network, case.settings).find(missed) else { return Blocks::Coming };
     let now = case.timer.now().at;
+    let closed = network.plans.closed.filter(|closed| network.progress.at < Some(*closed));
     Blocks::Missing(Finding::BlocksMissing {
         tip,
-        gap: now.since(network.progress.at.max(work).unwrap_or(now)),
-        threshold,
-        pending: network.work.filter(|_| work.is_some()).map(|work| work.pending),
+        gap: now.since(network.progress.at.max(since(&demand)).unwrap_or(now)),
+        threshold: demand.threshold,
+        pending: demand.work.map(|work| work.pending),
+        overrun: closed.map(|closed| now.since(closed)),
         voters: confirmed_by(tip, case.nodes.iter().map(|(_, node)| *node)),
     })
 }
 
-/// More core weight has been failing for `nodes_offline` than the protocol tolerates, and no block came since.
+/// More core weight has been failing for `nodes_offline` than the protocol tolerates, and no block came since. What
+/// fails inside an announced window counts from its end.
 fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     let core = || case.nodes.iter().filter(|(settings, _)| settings.core);
-    let total = core().fold(0_u64, |sum, (settings, _)| sum.saturating_add(settings.weight));
+    let watched = core().fold(0_u64, |sum, (settings, _)| sum.saturating_add(settings.weight));
+    let total = case.network.roll.total(case.settings, watched);
     let tolerated = case.settings.tolerance.tolerated(total);
     let mut gone: Vec<(Timestamp, u64)> = core()
         .filter_map(|(settings, node)| match node.word(settings, case.timer) {
@@ -85,6 +114,7 @@ fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     gone.sort_unstable();
     let (mut offline, mut too_many) = (0_u64, None);
     for (since, weight) in gone {
+        let since = since.max(case.network.plans.closed.unwrap_or(since));
         if !case.timer.passed(since.after(case.settings.limits.nodes_offline)) {
             break;
         }

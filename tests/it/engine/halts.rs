@@ -206,7 +206,7 @@ fn losing_half_of_a_bft_network_is_one_alert_and_not_three() {
     assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
     let muted: Vec<_> = world.snapshot().alerts.into_iter().filter(|a| a.inhibited_by.is_some()).collect();
     let titles: Vec<_> = muted.iter().map(|a| world.title(a.key)).collect();
-    assert_eq!(titles, ["NodeOffline A", "NodeOffline B"], "muted alerts are shown");
+    assert_eq!(titles, ["QuorumAtRisk main", "NodeOffline A", "NodeOffline B"], "muted alerts are shown");
     assert_eq!(world.snapshot().networks[0].quorum_margin, Some(-1));
     world.go("main");
     world.revive("A B");
@@ -224,10 +224,11 @@ fn a_node_that_stays_down_after_the_halt_is_announced_then() {
     world.go("main");
     world.revive("B");
     world.run(600);
-    let wanted = ["fire NetworkHalted main", "resolve NetworkHalted main", "fire NodeOffline A"];
+    let wanted =
+        ["fire NetworkHalted main", "resolve NetworkHalted main", "fire QuorumAtRisk main", "fire NodeOffline A"];
     assert_eq!(world.told_names(), wanted);
     let incidents = world.snapshot().networks[0].incidents;
-    assert_eq!(incidents, [1, 2, 0, 0], "each alert counts once, muted or not");
+    assert_eq!(incidents, [1, 3, 0, 0], "each alert counts once, muted or not");
 }
 
 #[test]

@@ -12,10 +12,10 @@ use haltwatch::{
         snapshot::{Alert, AlertKey, Effect, Outcome, Snapshot, Subject},
     },
     model::{
-        AlertName, BlockHash, CanaryIndex, Height, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime,
-        VantageIndex,
+        AlertName, BlockHash, CanaryIndex, Height, NetworkIndex, NodeIndex, Now, PlannedHalt, Role, Timestamp,
+        UnixTime, VantageIndex,
     },
-    observation::{CanaryObservation, ErrorKind, Facts, NodeObservation, Observation, PollError, Syncing},
+    observation::{CanaryObservation, ErrorKind, Facts, NodeObservation, Notice, Observation, PollError, Syncing},
 };
 
 /// Wall time at second 0.
@@ -224,6 +224,27 @@ impl World {
         self.chain(chain).height -= blocks;
     }
 
+    /// From now on the chain makes a block every so many milliseconds.
+    pub fn pace(&mut self, chain: &str, block_ms: i64) {
+        let next = self.ms + block_ms;
+        let chain = self.chain(chain);
+        (chain.block_ms, chain.next_block) = (block_ms, next);
+    }
+
+    /// The chain makes its next blocks, and stops after the one at this height.
+    pub fn run_up_to(&mut self, chain: &str, height: u64) {
+        self.go(chain);
+        while self.chain(chain).height < height {
+            self.run(1);
+        }
+        self.stop(chain);
+    }
+
+    /// A halt of the first network is announced.
+    pub fn announce(&mut self, planned: PlannedHalt) {
+        self.step(&[Observation::Notice(Notice { network: NetworkIndex(0), planned })]);
+    }
+
     pub fn height(&self) -> u64 {
         self.chains[0].height
     }
@@ -309,6 +330,7 @@ impl World {
     /// Time passes and nobody runs the monitor.
     pub fn sleep(&mut self, seconds: i64) {
         self.ms += seconds * 1000;
+        self.wake_at = self.wake_at.map(|at| at.max(Timestamp(self.ms)));
         for next in &mut self.next_poll {
             *next = (*next).max(self.ms + *next % 400);
         }

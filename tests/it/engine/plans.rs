@@ -1,0 +1,340 @@
+//! Halts that were announced: nobody is paged while they keep to their time, everybody is when they do not.
+
+use std::time::Duration;
+
+use haltwatch::{
+    engine::{
+        finding::Finding,
+        settings::{NetworkLimits, NetworkSettings, Settings},
+    },
+    model::{AlertName, Height, Instant, PlannedHalt, Timestamp, UnixTime},
+    observation::Upgrade,
+};
+
+use super::world::{WALL, World, network, settings};
+
+fn at(second: i64) -> Option<Instant> {
+    Some(Instant::At(Timestamp(second * 1000)))
+}
+
+fn wall(second: i64) -> Option<Instant> {
+    Some(Instant::Wall(UnixTime::from_millis(WALL + second * 1000)))
+}
+
+fn plan(from: Option<Instant>, until: Option<Instant>, at_height: Option<u64>) -> PlannedHalt {
+    PlannedHalt { kind: "upgrade".into(), from, until, at_height: at_height.map(Height) }
+}
+
+/// The lines about halts, with their seconds.
+fn of_halts(world: &World) -> Vec<String> {
+    let about = |line: &String| line.contains("NetworkHalted") || line.contains("PlannedHalt");
+    world.told().into_iter().filter(about).collect()
+}
+
+fn assert_told(world: &World, wanted: &[(i64, &str)]) {
+    let told = of_halts(world);
+    assert_eq!(told.len(), wanted.len(), "{told:?}");
+    for (line, (second, name)) in told.iter().zip(wanted) {
+        let (when, what) = line.split_once(' ').unwrap();
+        let late = when.parse::<i64>().unwrap() - second;
+        assert!(what == *name && (0..=5).contains(&late), "{line:?}, wanted {name} at {second}");
+    }
+}
+
+const BEGINS: &str = "fire PlannedHalt main";
+const ENDS: &str = "resolve PlannedHalt main";
+const HALTS: &str = "fire NetworkHalted main";
+const RECOVERS: &str = "resolve NetworkHalted main";
+
+fn configured(planned: Vec<PlannedHalt>) -> Settings {
+    settings(&[(NetworkSettings { planned, ..network("main") }, "A B C D")])
+}
+
+#[test]
+fn an_upgrade_that_keeps_to_its_time_pages_nobody_though_every_node_restarts() {
+    let mut world = World::of("A B C D e f");
+    world.run(30);
+    world.announce(plan(at(1000), at(3000), None));
+    world.run(980);
+    world.stop("main");
+    for name in ["A", "B", "C", "D", "e", "f"] {
+        world.kill(name);
+        world.run(150);
+        world.revive(name);
+    }
+    world.kill("A B C D e f");
+    world.run(100);
+    world.revive("A B C D e f");
+    world.go("main");
+    world.run(3000);
+    assert_eq!(world.told_names(), [BEGINS, ENDS]);
+    assert_told(&world, &[(1000, BEGINS), (3000, ENDS)]);
+    let (_, alert) = world.fired(AlertName::PlannedHalt).unwrap();
+    let until = UnixTime::from_millis(WALL + 3_000_000);
+    assert_eq!(alert.finding, Finding::Planned { kind: "upgrade".into(), until });
+}
+
+#[test]
+fn a_halt_that_overruns_its_window_is_told_one_threshold_later() {
+    for restless in [i64::MAX, 700] {
+        let mut world = World::of("A B C D");
+        world.restless = restless;
+        world.announce(plan(at(100), at(600), None));
+        world.run(110);
+        world.stop("main");
+        world.run(500);
+        assert_eq!(world.snapshot().networks[0].halt_ratio.map(|ratio| ratio < 1.0), Some(true));
+        world.run(300);
+        assert_told(&world, &[(100, BEGINS), (600, ENDS), (630, HALTS)]);
+        let (ms, alert) = world.fired(AlertName::NetworkHalted).unwrap();
+        assert_eq!(ms, 630_000, "to the millisecond");
+        let Finding::BlocksMissing { gap, overrun, .. } = alert.finding else { panic!("{:?}", alert.finding) };
+        assert_eq!(overrun, Some(Duration::from_secs(30)));
+        assert!(Duration::from_secs(519) <= gap, "the gap is the whole gap: {gap:?}");
+        assert!(alert.finding.to_string().contains("the announced halt should have been over 30 s ago"));
+    }
+}
+
+#[test]
+fn an_old_window_mutes_no_later_halt() {
+    let mut world = World::of("A B C D");
+    world.announce(plan(at(100), at(600), None));
+    world.run(110);
+    world.stop("main");
+    world.run(300);
+    world.go("main");
+    world.run(3000);
+    world.stop("main");
+    world.run(100);
+    assert_told(&world, &[(100, BEGINS), (600, ENDS), (3438, HALTS)]);
+    let (_, alert) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert!(matches!(alert.finding, Finding::BlocksMissing { overrun: None, .. }), "{:?}", alert.finding);
+}
+
+#[test]
+fn a_late_notice_does_not_end_a_real_halt() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.stop("main");
+    world.run(60);
+    world.announce(plan(at(150), at(400), None));
+    world.run(400);
+    world.go("main");
+    world.run(60);
+    let names: Vec<_> = of_halts(&world).iter().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect();
+    assert_eq!(names, [HALTS, BEGINS, ENDS, RECOVERS]);
+}
+
+#[test]
+fn the_window_opens_when_the_last_block_before_the_upgrade_comes_early() {
+    let mut world = World::of("A B C D");
+    world.announce(plan(at(2000), at(3000), Some(1201)));
+    world.run_up_to("main", 1200);
+    let reached = world.ms / 1000;
+    world.run(3000 - reached);
+    world.go("main");
+    world.run(120);
+    assert_told(&world, &[(reached, BEGINS), (3000, ENDS)]);
+}
+
+#[test]
+fn a_height_that_had_passed_when_we_heard_of_it_opens_nothing() {
+    for height in [0, 1, 500, 1000] {
+        let mut world = World::of("A B C D");
+        world.run(100);
+        world.announce(plan(None, at(90_000), Some(height)));
+        world.run(50);
+        world.stop("main");
+        world.run(60);
+        assert_told(&world, &[(178, HALTS)]);
+    }
+}
+
+#[test]
+fn windows_that_end_before_they_begin_or_never_come_mute_nothing() {
+    let mut world = World::of("A B C D");
+    world.run(50);
+    for absurd in [
+        plan(at(500), at(10), None),
+        plan(at(10), at(20), None),
+        plan(None, None, None),
+        plan(None, at(500), None),
+        plan(None, None, Some(u64::MAX)),
+        plan(at(i64::MAX / 1000), at(i64::MAX / 1000), None),
+        plan(Some(Instant::Wall(UnixTime::from_millis(i64::MAX))), None, None),
+    ] {
+        world.announce(PlannedHalt { kind: format!("{absurd:?}").into(), ..absurd });
+    }
+    (0..300).for_each(|i| world.announce(PlannedHalt { kind: format!("{i}").into(), ..plan(at(i), at(i), Some(5)) }));
+    world.run(50);
+    world.stop("main");
+    world.run(60);
+    assert_told(&world, &[(128, HALTS)]);
+}
+
+#[test]
+fn a_window_that_is_moved_while_it_is_open_closes_at_its_new_time() {
+    let mut world = World::of("A B C D");
+    world.announce(plan(at(100), at(300), None));
+    world.run(110);
+    world.stop("main");
+    world.run(100);
+    world.announce(plan(at(100), at(900), None));
+    world.run(1000);
+    assert_told(&world, &[(100, BEGINS), (900, ENDS), (930, HALTS)]);
+}
+
+#[test]
+fn windows_that_follow_each_other_are_one_to_the_halt() {
+    let mut world = World::of("A B C D");
+    world.announce(plan(at(100), at(300), None));
+    world.announce(PlannedHalt { kind: "backup".into(), ..plan(at(290), at(500), None) });
+    world.announce(plan(at(2000), at(2100), None));
+    world.run(110);
+    world.stop("main");
+    world.run(400);
+    assert_told(&world, &[(100, BEGINS), (500, ENDS)]);
+    world.go("main");
+    world.run(1495);
+    world.stop("main");
+    world.run(80);
+    world.go("main");
+    world.run(100);
+    assert_told(&world, &[(100, BEGINS), (500, ENDS), (2000, BEGINS), (2100, ENDS)]);
+}
+
+#[test]
+fn a_configured_window_follows_the_wall_clock_and_no_jump_of_it() {
+    for (jump, back) in [(3600, 300), (-3600, 300), (0, 0)] {
+        let mut world = World::new(configured(vec![plan(wall(1000), wall(2000), None)]));
+        world.run(500);
+        world.wall_off = jump * 1000;
+        world.run(back);
+        world.wall_off = 0;
+        world.run(550 - back);
+        world.stop("main");
+        world.wall_off = jump * 1000;
+        world.run(back);
+        world.wall_off = 0;
+        world.run(900 - back);
+        world.go("main");
+        world.run(300);
+        assert_told(&world, &[(1000, BEGINS), (2000, ENDS)]);
+    }
+    let mut world = World::new(configured(vec![plan(wall(2000), wall(3000), None)]));
+    world.run(500);
+    world.wall_off = 1_000_000;
+    world.run(2500);
+    assert_told(&world, &[(1100, BEGINS), (2000, ENDS)]);
+}
+
+#[test]
+fn a_node_that_stays_dead_after_the_window_is_told_then() {
+    let mut world = World::of("A B C D E F G");
+    world.announce(plan(at(100), at(900), None));
+    world.run(110);
+    world.stop("main");
+    world.kill("B");
+    world.run(400);
+    world.go("main");
+    world.run(380);
+    assert_eq!(world.told_names(), [BEGINS]);
+    world.run(90);
+    assert_eq!(world.told_names(), [BEGINS, ENDS, "fire NodeOffline B"]);
+}
+
+#[test]
+fn core_nodes_that_fail_inside_the_window_are_a_halt_five_minutes_after_it() {
+    let mut world = World::of("A B C D");
+    world.announce(plan(at(100), at(900), None));
+    world.run(110);
+    world.stop("main");
+    world.kill("A B C D");
+    world.run(1200);
+    let (ms, alert) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert_eq!((ms, alert.finding.reason()), (1_200_000, "core_nodes_offline"));
+    let (ms, _) = world.fired(AlertName::NetworkUnreachable).unwrap();
+    assert_eq!(ms, 960_000, "a minute after the window");
+}
+
+fn says_upgrade(world: &mut World, names: &str, height: u64) {
+    for name in names.split(' ') {
+        let upgrade = Upgrade { name: "v18".into(), height: Height(height) };
+        world.let_say(name, move |m| m.but(|f| f.upgrade = Some(upgrade.clone())));
+    }
+}
+
+#[test]
+fn an_upgrade_the_chain_has_planned_is_known_though_restarted_nodes_forget_it() {
+    let mut world = World::of("A B C D");
+    says_upgrade(&mut world, "A B C D", 1301);
+    world.run_up_to("main", 1300);
+    let reached = world.ms / 1000;
+    world.run(300);
+    world.revive("A B C D");
+    world.run(600);
+    world.go("main");
+    world.run(120);
+    let told = of_halts(&world);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let (ms, alert) = world.fired(AlertName::PlannedHalt).unwrap();
+    assert!((0..=5).contains(&(ms / 1000 - reached)));
+    assert!(matches!(alert.finding, Finding::Planned { ref kind, .. } if &**kind == "v18"));
+    world.stop("main");
+    world.run(60);
+    assert!(world.fired(AlertName::NetworkHalted).is_some(), "blocks went on: the upgrade is over");
+}
+
+#[test]
+fn an_upgrade_that_does_not_come_back_is_told_after_its_window() {
+    let limits = NetworkLimits { upgrade_window: Duration::from_secs(600), ..NetworkLimits::default() };
+    let mut world = World::new(settings(&[(NetworkSettings { limits, ..network("main") }, "A B C D")]));
+    says_upgrade(&mut world, "A B C D", 1101);
+    world.run_up_to("main", 1100);
+    let reached = world.ms / 1000;
+    world.run(4000);
+    assert_told(&world, &[(reached, BEGINS), (reached + 600, ENDS), (reached + 630, HALTS)]);
+}
+
+#[test]
+fn one_node_alone_plans_no_halt_and_a_cancelled_plan_is_forgotten() {
+    let mut world = World::of("A B C D");
+    says_upgrade(&mut world, "A", 1101);
+    world.run_up_to("main", 1100);
+    world.run(60);
+    assert_eq!(world.told_names(), [HALTS]);
+
+    let mut world = World::of("A B C D");
+    says_upgrade(&mut world, "A B C D", 1101);
+    world.run(50);
+    world.revive("A B C D");
+    world.run(10);
+    world.run_up_to("main", 1100);
+    world.run(60);
+    assert_eq!(world.told_names(), [HALTS]);
+}
+
+#[test]
+fn a_reload_that_takes_the_window_away_ends_it() {
+    let mut world = World::new(configured(vec![plan(wall(100), wall(90_000), None)]));
+    world.run(110);
+    world.stop("main");
+    world.run(300);
+    assert_told(&world, &[(100, BEGINS)]);
+    world.settings = configured(Vec::new());
+    world.reconfigure(world.settings.clone());
+    world.run(60);
+    assert_told(&world, &[(100, BEGINS), (410, ENDS), (440, HALTS)]);
+}
+
+#[test]
+fn a_window_of_which_we_saw_nothing_delays_the_halt_by_no_more_than_itself() {
+    let mut world = World::of("A B C D");
+    world.announce(plan(at(100), at(300), None));
+    world.run(50);
+    world.stop("main");
+    world.sleep(600);
+    let back = world.ms / 1000;
+    world.run(60);
+    assert_told(&world, &[(back + 30, HALTS)]);
+}
