@@ -10,21 +10,29 @@ pub mod settings;
 pub mod snapshot;
 
 mod alert;
+mod backlog;
 mod branch;
+mod evidence;
+mod finality;
 mod identity;
 mod inhibit;
 mod judge;
 mod network;
 mod node;
+mod pace;
 mod picture;
 mod plan;
 mod progress;
 mod reconfigure;
+mod rounds;
 mod rule;
 mod state;
 mod surroundings;
 mod timer;
 mod tip;
+mod traffic;
+mod trail;
+mod vitals;
 mod window;
 
 use std::{

@@ -16,6 +16,7 @@ use super::{
     snapshot::{BLOCK_BUCKETS, Histogram},
     timer::Timer,
     tip::{Change, TipClock, Votes},
+    vitals::Vitals,
 };
 use crate::{
     model::{Height, Timestamp, UnixTime},
@@ -66,6 +67,8 @@ pub struct Network {
     pub recovery: Option<Recovery>,
     /// Local times between blocks.
     pub block_interval: Histogram<10>,
+    /// How it does while it lives.
+    pub vitals: Vitals,
     /// Halts that were announced.
     pub plans: Plans,
     /// Alerts that began firing, by level.
@@ -112,6 +115,9 @@ impl Network {
         if let Some(recovery) = &mut self.recovery {
             recovery.idle_since = recovery.idle_since.or(Some(timer.now().at)).filter(|_| idle);
         }
+        let mut vitals = std::mem::take(&mut self.vitals);
+        vitals.follow(self, settings, all, nodes, timer);
+        self.vitals = vitals;
     }
 
     fn settle_identity(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {

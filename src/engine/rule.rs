@@ -99,6 +99,25 @@ pub const NETWORK_RULES: [NetworkRule; 13] = [
 pub const HALTED: usize = 0;
 /// See [`HALTED`].
 pub const UNREACHABLE: usize = 1;
+/// See [`HALTED`].
+pub const PLANNED: usize = 2;
+/// See [`HALTED`].
+pub const FINALITY: usize = 3;
+/// See [`HALTED`].
+pub const STRUGGLING: usize = 8;
+/// See [`HALTED`].
+pub const SLOW: usize = 9;
+/// See [`HALTED`].
+pub const UNUSUAL: usize = 12;
+
+/// Finality this many times beyond its limit is critical.
+const FINALITY_CRITICAL: u32 = 3;
+
+/// What has been slow for so many times its limit is an error.
+const SLOW_LONG: u32 = 3;
+
+/// A backlog whose oldest has waited for so many times the limit is an error.
+const BACKLOG_LONG: u32 = 4;
 
 /// Every rule about nodes, those that mute others first.
 pub const NODE_RULES: [NodeRule; 13] = [
@@ -154,8 +173,13 @@ pub fn level(name: AlertName, core: bool) -> Level {
 
 /// How loud this finding is, when the alert is at `level` by its name.
 #[must_use]
-pub fn escalated(_finding: &Finding, level: Level) -> Level {
-    level
+pub fn escalated(finding: &Finding, level: Level) -> Level {
+    match finding {
+        Finding::FinalityBehind { lag, limit, .. } if limit.saturating_mul(FINALITY_CRITICAL) < *lag => Level::L1,
+        Finding::BlocksRare { lasting, limit, .. } if limit.saturating_mul(SLOW_LONG) <= *lasting => Level::L2,
+        Finding::Backlog { oldest, limit, .. } if limit.saturating_mul(BACKLOG_LONG) <= *oldest => Level::L2,
+        _ => level,
+    }
 }
 
 /// How long an alert waits and holds; `sustained` is the node's own limit where the alert has one.
@@ -183,7 +207,7 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
         N::DeepReorg | N::DoubleSign | N::MonitorClockJump => (seconds(0), seconds(300)),
         N::QuorumAtRisk => (seconds(0), seconds(30)),
         N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks | N::UnusualTraffic => {
-            (seconds(30), seconds(120))
+            (seconds(0), seconds(120))
         }
     };
     Policy { wait, hold }
