@@ -130,7 +130,7 @@ mod tests {
     fn a_queue_that_is_not_served_ages() {
         let mut script = vec![(5, 100); 10];
         script.extend((1..=20).map(|n| (n * 100, 10)));
-        check(&script, Some(360));
+        check(&script, Some(340));
         script.truncate(10);
         check(&script, None);
     }

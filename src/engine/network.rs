@@ -222,7 +222,9 @@ impl Network {
         for i in &self.members {
             let node = &mut nodes[*i];
             node.reached = node.reached.max(node.vote);
-            votes.fallen += usize::from(node.vote.is_some() && node.vote < tip && tip <= node.reached);
+            let proved = tip.is_some() && tip <= node.reached;
+            votes.fallen += usize::from(proved && node.vote.is_some() && node.vote < tip);
+            votes.silent += usize::from(proved && node.vote.is_none());
         }
         votes
     }

@@ -172,7 +172,7 @@ mod tests {
     fn trouble_adds_up_and_calm_wears_it_off() {
         check("!!!!!!!!", Some(5));
         check("!!!!....!!!!....!!!!....", None);
-        check("!!!.!!!.!!!.!!!.", Some(9));
+        check("!!!.!!!.!!!.!!!.", Some(7));
         check("!!!????!!!!!", Some(9));
         check("!.......!.......!.......", None);
     }

@@ -2,10 +2,16 @@
 //! of a day takes milliseconds.
 
 mod chaos;
+mod consensus;
+mod double_sign;
 mod evidence;
+mod finality;
 mod halts;
+mod learning;
 mod life;
 mod nodes;
+mod pace;
 mod sight;
+mod traffic;
 mod wake;
 mod world;
