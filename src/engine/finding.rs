@@ -131,6 +131,8 @@ pub enum Finding {
         expected: u64,
         /// In this time.
         lasting: Duration,
+        /// The shortest time over which so few count as slow.
+        limit: Duration,
     },
     /// TransactionBacklog: transactions wait for too long.
     Backlog {

@@ -17,6 +17,7 @@ use super::{
     snapshot::{BLOCK_BUCKETS, Histogram},
     timer::Timer,
     tip::{Change, TipClock, Votes},
+    vitals::Vitals,
     work::Work,
 };
 use crate::{
@@ -67,6 +68,8 @@ pub struct Network {
     pub recovery: Option<Recovery>,
     /// Local times between blocks.
     pub block_interval: Histogram<10>,
+    /// How it does while it lives.
+    pub vitals: Vitals,
     /// Halts that were announced.
     pub plans: Plans,
     /// How much core weight it has, by its nodes' word.
@@ -107,6 +110,9 @@ impl Network {
         if let Some(recovery) = &mut self.recovery {
             recovery.idle_since = recovery.idle_since.or(Some(timer.now().at)).filter(|_| idle);
         }
+        let mut vitals = std::mem::take(&mut self.vitals);
+        vitals.follow(self, settings, all, nodes, timer);
+        self.vitals = vitals;
     }
 
     fn settle_identity(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
@@ -210,7 +216,9 @@ impl Network {
         for i in &self.members {
             let node = &mut nodes[*i];
             node.reached = node.reached.max(node.vote);
-            votes.fallen += usize::from(node.vote.is_some() && node.vote < tip && tip <= node.reached);
+            let proved = tip.is_some() && tip <= node.reached;
+            votes.fallen += usize::from(proved && node.vote.is_some() && node.vote < tip);
+            votes.silent += usize::from(proved && node.vote.is_none());
         }
         votes
     }

@@ -116,16 +116,12 @@ impl Engine {
             let time = agreed.filter_map(|head| head.time).max();
             Tip { height, hash, time, confirmed_by: confirmed_by(height, members().map(|(_, node)| node)) }
         });
-        let finalized = members().filter(|(_, node)| node.vote.is_some()).filter_map(|(_, node)| {
-            let height = node.good.as_ref()?.facts.finality.height()?;
-            tip.map(|tip| height.min(tip.height))
-        });
         let threshold = network.progress.threshold(settings);
         let known = network.tip.height().is_some();
         NetworkView {
             phase: phase(network, settings.cadence, network.progress.watched(now) < threshold),
             tip,
-            finalized: finalized.max(),
+            finalized: network.vitals.finality.told().map(|last| last.height),
             progress_at: network.progress.at,
             halt_threshold: known.then_some(threshold),
             halt_ratio: known.then(|| halt_ratio(network, settings, now)),

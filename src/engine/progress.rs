@@ -11,6 +11,9 @@ use crate::model::{Now, Timestamp, UnixTime};
 /// Intervals from which the block time is learned.
 const INTERVALS: usize = 32;
 
+/// So many abnormal gaps in a row, without an ordinary one between, are the new normal: no stall comes back that evenly.
+const NEW_NORMAL: usize = 12;
+
 /// Fewer intervals teach nothing.
 const INTERVALS_NEEDED: usize = 5;
 
@@ -52,6 +55,8 @@ pub struct Progress {
     /// Whether the tip has risen under our eyes: only then the time between two rises is known.
     seen_rising: bool,
     intervals: VecDeque<Duration>,
+    /// Abnormal intervals since the last ordinary one.
+    abnormal: Vec<Duration>,
     learned: Option<Duration>,
 }
 
@@ -85,8 +90,8 @@ impl Progress {
         let each = gap / u32::try_from(blocks).unwrap_or(u32::MAX).max(1);
         let known = std::mem::replace(&mut self.seen_rising, true);
         let ordinary = self.learned.is_none() || gap <= self.threshold(settings);
-        if known && ordinary && self.blind_since.is_none() {
-            self.learn(each);
+        if known && self.blind_since.is_none() {
+            self.weigh(each, ordinary);
         }
         self.restart(now);
         known.then_some(each)
@@ -97,6 +102,20 @@ impl Progress {
         self.at = Some(at);
         self.counts_from = at;
         self.blind_since = None;
+    }
+
+    /// Ordinary gaps teach at once. Abnormal ones teach nothing, unless there are only such: then the chain has changed.
+    fn weigh(&mut self, each: Duration, ordinary: bool) {
+        if ordinary {
+            self.abnormal.clear();
+            self.learn(each);
+            return;
+        }
+        self.abnormal.push(each);
+        if NEW_NORMAL <= self.abnormal.len() {
+            self.intervals.clear();
+            std::mem::take(&mut self.abnormal).into_iter().for_each(|each| self.learn(each));
+        }
     }
 
     fn learn(&mut self, each: Duration) {
@@ -172,6 +191,12 @@ impl Progress {
         if self.blind_since.is_none() {
             self.counts_from = self.counts_from.after(paused);
         }
+    }
+
+    /// Since when we have been able to see without a break; `None` while we cannot.
+    #[must_use]
+    pub fn seeing_since(&self) -> Option<Timestamp> {
+        self.blind_since.is_none().then_some(self.blind_until)
     }
 
     /// How long blocks have been missing, as far as we were watching.
@@ -314,6 +339,48 @@ mod tests {
         }
         assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(3)));
         assert_eq!(progress.samples(), 9, "neither the first interval nor the stalls");
+    }
+
+    /// Blocks after which the learned block time is within a fifth of the new one.
+    fn blocks_to_follow(before: i64, after: i64) -> Option<usize> {
+        let settings = settings(None);
+        let mut progress = Progress::default();
+        progress.begin(Now { at: at(0), ..Now::default() }, None, Duration::ZERO, &settings);
+        let mut now = 0;
+        for _ in 0..200 {
+            now += before;
+            progress.rise(at(now), None, 1, &settings);
+        }
+        (1..=200).find(|_| {
+            now += after;
+            progress.rise(at(now), None, 1, &settings);
+            let learned = progress.block_time(&settings).unwrap().as_secs_f64();
+            #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+            let wanted = after as f64;
+            (learned - wanted).abs() <= wanted / 5.0
+        })
+    }
+
+    #[test]
+    fn a_step_of_the_block_time_is_followed_within_a_window_in_both_directions() {
+        for (before, after) in [(12, 6), (6, 12), (3, 30), (30, 3), (1, 60), (1, 3600), (600, 1)] {
+            let blocks = blocks_to_follow(before, after);
+            assert!(blocks.is_some_and(|blocks| blocks <= INTERVALS), "{before} s to {after} s: {blocks:?}");
+        }
+    }
+
+    #[test]
+    fn stalls_between_ordinary_blocks_never_become_normal() {
+        let settings = settings(None);
+        let mut progress = Progress::default();
+        progress.begin(Now { at: at(0), ..Now::default() }, None, Duration::ZERO, &settings);
+        let mut now = 0;
+        for block in 0..1000 {
+            now += if block % 12 == 11 { 1800 } else { 1 };
+            progress.rise(at(now), None, 1, &settings);
+        }
+        assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(1)));
+        assert!(progress.abnormal.len() < NEW_NORMAL, "what is remembered is bounded");
     }
 
     #[test]

@@ -104,7 +104,15 @@ pub const UNREACHABLE: usize = 1;
 /// See [`HALTED`].
 pub const PLANNED: usize = 2;
 /// See [`HALTED`].
+pub const FINALITY: usize = 3;
+/// See [`HALTED`].
 pub const SPLIT: usize = 4;
+/// See [`HALTED`].
+pub const STRUGGLING: usize = 8;
+/// See [`HALTED`].
+pub const SLOW: usize = 9;
+/// See [`HALTED`].
+pub const UNUSUAL: usize = 12;
 
 /// Every rule about nodes, those that mute others first.
 pub const NODE_RULES: [NodeRule; 13] = [
@@ -221,7 +229,7 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
         N::DeepReorg | N::DoubleSign | N::MonitorClockJump => (seconds(0), seconds(300)),
         N::QuorumAtRisk => (seconds(0), seconds(30)),
         N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks | N::UnusualTraffic => {
-            (seconds(30), seconds(120))
+            (seconds(0), seconds(120))
         }
     };
     Policy { wait, hold }

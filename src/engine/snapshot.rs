@@ -153,7 +153,7 @@ pub struct NetworkView {
     pub phase: NetworkPhase,
     /// The corroborated tip.
     pub tip: Option<Tip>,
-    /// Highest final height a voter reports, at most the tip.
+    /// The highest final height that two voters report where three do, at most the tip.
     pub finalized: Option<Height>,
     /// When the tip last rose; at the first sample taken from the head block's own timestamp.
     pub progress_at: Option<Timestamp>,

@@ -32,9 +32,16 @@ pub struct Votes {
     pub count: usize,
     /// Voters that have been at the tip and are below it now.
     pub fallen: usize,
+    /// Nodes that have been at the tip and do not vote now: nobody knows where they are.
+    pub silent: usize,
 }
 
 impl Votes {
+    /// Whether those who proved the tip are below it now: most voters, or all who ever were there, if two were.
+    fn shows_rollback(&self) -> bool {
+        self.count <= 2 * self.fallen || (self.silent == 0 && 2 <= self.fallen)
+    }
+
     /// Counts one voter.
     pub fn add(&mut self, height: Height) {
         self.count += 1;
@@ -105,7 +112,7 @@ impl TipClock {
             (2, Some(_)) if highest <= plausible => highest,
             (_, Some(second)) => second,
         };
-        let patience = if votes.count <= 2 * votes.fallen { ROLLBACK_AFTER } else { STRANDED_AFTER };
+        let patience = if votes.shows_rollback() { ROLLBACK_AFTER } else { STRANDED_AFTER };
         self.move_to(tip, candidate, patience, timer)
     }
 

@@ -158,7 +158,7 @@ impl Finding {
 
     fn of_blocks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BlocksRare { blocks, expected, lasting } => {
+            Self::BlocksRare { blocks, expected, lasting, .. } => {
                 let blocks = Count(*blocks, "block", "blocks");
                 write!(f, "{blocks} in {}, where {expected} are normal", Humane(*lasting))
             }

@@ -212,6 +212,18 @@ impl World {
         (chain.running, chain.next_block) = (true, next);
     }
 
+    /// The chain makes a block every so many milliseconds from now on.
+    pub fn beat(&mut self, chain: &str, block_ms: i64) {
+        let next = self.ms + block_ms;
+        let chain = self.chain(chain);
+        (chain.block_ms, chain.next_block) = (block_ms, next);
+    }
+
+    /// From now on every node says this.
+    pub fn let_all_say(&mut self, says: impl Fn(&Moment) -> Answer + Copy + 'static) {
+        self.says.iter_mut().for_each(|slot| *slot = Box::new(says));
+    }
+
     /// The chain's last block is so many seconds old, and no new one comes.
     pub fn stopped_before(&mut self, chain: &str, seconds: i64) {
         let head = self.ms - seconds * 1000;

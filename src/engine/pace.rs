@@ -1,0 +1,93 @@
+//! How many blocks have come lately, for the question whether they come too slowly. What happened before, during and
+//! right after a halt is not a pace.
+
+use std::time::Duration;
+
+use super::{
+    settings::{Cadence, NetworkSettings},
+    trail::Trail,
+    vitals::Scene,
+};
+use crate::model::{Height, Timestamp};
+
+/// Where blocks come evenly, so many must be due before their number says anything.
+const EXPECTED: u32 = 20;
+
+/// Chernoff's exponent for a third: of n blocks due at random, at most a third come with a probability of `exp(-n * 0.3)`.
+const RARITY: f64 = 0.3;
+
+/// The pace is remembered over this many windows.
+const WINDOWS: u32 = 3;
+
+/// How the tip rose lately.
+#[derive(Debug, Default)]
+pub struct Pace {
+    trail: Trail,
+}
+
+/// A stretch of time in which too few blocks came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// It is that long.
+    pub window: Duration,
+    /// So many blocks would be normal.
+    pub expected: u64,
+    /// Fewer blocks than these have come since then.
+    pub since: Timestamp,
+}
+
+impl Pace {
+    /// Takes in a view of the network.
+    pub fn follow(&mut self, scene: &Scene<'_>, resting: bool) {
+        if resting || scene.blocks.is_none() {
+            self.trail.restart(scene.tip, scene.timer.now().at);
+            return;
+        }
+        if scene.blocks != Some(0) {
+            self.trail.rise(scene.tip, scene.risen);
+        }
+        let kept = scene.block_time().and_then(|b| window(b, scene.settings)).unwrap_or_default();
+        self.trail.forget_before(scene.timer.now().at.before(kept.saturating_mul(WINDOWS)));
+    }
+
+    /// The stretch that is slow once it is as long as its window: since then at most `1 / share` of the blocks due in
+    /// `windows` windows have come. `None` where blocks need not come, or nobody knows how often.
+    #[must_use]
+    pub fn stretch(
+        &self,
+        tip: Height,
+        windows: u32,
+        share: u64,
+        scene: (Duration, &NetworkSettings),
+    ) -> Option<Stretch> {
+        let (block_time, settings) = scene;
+        let window = window(block_time, settings)?.saturating_mul(windows);
+        let due = window.as_nanos() / block_time.as_nanos().max(1);
+        let expected = u64::try_from(due).unwrap_or(u64::MAX);
+        let few = expected.div_ceil(share).saturating_sub(1);
+        let since = self.trail.reached(Height(tip.0.saturating_sub(few)))?.at;
+        Some(Stretch { window, expected, since })
+    }
+
+    /// Blocks since `since`, the tip being at `tip`.
+    #[must_use]
+    pub fn blocks_since(&self, since: Timestamp, tip: Height) -> u64 {
+        self.trail.at(since).map_or(0, |height| tip.above(height))
+    }
+}
+
+/// The time in which enough blocks are due for their number to mean something: where they come at random, so many that
+/// a third of them comes by chance once in the horizon.
+fn window(block_time: Duration, settings: &NetworkSettings) -> Option<Duration> {
+    let blocks = match settings.cadence {
+        Cadence::Interval | Cadence::Slots => EXPECTED,
+        Cadence::Poisson => {
+            let horizon = settings.limits.horizon.as_secs_f64() / block_time.as_secs_f64().max(0.001);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the logarithm")]
+            let blocks = (horizon.max(1.0).ln() / RARITY).ceil() as u32;
+            blocks.max(EXPECTED)
+        }
+        Cadence::IdleMax(_) | Cadence::OnDemand => return None,
+    };
+    Some(block_time.saturating_mul(blocks).max(settings.limits.slow_after))
+}
