@@ -66,13 +66,19 @@ pub fn of_node(
         .then_some(AlertKey { name: AlertName::NetworkUnreachable, subject: Subject::Network(network_index) });
     let offline = || node.lives.fires(rule::OFFLINE).then(|| own(AlertName::NodeOffline));
     let wrong = || node.lives.fires(rule::WRONG_CHAIN).then(|| own(AlertName::NodeWrongChain));
+    // While two branches stand side by side nobody knows yet who has strayed, nor whether it will be a split.
+    let split = network
+        .split
+        .is_some()
+        .then_some(AlertKey { name: AlertName::NetworkSplit, subject: Subject::Network(network_index) });
     match name {
         N::NodeOffline => by_halt.or(unreachable),
-        N::NodeStalled | N::NodeLagging | N::NodeForked | N::NodeLowPeers | N::NodeSyncing => {
-            by_halt.or(unreachable).or_else(offline).or_else(wrong)
+        N::NodeStalled | N::NodeLagging | N::NodeForked => {
+            by_halt.or(unreachable).or(split).or_else(offline).or_else(wrong)
         }
+        N::NodeLowPeers | N::NodeSyncing => by_halt.or(unreachable).or_else(offline).or_else(wrong),
         N::NodeSlow | N::NodeErrors => by_halt.or(unreachable).or_else(offline),
-        N::HeightRegression => by_halt.or_else(offline).or_else(wrong),
+        N::HeightRegression => by_halt.or(split).or_else(offline).or_else(wrong),
         _ => offline(),
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine,
+    branch::Ground,
     settings::Settings,
     snapshot::{AlertKey, Effect, Outcome, Subject},
 };
@@ -33,12 +34,14 @@ impl Engine {
                 network.deserted = if lost { Some(now.at) } else { network.deserted.filter(|_| members.is_empty()) };
                 network.expected = network.expected.min(members.len());
                 network.members = members;
+                network.ground = Ground::default();
                 network.due = None;
             }
         }
         for i in 0..settings.nodes.len() {
             if let Some(from) = nodes.get(&node_name(&settings, i)) {
                 new.nodes[i] = std::mem::take(&mut self.nodes[*from]);
+                new.nodes[i].told.uncount();
             }
         }
         new.lives = self.lives;

@@ -154,8 +154,12 @@ pub fn level(name: AlertName, core: bool) -> Level {
 
 /// How loud this finding is, when the alert is at `level` by its name.
 #[must_use]
-pub fn escalated(_finding: &Finding, level: Level) -> Level {
-    level
+pub fn escalated(finding: &Finding, level: Level) -> Level {
+    match finding {
+        Finding::BranchesGrow { lasting, .. } if split::LONG_SPLIT <= *lasting => Level::L1,
+        Finding::Reorganised { depth, limit, .. } if limit.saturating_mul(reorg::SEVERE) <= *depth => Level::L1,
+        _ => level,
+    }
 }
 
 /// How long an alert waits and holds; `sustained` is the node's own limit where the alert has one.

@@ -32,17 +32,49 @@ pub struct Votes {
     pub count: usize,
     /// Voters that have been at the tip and are below it now.
     pub fallen: usize,
+    /// How far the tip can have come by now.
+    plausible: Option<Height>,
+    /// The two highest heights that are no higher than that.
+    below: [Option<Height>; 2],
+    /// Voters that are higher.
+    beyond: usize,
 }
 
 impl Votes {
+    /// No votes yet; the tip can have come as far as `plausible`.
+    #[must_use]
+    pub fn new(plausible: Option<Height>) -> Self {
+        Self { plausible, ..Self::default() }
+    }
+
     /// Counts one voter.
     pub fn add(&mut self, height: Height) {
         self.count += 1;
-        if self.highest.is_none_or(|highest| highest < height) {
-            self.second = self.highest.replace(height);
-        } else if self.second.is_none_or(|second| second < height) {
-            self.second = Some(height);
+        rank(height, &mut self.highest, &mut self.second);
+        if self.plausible.is_some_and(|plausible| plausible < height) {
+            self.beyond += 1;
+        } else {
+            let [highest, second] = &mut self.below;
+            rank(height, highest, second);
         }
+    }
+
+    /// The height that is proven: two voters reached it, and most of them where it is further than the tip can have
+    /// come. Of two voters the higher counts if it is plausible.
+    fn proven(&self) -> Option<Height> {
+        match (self.count, self.below) {
+            (2, [Some(below), _]) => Some(below),
+            (_, [_, Some(second)]) if 2 * self.beyond <= self.count => Some(second),
+            _ => self.second,
+        }
+    }
+}
+
+fn rank(height: Height, highest: &mut Option<Height>, second: &mut Option<Height>) {
+    if highest.is_none_or(|highest| highest < height) {
+        *second = highest.replace(height);
+    } else if second.is_none_or(|second| second < height) {
+        *second = Some(height);
     }
 }
 
@@ -88,22 +120,26 @@ impl TipClock {
         self.height
     }
 
-    /// Takes in a count of votes. `block_time` and `risen` (when the tip last rose) say how far it may have come.
-    pub fn update(&mut self, votes: Votes, timer: &Timer, block_time: Option<Duration>, risen: Timestamp) -> Change {
+    /// How far the tip can have come since it last rose.
+    #[must_use]
+    pub fn plausible(&self, now: Timestamp, block_time: Option<Duration>, risen: Timestamp) -> Option<Height> {
+        let blocks = plausible_blocks(now.since(risen), block_time);
+        self.height.map(|tip| Height(tip.0.saturating_add(blocks)))
+    }
+
+    /// Takes in a count of votes.
+    pub fn update(&mut self, votes: Votes, timer: &Timer) -> Change {
         let Some(highest) = votes.highest else { return Change::None };
         let Some(tip) = self.height else {
             self.height = Some(first(votes, highest));
             return Change::First;
         };
-        let now = timer.now().at;
-        let plausible = Height(tip.0.saturating_add(plausible_blocks(now.since(risen), block_time)));
         if votes.count != 1 {
             self.above = None;
         }
-        let candidate = match (votes.count, votes.second) {
-            (1, _) | (_, None) => self.alone(highest, plausible, timer),
-            (2, Some(_)) if highest <= plausible => highest,
-            (_, Some(second)) => second,
+        let candidate = match votes.proven().filter(|_| 1 < votes.count) {
+            Some(proven) => proven,
+            None => self.alone(highest, votes.plausible.unwrap_or(highest), timer),
         };
         let patience = if votes.count <= 2 * votes.fallen { ROLLBACK_AFTER } else { STRANDED_AFTER };
         self.move_to(tip, candidate, patience, timer)
@@ -172,10 +208,10 @@ mod tests {
         let mut risen = Timestamp(0);
         for ((heights, wanted), second) in lines.iter().zip(0..) {
             let timer = Timer::new(Now { at: Timestamp(second * 1000), ..Now::default() });
-            let mut votes = Votes::default();
+            let mut votes = Votes::new(tip.plausible(timer.now().at, SECOND, risen));
             heights.iter().for_each(|height| votes.add(Height(*height)));
             votes.fallen = votes.count;
-            if let Change::Rose(_) = tip.update(votes, &timer, SECOND, risen) {
+            if let Change::Rose(_) = tip.update(votes, &timer) {
                 risen = timer.now().at;
             }
             assert_eq!(tip.height(), Some(Height(*wanted)), "second {second}");
