@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{
     alert::Lives,
     branch::{Ground, Split, Standing},
+    decrease::HARMLESS_STEP,
     finding::Finding,
     identity::Identity,
     node::{HashDispute, Node, Word, fresh_for},
@@ -154,9 +155,11 @@ impl Network {
     fn settle_disputes(&self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
         for i in &self.members {
             let node = &mut nodes[*i];
-            let Word::Facts(_) = node.word(&all[*i], timer) else { continue };
+            let Word::Facts(facts) = node.word(&all[*i], timer) else { continue };
+            let came_back = HARMLESS_STEP < node.height().unwrap_or_default().above(facts.head.height);
             let standing = self.ground.compare(&node.told);
-            node.dispute.alone = standing == Standing::Alone;
+            // As long as its height is one from when it was alone, so is the node.
+            node.dispute.alone = standing == Standing::Alone || node.dispute.alone && came_back;
             match standing {
                 Standing::Open | Standing::Alone => {
                     node.dispute.hash = node.dispute.hash.take().filter(|d| !outgrown(d, node.moved_at));
@@ -226,7 +229,7 @@ impl Network {
         timer: &Timer,
     ) -> bool {
         let now = timer.now();
-        let change = self.tip.update(votes, timer);
+        let change = self.tip.update(votes, timer, |height| self.ground.proven_at(height));
         match change {
             Change::None | Change::RolledBack { progress: None } => {}
             Change::First => self.progress.begin(now, head, self.rounds(all), settings),

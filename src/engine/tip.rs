@@ -9,6 +9,9 @@ use crate::model::{Height, Timestamp};
 /// All voters below the tip for this long: the chain was rolled back or started anew.
 const ROLLBACK_AFTER: Duration = Duration::from_secs(30);
 
+/// So many rises below the tip to blocks that nobody had told before prove a rollback at once.
+const NEW_BLOCKS: u32 = 2;
+
 /// Voters that trail while those who proved the tip are silent show no rollback: so long they may catch up.
 const STRANDED_AFTER: Duration = Duration::from_secs(600);
 
@@ -95,6 +98,8 @@ struct Below {
     best: Height,
     /// When that last rose.
     risen: Timestamp,
+    /// How often it rose to a block that had not been told before.
+    new_blocks: u32,
 }
 
 /// What a vote did to the tip.
@@ -127,8 +132,8 @@ impl TipClock {
         self.height.map(|tip| Height(tip.0.saturating_add(blocks)))
     }
 
-    /// Takes in a count of votes.
-    pub fn update(&mut self, votes: Votes, timer: &Timer) -> Change {
+    /// Takes in a count of votes. `proven_at` says when the block at a height was first told, if two nodes told it.
+    pub fn update(&mut self, votes: Votes, timer: &Timer, proven_at: impl Fn(Height) -> Option<Timestamp>) -> Change {
         let Some(highest) = votes.highest else { return Change::None };
         let Some(tip) = self.height else {
             self.height = Some(first(votes, highest));
@@ -142,7 +147,7 @@ impl TipClock {
             None => self.alone(highest, votes.plausible.unwrap_or(highest), timer),
         };
         let patience = if votes.count <= 2 * votes.fallen { ROLLBACK_AFTER } else { STRANDED_AFTER };
-        self.move_to(tip, candidate, patience, timer)
+        self.move_to(tip, candidate, patience, timer, proven_at(candidate))
     }
 
     fn alone(&mut self, highest: Height, plausible: Height, timer: &Timer) -> Height {
@@ -158,19 +163,28 @@ impl TipClock {
         self.height.unwrap_or(highest)
     }
 
-    fn move_to(&mut self, tip: Height, candidate: Height, patience: Duration, timer: &Timer) -> Change {
+    fn move_to(
+        &mut self,
+        tip: Height,
+        candidate: Height,
+        patience: Duration,
+        timer: &Timer,
+        told: Option<Timestamp>,
+    ) -> Change {
         if tip <= candidate {
             self.below = None;
             self.height = Some(candidate);
             return if tip < candidate { Change::Rose(candidate.above(tip)) } else { Change::None };
         }
         let now = timer.now().at;
-        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now });
+        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now, new_blocks: 0 });
         if below.best < candidate {
             (below.best, below.risen) = (candidate, now);
+            below.new_blocks += u32::from(told.is_some_and(|told| below.since < told));
         }
-        let Below { since, risen, .. } = *below;
-        if !timer.passed(since.after(patience)) {
+        let Below { since, risen, new_blocks, .. } = *below;
+        let proven = NEW_BLOCKS <= new_blocks && patience == ROLLBACK_AFTER;
+        if !proven && !timer.passed(since.after(patience)) {
             return Change::None;
         }
         self.below = None;
@@ -211,7 +225,7 @@ mod tests {
             let mut votes = Votes::new(tip.plausible(timer.now().at, SECOND, risen));
             heights.iter().for_each(|height| votes.add(Height(*height)));
             votes.fallen = votes.count;
-            if let Change::Rose(_) = tip.update(votes, &timer) {
+            if let Change::Rose(_) = tip.update(votes, &timer, |_| None) {
                 risen = timer.now().at;
             }
             assert_eq!(tip.height(), Some(Height(*wanted)), "second {second}");

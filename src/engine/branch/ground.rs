@@ -191,3 +191,78 @@ fn compare_one(height: Height, said: BlockHash, blocks: &[Block]) -> Standing {
         _ => Standing::Open,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Now, observation::Facts};
+
+    /// What each node tells of heights 8 and 7, by branch; `.` is silent about 8.
+    fn ground(script: &str) -> (Ground, Vec<Told>) {
+        let mut ground = Ground::default();
+        let nodes = script.split(' ').map(|branches| {
+            let hash = |letter: Option<char>| letter.filter(|it| *it != '.').map(|it| BlockHash([it as u8; 32]));
+            let mut facts = Facts::at_height(Height(8));
+            facts.head.hash = hash(branches.chars().next());
+            facts.head.parent = hash(branches.chars().nth(1));
+            let mut told = Told::default();
+            told.tell(&facts, false, Now::default().at);
+            told.stand_at(Height(8));
+            told.settle(true, |height, before, said| ground.count(height, before, said, Timestamp(0)));
+            ground.speakers += 1;
+            told
+        });
+        let nodes = nodes.collect();
+        (ground, nodes)
+    }
+
+    /// `=` the same as the majority, `!` another, `1` alone, `?` open.
+    fn check(script: &str, wanted: &str) {
+        let (ground, nodes) = ground(script);
+        let letter = |told: &Told| match ground.compare(told) {
+            Standing::Open => '?',
+            Standing::Same => '=',
+            Standing::Alone => '1',
+            Standing::Differs { .. } => '!',
+        };
+        assert_eq!(nodes.iter().map(letter).collect::<String>(), wanted, "{script}");
+    }
+
+    #[test]
+    fn the_minority_differs_and_a_draw_accuses_nobody() {
+        check("a", "?");
+        check("a a", "==");
+        check("a b", "??");
+        check("a a b", "==!");
+        check("a a b b", "????");
+        check("a a a b b", "===!!");
+        check("a b c", "111");
+        check("a b c d e", "11111");
+    }
+
+    #[test]
+    fn a_height_of_which_few_have_spoken_decides_nothing() {
+        check("ba ba .a .a .a .a", "======");
+        check("bb bb .a .a .a .a", "!!====");
+        check("ba ca .a .a .a .a", "======");
+    }
+
+    #[test]
+    fn two_branches_contest_a_height_when_each_is_held_by_a_quarter() {
+        let sides = |script| ground(script).0.contest().map(|contest| (contest.larger.1, contest.smaller.1));
+        assert_eq!(sides("a a a b b"), Some((3, 2)));
+        assert_eq!(sides("a a a a b"), None, "one node is no branch");
+        assert_eq!(sides("a a a a a a a b b"), None, "less than a quarter");
+        assert_eq!(sides("aa aa ab ab"), None, "settled above");
+        assert_eq!(sides("aa aa bb bb"), Some((2, 2)));
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_taken_back() {
+        let (mut ground, mut nodes) = ground("aa aa bb bb");
+        for told in &mut nodes {
+            told.settle(false, |height, before, said| ground.count(height, before, said, Timestamp(0)));
+        }
+        assert!(ground.heights.is_empty() && ground.contested.is_empty());
+    }
+}

@@ -271,3 +271,87 @@ fn words_of(facts: &Facts) -> Words {
 fn rank(height: Height) -> u32 {
     (height.0.trailing_zeros() / 2).min(RANKS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer at a height with the three multiples of each power of four below it; above `fork` on `branch`.
+    fn answer(height: u64, fork: u64, branch: u8) -> Facts {
+        let hash = |height: u64| BlockHash([if fork < height { branch } else { 0 }; 32]);
+        let mut facts = Facts::at_height(Height(height));
+        facts.head.hash = Some(hash(height));
+        let rungs =
+            (1..=RANKS).flat_map(|power| (0..3).map(move |i| (height >> (2 * power)).saturating_sub(i) << (2 * power)));
+        facts.checkpoints = rungs.filter(|rung| *rung < height).map(|rung| (Height(rung), hash(rung))).collect();
+        facts
+    }
+
+    fn tell(told: &mut Told, second: i64, facts: &Facts) -> Option<Reorg> {
+        let found = told.tell(facts, false, Timestamp(second * 1000));
+        told.stand_at(facts.head.height);
+        found
+    }
+
+    /// A node that grew to 10,000 and then is on another branch from below that on: what is proven of the depth.
+    fn check(depth: u64, height: u64) {
+        let mut told = Told::default();
+        (9_000..=10_000).for_each(|height| assert!(tell(&mut told, 0, &answer(height, u64::MAX, 0)).is_none()));
+        let moved = answer(height, 10_000 - depth, 7);
+        let found = tell(&mut told, 1, &moved).unwrap();
+        assert!(found.depth() <= depth && depth <= found.at_most().unwrap(), "{depth}: {found:?}");
+        assert!(depth <= 4 * found.depth(), "{depth}: {found:?}");
+        assert_eq!(told.reorg(Timestamp(1000)), None, "one answer is not enough");
+        tell(&mut told, 2, &moved);
+        assert_eq!(told.reorg(Timestamp(2000)).map(Reorg::depth), Some(found.depth()));
+    }
+
+    #[test]
+    fn the_depth_is_bounded_from_both_sides() {
+        [20, 37, 157, 600, 3693].into_iter().for_each(|depth| check(depth, 10_001));
+    }
+
+    #[test]
+    fn a_rollback_is_proven_as_soon_as_new_blocks_reach_heights_told_before() {
+        let mut told = Told::default();
+        (9_000..=10_000).for_each(|height| assert!(tell(&mut told, 0, &answer(height, u64::MAX, 0)).is_none()));
+        let proof = (9_941..).find(|height| tell(&mut told, 1, &answer(*height, 9_940, 7)).is_some()).unwrap();
+        assert!(proof <= 9_944, "{proof}");
+    }
+
+    #[test]
+    fn a_node_that_takes_back_its_change_has_more_than_one_mind() {
+        let mut told = Told::default();
+        let (old, new) = (answer(1000, u64::MAX, 0), answer(1000, 900, 7));
+        for second in 0..20 {
+            tell(&mut told, second, if second % 4 < 2 { &old } else { &new });
+        }
+        assert_eq!(told.reorg(Timestamp(20_000)), None);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_is_told() {
+        let mut told = Told::default();
+        for i in 0..20_000_u64 {
+            tell(&mut told, 0, &answer(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (i % 60), i, 3));
+            told.settle(i % 3 == 0, |_, _, _| {});
+        }
+        assert!(told.words.len() <= WORDS_OF_A_RANK * 7 && told.void.len() <= WORDS_OF_A_RANK * 7);
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_said_now() {
+        let (mut told, mut counted) = (Told::default(), BTreeMap::new());
+        for i in 0..500_u64 {
+            tell(&mut told, 0, &answer(1000 + i * 7 % 400, 1000 + i % 90, (i % 5) as u8));
+            told.settle(i % 4 != 0, |height, before, now| {
+                assert_eq!(counted.remove(&height), before, "{height}");
+                counted.extend(now.map(|now| (height, now)));
+            });
+        }
+        assert_eq!(counted, told.from_the_top().collect());
+        told.forget();
+        told.settle(true, |height, before, _| assert_eq!(counted.remove(&height), before));
+        assert!(counted.is_empty());
+    }
+}
