@@ -4,6 +4,7 @@
 //! One step folds what was observed into the memory of nodes, looks around whether we ourselves are cut off, and judges
 //! every network that heard something or whose time has come. Nothing else is touched.
 
+pub mod decrease;
 pub mod finding;
 pub mod forecast;
 pub mod settings;

@@ -92,6 +92,8 @@ pub enum Finding {
         at_most: Option<u64>,
         /// How many nodes moved.
         nodes: usize,
+        /// More than this is deep.
+        limit: u64,
     },
     /// QuorumAtRisk: one more core node lost would halt the network.
     MarginGone {

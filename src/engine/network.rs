@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{
     alert::Lives,
-    branch::{Branches, Comparison},
+    branch::{Ground, Split, Standing},
+    decrease::HARMLESS_STEP,
     finding::Finding,
     identity::{Identity, repeaters},
     node::{HashDispute, Node, Word, fresh_for},
@@ -47,7 +48,9 @@ pub struct Network {
     /// Which chain it is.
     pub identity: Identity,
     /// Who told which hash.
-    pub branches: Branches,
+    pub ground: Ground,
+    /// Two branches side by side, if there are.
+    pub split: Option<Split>,
     /// Its tip.
     pub tip: TipClock,
     /// When the tip rose.
@@ -97,8 +100,8 @@ impl Network {
     /// Makes a view of the nodes' words: identity, disputes, votes, tip, sight.
     pub fn view(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
         self.settle_identity(settings, all, nodes, timer);
-        self.settle_branches(all, nodes, timer);
-        let votes = self.collect_votes(all, nodes, timer);
+        self.settle_branches(settings, all, nodes, timer);
+        let votes = self.collect_votes(settings, all, nodes, timer);
         let head_time = newest_head(self.members.iter().map(|i| &nodes[*i]), votes);
         if self.move_tip(settings, all, votes, head_time, timer) {
             self.members.iter().for_each(|i| nodes[*i].reached = nodes[*i].vote);
@@ -131,53 +134,39 @@ impl Network {
         }
     }
 
-    fn settle_branches(&mut self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
-        let tip = self.tip.height();
-        for i in &self.members {
-            for word in nodes[*i].told.take_news() {
-                self.branches.count(tip, word, timer.now().at);
-            }
-        }
-        if let Some(tip) = tip {
-            self.branches.settle(tip);
-        }
-        self.settle_disputes(all, nodes, timer);
-        let patience = self.rounds(all) * 3 / 4;
-        let lasts = |i: &&usize| {
-            let dispute = nodes[**i].dispute.hash.as_ref();
-            dispute.is_some_and(|dispute| timer.passed(dispute.since.after(patience)))
-        };
-        let disputed = self.members.iter().filter(lasts).count();
-        if self.members.len() < 2 * disputed {
-            self.begin_branches(nodes, timer.now().at);
-        }
-    }
-
-    /// Most nodes cannot be the minority for longer than it takes to ask them all: the chain was rolled back, and what
-    /// was told of the old blocks is void.
-    fn begin_branches(&mut self, nodes: &mut [Node], now: Timestamp) {
-        self.branches = Branches::default();
+    /// Counts the words of the nodes that answer for this network, and looks where they part.
+    fn settle_branches(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
+        let now = timer.now().at;
+        self.ground.speakers = 0;
         for i in &self.members {
             let node = &mut nodes[*i];
-            node.dispute.hash = None;
-            let right = node.good.as_ref().filter(|_| node.dispute.identity.is_none());
-            node.told.restart(right.map(|good| &good.facts.head));
-            for word in node.told.take_news() {
-                self.branches.count(None, word, now);
-            }
+            let speaks = node.dispute.identity.is_none() && node.testimony(&all[*i], timer).is_some();
+            node.told.settle(speaks, |height, before, said| self.ground.count(height, before, said, now));
+            self.ground.speakers += usize::from(node.told.speaks());
         }
+        self.settle_disputes(all, nodes, timer);
+        let reach = |height, hash| {
+            let told = self.members.iter().map(|i| &nodes[*i]).filter(|node| node.told.hash_at(height) == Some(hash));
+            told.map(|node| (node.height().unwrap_or_default(), node.moved_at.unwrap_or_default())).reduce(furthest)
+        };
+        let block_time = self.progress.block_time(settings).unwrap_or_default();
+        self.split = Split::look(self.split.take(), &self.ground, &reach, block_time, timer);
     }
 
     fn settle_disputes(&self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
         for i in &self.members {
             let node = &mut nodes[*i];
             let Word::Facts(facts) = node.word(&all[*i], timer) else { continue };
-            match self.branches.compare(&facts.head) {
-                Comparison::Open => {
+            let came_back = HARMLESS_STEP < node.height().unwrap_or_default().above(facts.head.height);
+            let standing = self.ground.compare(&node.told);
+            // As long as its height is one from when it was alone, so is the node.
+            node.dispute.alone = standing == Standing::Alone || node.dispute.alone && came_back;
+            match standing {
+                Standing::Open | Standing::Alone => {
                     node.dispute.hash = node.dispute.hash.take().filter(|d| !outgrown(d, node.moved_at));
                 }
-                Comparison::Same => node.dispute.hash = None,
-                Comparison::Differs { height, wanted, said } => {
+                Standing::Same => node.dispute.hash = None,
+                Standing::Differs { height, wanted, said } => {
                     let seen = timer.now().at;
                     let since = node.dispute.hash.take().map_or(seen, |dispute| dispute.since);
                     let finding = Finding::HashDiffers { height, wanted, said };
@@ -187,9 +176,19 @@ impl Network {
         }
     }
 
-    /// Who may vote, and for what. A node that says it is syncing may vote once it has reached the tip others prove.
-    fn collect_votes(&mut self, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) -> Votes {
-        let mut votes = Votes::default();
+    /// Who may vote, and for what. A node that says it is syncing may vote once it has reached the tip others prove. A
+    /// rise that nobody bears out, or that the majority's hashes contradict, is none: such a node votes for the tip as
+    /// it stands.
+    fn collect_votes(
+        &mut self,
+        settings: &NetworkSettings,
+        all: &[NodeSettings],
+        nodes: &mut [Node],
+        timer: &Timer,
+    ) -> Votes {
+        let tip = self.tip.height();
+        let risen = self.progress.at.unwrap_or(timer.now().at);
+        let mut votes = Votes::new(self.tip.plausible(timer.now().at, self.progress.block_time(settings), risen));
         let mut syncing = Vec::new();
         self.members.iter().for_each(|i| nodes[*i].vote = None);
         for i in self.speakers(all, nodes, timer) {
@@ -199,15 +198,14 @@ impl Network {
                 Syncing::Starting => {}
                 Syncing::Yes { .. } => syncing.push(i),
                 Syncing::No | Syncing::Unknown => {
-                    node.vote = node.height();
+                    node.vote = node.provable_height(tip);
                     votes.add(node.vote.unwrap_or_default());
                 }
             }
         }
-        let tip = self.tip.height();
         let proven = tip.max(votes.second.or(votes.highest));
         for i in syncing {
-            let height = nodes[i].height();
+            let height = nodes[i].provable_height(tip);
             if proven.is_some() && proven <= height {
                 nodes[i].vote = height;
                 votes.add(height.unwrap_or_default());
@@ -247,9 +245,7 @@ impl Network {
         timer: &Timer,
     ) -> bool {
         let now = timer.now();
-        let block_time = self.progress.block_time(settings);
-        let risen = self.progress.at.unwrap_or(now.at);
-        let change = self.tip.update(votes, timer, block_time, risen);
+        let change = self.tip.update(votes, timer, |height| self.ground.proven_at(height));
         match change {
             Change::None | Change::RolledBack { progress: None } => {}
             Change::First => self.progress.begin(now, head, self.rounds(all), settings),
@@ -258,7 +254,7 @@ impl Network {
                 self.recover(1, at);
             }
             Change::Rose(blocks) => {
-                let proven = self.tip.height().and_then(|tip| self.branches.proven_at(tip));
+                let proven = self.tip.height().and_then(|tip| self.ground.proven_at(tip));
                 if let Some(each) = self.progress.rise(now.at, proven, blocks, settings) {
                     self.block_interval.observe_times(&BLOCK_BUCKETS, each, blocks.min(COUNTED_BLOCKS));
                 }
@@ -346,6 +342,11 @@ impl Network {
         let rose = self.progress.at.filter(|at| since < *at);
         rose.is_some_and(|at| !timer.passed(at.after(self.progress.threshold(settings))))
     }
+}
+
+/// The higher of two heads, and when the later of them rose.
+fn furthest(a: (Height, Timestamp), b: (Height, Timestamp)) -> (Height, Timestamp) {
+    (a.0.max(b.0), a.1.max(b.1))
 }
 
 /// How long a voter's last answer proves that no block has come: never so long that its next could be overlooked.

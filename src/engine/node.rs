@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     alert::Lives,
     branch::Told,
+    decrease::{self, Clue, Decrease},
     eye::{self, Eye},
     finding::Finding,
     identity::Selves,
@@ -24,9 +25,6 @@ pub const BACK_OFF: Duration = Duration::from_secs(120);
 
 /// Polls whose highest height is the node's word: behind a balancer each poll may reach another backend.
 const HEIGHTS: usize = 6;
-
-/// Steps back of the height up to this many blocks are everyday life.
-const HARMLESS_STEP: u64 = 2;
 
 /// Half of the resolution of the `Date` header, from which a node's clock is read: it is cut to whole seconds.
 const CLOCK_RESOLUTION_MS: i64 = 500;
@@ -54,8 +52,8 @@ pub struct Node {
     pub selves: Selves,
     /// Hashes it told for recent heights.
     pub told: Told,
-    /// The last step back that was more than harmless.
-    pub step_back: Option<StepBack>,
+    /// The last time its height went back by more than is harmless, and why.
+    pub decrease: Option<Decrease>,
     /// Transactions that the last block left behind, though they waited before it, or that waited when we first asked:
     /// as many as these may wait for ever.
     left_behind: Option<u64>,
@@ -107,17 +105,6 @@ pub struct Streak {
     pub kind: ErrorKind,
 }
 
-/// A height that went backwards.
-#[derive(Debug, Clone, Copy)]
-pub struct StepBack {
-    /// When.
-    pub at: Timestamp,
-    /// From where.
-    pub from: Height,
-    /// To where.
-    pub to: Height,
-}
-
 /// How far a node's clock is from ours.
 #[derive(Debug, Clone, Copy)]
 pub struct Skew {
@@ -134,6 +121,8 @@ pub struct Dispute {
     pub identity: Option<Finding>,
     /// Another hash at a common height.
     pub hash: Option<HashDispute>,
+    /// Whether it is alone: others speak of its heights, and nobody says the same.
+    pub alone: bool,
 }
 
 /// Another hash at a common height.
@@ -252,19 +241,33 @@ impl Node {
         if before.is_none_or(|before| before < height) {
             self.moved_at = Some(at);
         }
-        let reorganised = self.told.tell(&facts.head);
-        if let Some(from) = before
-            && HARMLESS_STEP < from.above(height)
-            && !reorganised
-        {
-            self.step_back = Some(StepBack { at, from, to: height });
-        }
+        let reorg = self.told.tell(facts, self.state == NodeState::Forked, at);
+        self.told.stand_at(self.height().unwrap_or(height));
+        self.decrease = decrease::after(
+            self.decrease,
+            Clue {
+                at,
+                before,
+                height,
+                highest: self.height().unwrap_or(height),
+                replaced: reorg.map(|reorg| reorg.depth()),
+                syncing: facts.syncing.is_under_way() == Some(true),
+            },
+        );
     }
 
     /// The highest height of its recent polls.
     #[must_use]
     pub fn height(&self) -> Option<Height> {
         self.heights.iter().copied().max()
+    }
+
+    /// The height it can vote for: no higher than the `tip` as it stands while its blocks are contradicted, by a
+    /// majority or by everybody.
+    #[must_use]
+    pub fn provable_height(&self, tip: Option<Height>) -> Option<Height> {
+        let doubted = self.dispute.alone || self.dispute.hash.is_some();
+        self.height().map(|height| tip.filter(|_| doubted).map_or(height, |tip| height.min(tip)))
     }
 
     /// Its word, if the last telling poll is fresh.

@@ -102,6 +102,7 @@ impl Engine {
             polls: node.polls,
             poll_duration: node.poll_duration,
             reorgs: node.told.reorgs,
+            decrease: node.decrease,
         }
     }
 
@@ -109,7 +110,7 @@ impl Engine {
         let settings = &self.settings.networks[i];
         let members = || network.members.iter().map(|i| (*i, &self.nodes[*i]));
         let tip = network.tip.height().map(|height| {
-            let hash = network.branches.hash_at(height);
+            let hash = network.ground.hash_at(height);
             let heads = members().filter(|(_, node)| node.vote.is_some()).filter_map(|(_, node)| node.good.as_ref());
             let at_tip = heads.map(|good| good.facts.head).filter(|head| head.height == height);
             let agreed = at_tip.filter(|head| hash.is_none() || head.hash.is_none() || head.hash == hash);

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine,
+    branch::Ground,
     settings::Settings,
     snapshot::{AlertKey, Effect, Outcome, Subject},
     surroundings::{Outlook, Surroundings},
@@ -37,6 +38,7 @@ impl Engine {
                 network.expected = network.expected.min(members.len());
                 network.members = members;
                 network.duplicates.clear();
+                network.ground = Ground::default();
                 network.due = None;
             }
         }
@@ -48,6 +50,7 @@ impl Engine {
                     new.nodes[i].eyes.clear();
                 }
                 new.nodes[i].seen_from(new.vantages.len());
+                new.nodes[i].told.uncount();
             }
         }
         new.lives = self.lives;

@@ -106,8 +106,6 @@ pub const PLANNED: usize = 2;
 /// See [`HALTED`].
 pub const FINALITY: usize = 3;
 /// See [`HALTED`].
-pub const SPLIT: usize = 4;
-/// See [`HALTED`].
 pub const STRUGGLING: usize = 8;
 /// See [`HALTED`].
 pub const SLOW: usize = 9;
@@ -169,12 +167,6 @@ pub fn level(name: AlertName, core: bool) -> Level {
 /// Finality this many times its limit behind is critical.
 const FINALITY_LOST: u32 = 3;
 
-/// A reorganisation this many times as deep as the limit is critical.
-const ABYSS: u64 = 10;
-
-/// Two branches that have grown for this many times the limit do not come together by themselves.
-const SPLIT_LASTS: u32 = 10;
-
 /// Blocks that have been rare for this many times the limit, and transactions that have waited so, are an error.
 const TROUBLE_LASTS: u32 = 15;
 
@@ -184,8 +176,8 @@ pub fn escalated(finding: &Finding, level: Level, limits: &NetworkLimits) -> Lev
     use Finding as F;
     let (far, louder) = match finding {
         F::FinalityBehind { lag, limit, .. } => (limit.saturating_mul(FINALITY_LOST) < *lag, Level::L1),
-        F::Reorganised { depth, .. } => (u64::from(limits.reorg_depth).saturating_mul(ABYSS) <= *depth, Level::L1),
-        F::BranchesGrow { lasting, .. } => (limits.split_after.saturating_mul(SPLIT_LASTS) <= *lasting, Level::L1),
+        F::Reorganised { depth, limit, .. } => (limit.saturating_mul(reorg::SEVERE) <= *depth, Level::L1),
+        F::BranchesGrow { lasting, .. } => (split::LONG_SPLIT <= *lasting, Level::L1),
         F::BlocksRare { lasting, .. } => (limits.slow_after.saturating_mul(TROUBLE_LASTS) <= *lasting, Level::L2),
         F::Backlog { oldest, limit, .. } => (limit.saturating_mul(TROUBLE_LASTS) <= *oldest, Level::L2),
         _ => (false, level),

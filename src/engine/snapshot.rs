@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{finding::Finding, settings::Settings};
+use super::{decrease::Decrease, finding::Finding, settings::Settings};
 use crate::{
     model::{
         AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Timestamp, UnixTime, VantageIndex,
@@ -69,6 +69,8 @@ pub struct NodeView {
     pub poll_duration: Histogram<10>,
     /// Reorganisations seen: another hash at a height it had told before.
     pub reorgs: u64,
+    /// The last time its height went back by more than is harmless, and why.
+    pub decrease: Option<Decrease>,
 }
 
 /// Number of poll outcomes: success and every error kind.

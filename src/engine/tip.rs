@@ -9,6 +9,9 @@ use crate::model::{Height, Timestamp};
 /// All voters below the tip for this long: the chain was rolled back or started anew.
 const ROLLBACK_AFTER: Duration = Duration::from_secs(30);
 
+/// So many rises below the tip to blocks that nobody had told before prove a rollback at once.
+const NEW_BLOCKS: u32 = 2;
+
 /// Voters that trail while those who proved the tip are silent show no rollback: so long they may catch up.
 const STRANDED_AFTER: Duration = Duration::from_secs(600);
 
@@ -34,9 +37,21 @@ pub struct Votes {
     pub fallen: usize,
     /// Nodes that have been at the tip and do not vote now: nobody knows where they are.
     pub silent: usize,
+    /// How far the tip can have come by now.
+    plausible: Option<Height>,
+    /// The two highest heights that are no higher than that.
+    below: [Option<Height>; 2],
+    /// Voters that are higher.
+    beyond: usize,
 }
 
 impl Votes {
+    /// No votes yet; the tip can have come as far as `plausible`.
+    #[must_use]
+    pub fn new(plausible: Option<Height>) -> Self {
+        Self { plausible, ..Self::default() }
+    }
+
     /// Whether those who proved the tip are below it now: most voters, or all who ever were there, if two were.
     fn shows_rollback(&self) -> bool {
         self.count <= 2 * self.fallen || (self.silent == 0 && 2 <= self.fallen)
@@ -45,11 +60,31 @@ impl Votes {
     /// Counts one voter.
     pub fn add(&mut self, height: Height) {
         self.count += 1;
-        if self.highest.is_none_or(|highest| highest < height) {
-            self.second = self.highest.replace(height);
-        } else if self.second.is_none_or(|second| second < height) {
-            self.second = Some(height);
+        rank(height, &mut self.highest, &mut self.second);
+        if self.plausible.is_some_and(|plausible| plausible < height) {
+            self.beyond += 1;
+        } else {
+            let [highest, second] = &mut self.below;
+            rank(height, highest, second);
         }
+    }
+
+    /// The height that is proven: two voters reached it, and most of them where it is further than the tip can have
+    /// come. Of two voters the higher counts if it is plausible.
+    fn proven(&self) -> Option<Height> {
+        match (self.count, self.below) {
+            (2, [Some(below), _]) => Some(below),
+            (_, [_, Some(second)]) if 2 * self.beyond <= self.count => Some(second),
+            _ => self.second,
+        }
+    }
+}
+
+fn rank(height: Height, highest: &mut Option<Height>, second: &mut Option<Height>) {
+    if highest.is_none_or(|highest| highest < height) {
+        *second = highest.replace(height);
+    } else if second.is_none_or(|second| second < height) {
+        *second = Some(height);
     }
 }
 
@@ -70,6 +105,8 @@ struct Below {
     best: Height,
     /// When that last rose.
     risen: Timestamp,
+    /// How often it rose to a block that had not been told before.
+    new_blocks: u32,
 }
 
 /// What a vote did to the tip.
@@ -95,25 +132,29 @@ impl TipClock {
         self.height
     }
 
-    /// Takes in a count of votes. `block_time` and `risen` (when the tip last rose) say how far it may have come.
-    pub fn update(&mut self, votes: Votes, timer: &Timer, block_time: Option<Duration>, risen: Timestamp) -> Change {
+    /// How far the tip can have come since it last rose.
+    #[must_use]
+    pub fn plausible(&self, now: Timestamp, block_time: Option<Duration>, risen: Timestamp) -> Option<Height> {
+        let blocks = plausible_blocks(now.since(risen), block_time);
+        self.height.map(|tip| Height(tip.0.saturating_add(blocks)))
+    }
+
+    /// Takes in a count of votes. `proven_at` says when the block at a height was first told, if two nodes told it.
+    pub fn update(&mut self, votes: Votes, timer: &Timer, proven_at: impl Fn(Height) -> Option<Timestamp>) -> Change {
         let Some(highest) = votes.highest else { return Change::None };
         let Some(tip) = self.height else {
             self.height = Some(first(votes, highest));
             return Change::First;
         };
-        let now = timer.now().at;
-        let plausible = Height(tip.0.saturating_add(plausible_blocks(now.since(risen), block_time)));
         if votes.count != 1 {
             self.above = None;
         }
-        let candidate = match (votes.count, votes.second) {
-            (1, _) | (_, None) => self.alone(highest, plausible, timer),
-            (2, Some(_)) if highest <= plausible => highest,
-            (_, Some(second)) => second,
+        let candidate = match votes.proven().filter(|_| 1 < votes.count) {
+            Some(proven) => proven,
+            None => self.alone(highest, votes.plausible.unwrap_or(highest), timer),
         };
         let patience = if votes.shows_rollback() { ROLLBACK_AFTER } else { STRANDED_AFTER };
-        self.move_to(tip, candidate, patience, timer)
+        self.move_to(tip, candidate, patience, timer, proven_at(candidate))
     }
 
     fn alone(&mut self, highest: Height, plausible: Height, timer: &Timer) -> Height {
@@ -129,19 +170,28 @@ impl TipClock {
         self.height.unwrap_or(highest)
     }
 
-    fn move_to(&mut self, tip: Height, candidate: Height, patience: Duration, timer: &Timer) -> Change {
+    fn move_to(
+        &mut self,
+        tip: Height,
+        candidate: Height,
+        patience: Duration,
+        timer: &Timer,
+        told: Option<Timestamp>,
+    ) -> Change {
         if tip <= candidate {
             self.below = None;
             self.height = Some(candidate);
             return if tip < candidate { Change::Rose(candidate.above(tip)) } else { Change::None };
         }
         let now = timer.now().at;
-        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now });
+        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now, new_blocks: 0 });
         if below.best < candidate {
             (below.best, below.risen) = (candidate, now);
+            below.new_blocks += u32::from(told.is_some_and(|told| below.since < told));
         }
-        let Below { since, risen, .. } = *below;
-        if !timer.passed(since.after(patience)) {
+        let Below { since, risen, new_blocks, .. } = *below;
+        let proven = NEW_BLOCKS <= new_blocks && patience == ROLLBACK_AFTER;
+        if !proven && !timer.passed(since.after(patience)) {
             return Change::None;
         }
         self.below = None;
@@ -179,10 +229,10 @@ mod tests {
         let mut risen = Timestamp(0);
         for ((heights, wanted), second) in lines.iter().zip(0..) {
             let timer = Timer::new(Now { at: Timestamp(second * 1000), ..Now::default() });
-            let mut votes = Votes::default();
+            let mut votes = Votes::new(tip.plausible(timer.now().at, SECOND, risen));
             heights.iter().for_each(|height| votes.add(Height(*height)));
             votes.fallen = votes.count;
-            if let Change::Rose(_) = tip.update(votes, &timer, SECOND, risen) {
+            if let Change::Rose(_) = tip.update(votes, &timer, |_| None) {
                 risen = timer.now().at;
             }
             assert_eq!(tip.height(), Some(Height(*wanted)), "second {second}");

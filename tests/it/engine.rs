@@ -1,6 +1,7 @@
 //! The decision engine through its door: simulated chains, polls and clocks in, alerts out. Time is simulated; a test
 //! of a day takes milliseconds.
 
+mod branches;
 mod cadences;
 mod chaos;
 mod clocks;
@@ -10,6 +11,7 @@ mod evidence;
 mod finality;
 mod flaps;
 mod halts;
+mod heights;
 mod identities;
 mod learning;
 mod life;
@@ -17,6 +19,7 @@ mod nodes;
 mod pace;
 mod plans;
 mod quorum;
+mod reorgs;
 mod sight;
 mod traffic;
 mod vantages;

@@ -131,12 +131,13 @@ impl Finding {
                 Count(*length, "block", "blocks"),
                 Humane(*lasting)
             ),
-            Self::Reorganised { from, depth, at_most, nodes } => {
+            Self::Reorganised { from, depth, at_most, nodes, limit } => {
                 let nodes = Count(*nodes as u64, "node", "nodes");
                 match at_most.filter(|most| depth < most) {
-                    Some(most) => write!(f, "{depth} to {most} blocks below {from} were replaced, on {nodes}"),
-                    None => write!(f, "{} below {from} were replaced, on {nodes}", Count(*depth, "block", "blocks")),
+                    Some(most) => write!(f, "{depth} to {most} blocks up to {from} were replaced")?,
+                    None => write!(f, "{} or more up to {from} were replaced", Count(*depth, "block", "blocks"))?,
                 }
+                write!(f, ", on {nodes}; more than {limit} is deep")
             }
             Self::MarginGone { live, needed, total } => {
                 write!(f, "core nodes of weight {live} of {total} are left and {needed} is needed: ")?;

@@ -147,9 +147,9 @@ fn a_rollback_onto_another_branch_makes_nobody_forked() {
 #[test]
 fn a_minority_that_always_speaks_first_stays_the_forked_one() {
     let slow = NetworkSettings { block_time: Some(Duration::from_secs(20)), ..network("main") };
-    let mut world = World::new(paced(slow, "g h i j a b c d e f", 10, 5));
+    let mut world = World::new(paced(slow, "g h a b c d e f i j", 10, 5));
     world.run(100);
-    for name in ["g", "h", "i", "j"] {
+    for name in ["g", "h"] {
         world.let_say(name, |m| {
             m.but(|f| (f.head.hash, f.head.parent) = (Some(block(9, m.height)), Some(block(9, m.height - 1))))
         });
@@ -157,7 +157,7 @@ fn a_minority_that_always_speaks_first_stays_the_forked_one() {
     world.run(900);
     let mut told = world.told_names();
     told.sort();
-    assert_eq!(told, ["fire NodeForked g", "fire NodeForked h", "fire NodeForked i", "fire NodeForked j"]);
+    assert_eq!(told, ["fire NodeForked g", "fire NodeForked h"]);
 }
 
 #[test]
