@@ -4,9 +4,11 @@
 //! One step folds what was observed into the memory of nodes, looks around whether we ourselves are cut off, and judges
 //! every network that heard something or whose time has come. Nothing else is touched.
 
+pub mod custom;
 pub mod finding;
 pub mod forecast;
 pub mod settings;
+pub mod silence;
 pub mod snapshot;
 
 mod alert;
@@ -35,12 +37,14 @@ use std::{
 
 pub use self::rule::level;
 use self::{
-    alert::{Lives, Setting, Verdict, live},
+    alert::{Life, Lives, Setting, Verdict, live},
+    custom::Failures,
     finding::Finding,
     judge::{Bench, ISOLATED, WATCHDOG},
     network::Network,
     node::Node,
     settings::Settings,
+    silence::Silencer,
     snapshot::{AlertKey, Effect, Outcome},
     surroundings::{Outlook, Surroundings, is_silent},
     timer::{Timer, earlier},
@@ -68,6 +72,10 @@ pub struct Engine {
     /// Nodes whose last word was silence, by network.
     silent: BTreeMap<NetworkIndex, usize>,
     lives: Lives<{ MONITOR_ALERTS.len() }>,
+    /// Rules of the user's own that cannot be evaluated, and the alert that says so.
+    failures: Failures,
+    failing: Option<Box<Life>>,
+    silencer: Silencer,
     /// Networks by the time at which they must be judged.
     agenda: BTreeSet<(Timestamp, NetworkIndex)>,
     last: Now,
@@ -89,6 +97,9 @@ impl Engine {
             surroundings: Surroundings::new(settings.canaries.len(), now.at),
             silent: BTreeMap::new(),
             lives: Lives::default(),
+            failures: Failures::default(),
+            failing: None,
+            silencer: Silencer::new(&settings.silences),
             agenda: BTreeSet::new(),
             last: now,
             wake_at: None,
@@ -117,6 +128,8 @@ impl Engine {
             due.insert(network);
         }
         self.judge(now, due, &mut effects);
+        wake_at = earlier(wake_at, self.judge_failures(now, &mut effects));
+        wake_at = earlier(wake_at, self.screen(now, &mut effects));
         wake_at = earlier(wake_at, self.agenda.first().map(|(at, _)| *at));
         self.wake_at = wake_at;
         Outcome { effects, wake_at }
@@ -141,9 +154,11 @@ impl Engine {
         for node in &mut self.nodes {
             node.forgive(now);
             node.lives.forgive(now);
+            node.custom.forgive(now);
         }
         for network in &mut self.networks {
             network.lives.forgive(now);
+            network.custom.forgive(now);
         }
     }
 
@@ -243,6 +258,7 @@ impl Engine {
             let (networks, nodes) = (&mut self.networks[..], &mut self.nodes[..]);
             let outlook = self.surroundings.outlook;
             Bench { settings: &self.settings, networks, nodes, outlook, timer: &timer, effects }.judge(index);
+            self.judge_custom(index, &timer, effects);
             self.schedule(index, timer.next());
             if halted != self.networks[index.index()].lives.fires(rule::HALTED) {
                 due.extend(self.children(index).into_iter().map(|child| ranked(child, &self.ranks)));

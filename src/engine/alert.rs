@@ -110,9 +110,7 @@ impl<const N: usize> Lives<N> {
     /// What only pended starts pending anew.
     pub fn forgive(&mut self, now: Timestamp) {
         for life in self.0.iter_mut().flatten() {
-            if let Phase::Pending { since } = &mut life.phase {
-                *since = now;
-            }
+            life.forgive(now);
         }
     }
 }
@@ -150,6 +148,19 @@ impl Life {
         matches!(self.phase, Phase::Firing { .. })
     }
 
+    /// Whether it fires and its finding holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self.phase, Phase::Firing { clear_since: None })
+    }
+
+    /// If it only pended, it starts pending anew.
+    pub fn forgive(&mut self, now: Timestamp) {
+        if let Phase::Pending { since } = &mut self.phase {
+            *since = now;
+        }
+    }
+
     /// The alert as the world sees it.
     #[must_use]
     pub fn shown(&self, key: AlertKey) -> Alert {
@@ -161,6 +172,7 @@ impl Life {
             fired_at: self.fired_at,
             resolved_at: None,
             inhibited_by: self.muter,
+            silenced_by: None,
             finding: self.finding.clone(),
         }
     }

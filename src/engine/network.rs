@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{
     alert::Lives,
     branch::{Branches, Comparison},
+    custom::CustomLives,
     finding::Finding,
     identity::Identity,
     node::{HashDispute, Node, Word, fresh_for},
@@ -72,6 +73,8 @@ pub struct Network {
     pub incidents: [u64; 4],
     /// Its alerts.
     pub lives: Lives<{ rule::NETWORK_RULES.len() }>,
+    /// Its alerts by rules of the user's own.
+    pub custom: CustomLives,
     /// When it must be judged even if nobody says anything.
     pub due: Option<Timestamp>,
 }

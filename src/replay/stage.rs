@@ -59,6 +59,7 @@ impl Stage {
                 nodes: Vec::with_capacity(meta.nodes.len()),
                 canaries: (1..=meta.monitor.canaries.min(MAX_CANARIES)).map(canary).collect(),
                 isolated_after: Duration::from_secs(60),
+                ..Settings::default()
             },
             vantage: Arc::clone(vantage),
             nodes: HashMap::new(),
