@@ -138,11 +138,8 @@ pub(super) fn notification(settings: &Settings, effect: &Effect) -> Option<Notif
     };
     let texts = annotations(settings, alert);
     let runbook = settings.rule(alert.key.name).and_then(|rule| rule.runbook_url.as_deref());
-    let mut annotations = vec![
-        ("summary", texts.summary),
-        ("description", texts.description),
-        ("reason", texts.reason.to_owned()),
-    ];
+    let mut annotations =
+        vec![("summary", texts.summary), ("description", texts.description), ("reason", texts.reason.to_owned())];
     annotations.extend(runbook.map(|url| (RUNBOOK, url.to_owned())));
     Some(Notification {
         labels: alert_labels(settings, alert),

@@ -314,7 +314,7 @@ mod tests {
                 Effect::Quiet(_, QuietChange::Withdrawn) => 'W',
                 Effect::Quiet(_, QuietChange::FiredMuted) => 'M',
                 Effect::Quiet(_, QuietChange::EndedMuted) => 'E',
-                Effect::NodeState { .. } => '#',
+                Effect::Quiet(_, QuietChange::FiredSilenced) | Effect::NodeState { .. } => '#',
             });
             actual.push(letters.next_back().unwrap_or(' '));
         }

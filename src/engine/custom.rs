@@ -150,14 +150,24 @@ impl Engine {
         }
     }
 
-    fn judge_network_by(&mut self, rule: &CustomRule, scene: &Scene<'_>, round: &mut Round<'_>) -> Option<(Subject, Fault)> {
+    fn judge_network_by(
+        &mut self,
+        rule: &CustomRule,
+        scene: &Scene<'_>,
+        round: &mut Round<'_>,
+    ) -> Option<(Subject, Fault)> {
         let (subject, mut fault) = (Subject::Network(round.index), None);
         let verdict = excused(rule.judge(scene), subject, &mut fault);
         self.live_custom(rule, subject, verdict, round);
         fault
     }
 
-    fn judge_nodes_by(&mut self, rule: &CustomRule, scene: &Scene<'_>, round: &mut Round<'_>) -> Option<(Subject, Fault)> {
+    fn judge_nodes_by(
+        &mut self,
+        rule: &CustomRule,
+        scene: &Scene<'_>,
+        round: &mut Round<'_>,
+    ) -> Option<(Subject, Fault)> {
         let (settings, mut fault) = (Arc::clone(&self.settings), None);
         for member in 0..self.networks[round.index.index()].members.len() {
             let i = self.networks[round.index.index()].members[member];

@@ -232,7 +232,8 @@ impl RuleName {
     /// # Errors
     /// [`RuleNameError`].
     pub fn new(name: &str, scope: Scope) -> Result<Self, RuleNameError> {
-        let is_camel = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphanumeric());
+        let is_camel =
+            name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphanumeric());
         if !is_camel || MAX_NAME < name.len() {
             return Err(RuleNameError::Form);
         }

@@ -193,6 +193,7 @@ pub fn alert(name: AlertName, subject: Subject, level: Level, state: AlertState,
         fired_at: (state == AlertState::Firing).then(|| UnixTime::from_millis(1_795_289_630_000)),
         resolved_at: None,
         inhibited_by: None,
+        silenced_by: None,
         finding,
     }
 }
@@ -238,5 +239,6 @@ pub fn snapshot() -> Snapshot {
         canaries: vec![Some(true), None],
         isolated_since: None,
         alerts: alerts(),
+        silences: Arc::default(),
     }
 }

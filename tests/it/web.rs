@@ -46,7 +46,7 @@ pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let (probe, _) = mpsc::channel(1);
     let runbooks = Arc::new(ArcSwap::from_pointee(Runbooks::served_at("http://watch.example.org:10019")));
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, runbooks };
+    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, silences: mpsc::channel(1).0, runbooks };
     let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
@@ -396,7 +396,14 @@ async fn several_addresses_are_served_ipv6_included() {
     let (reload, _reloads) = mpsc::channel(1);
     let (probe, _) = mpsc::channel(1);
     let snapshot = Arc::new(ArcSwap::from_pointee(None));
-    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, runbooks: Arc::default() };
+    let shared = Shared {
+        snapshot,
+        own: OwnMetrics::new(),
+        reload,
+        probe,
+        silences: mpsc::channel(1).0,
+        runbooks: Arc::default(),
+    };
     let shutdown = supervisor.shutdown();
     supervisor.spawn("http", PanicCounter::default(), move || server.clone().run(shared.clone(), shutdown.clone()));
     for address in addresses {

@@ -321,6 +321,7 @@ mod tests {
             canaries: Vec::new(),
             isolated_since: None,
             alerts: vec![watchdog, muted, halt],
+            silences: Arc::default(),
         }
     }
 
