@@ -2,10 +2,12 @@
 //! of a day takes milliseconds.
 
 mod chaos;
+mod custom;
 mod evidence;
 mod halts;
 mod life;
 mod nodes;
 mod sight;
+mod silences;
 mod wake;
 mod world;

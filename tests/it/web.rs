@@ -75,6 +75,10 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -102,6 +106,13 @@ pub fn parse(answer: &[u8]) -> Answer {
 pub async fn request(web: &Web, method: &str, path: &str, headers: &str) -> Answer {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
     parse(&exchange(web.address, request.as_bytes()).await)
+}
+
+/// A request with a body to any server.
+pub async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    parse(&exchange(address, (head + body).as_bytes()).await)
 }
 
 pub async fn get(web: &Web, path: &str) -> Answer {

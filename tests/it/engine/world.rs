@@ -101,7 +101,7 @@ pub struct World {
     canaries_answer: bool,
     next_probe: i64,
     cut: bool,
-    wake_at: Option<Timestamp>,
+    pub wake_at: Option<Timestamp>,
     effects: Vec<(i64, Effect)>,
 }
 
