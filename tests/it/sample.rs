@@ -82,6 +82,7 @@ pub fn settings() -> Settings {
             },
         ],
         isolated_after: Duration::from_secs(60),
+        ..Settings::default()
     }
 }
 
