@@ -69,7 +69,7 @@ fn read(mut section: Section<'_>, number: usize) -> Option<Silence> {
     if let (Some(from), Some(until), Some(item)) = (from, until, until_item)
         && until <= from
     {
-        return item.wrong("`until` is not after `from`".to_owned(), "write the later time here");
+        return item.harmless().wrong("`until` is not after `from`".to_owned(), "write the later time here");
     }
     let weekdays = |days: &[(&str, Item<'_>)]| WEEKDAYS.map(|day| days.iter().any(|(given, _)| *given == day));
     let times = recurs.then(|| Times {

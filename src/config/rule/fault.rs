@@ -28,8 +28,11 @@ impl Fault {
         Self { code, message: message.into(), help: help.into(), at }
     }
 
-    /// Notes it where `text` stands, the value of `item`.
+    /// Notes it where `text` stands, the value of `item`. What looks like a secret is not quoted, in no part.
     pub(super) fn note(self, item: &Item<'_>, text: &str) {
+        if looks_like_a_secret(text) {
+            return item.note_as(self.code, format!("`{}` cannot be used as it is", item.key), "");
+        }
         let span = item.value.span();
         let raw = item.page.raw(&span);
         let Some(begin) = raw.find(text).filter(|_| !text.is_empty()) else {
