@@ -21,10 +21,12 @@ mod page;
 mod place;
 mod probe;
 mod problem;
+mod rule;
 mod schema;
 mod secret;
 mod section;
 mod shape;
+mod silence;
 mod source;
 mod suggest;
 mod survey;
@@ -134,7 +136,7 @@ fn describe() -> Described {
 
 /// A file in which every section is there, so that every key is asked for.
 const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n\
-                             [[network]]\n[[network.node]]\n[network.node.basic_auth]\n";
+                             [[network]]\n[[network.node]]\n[network.node.basic_auth]\n[[rule]]\n[[silence]]\n";
 
 /// The configuration, what was learned of its keys, and the problems. While there are errors the configuration is of no
 /// use: what could not be read is missing in it or stands at its default.
@@ -166,6 +168,8 @@ fn read_config<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Config {
     let (mut discovery, wishes) = discovery::read_all(&mut root);
     let networks = network::read_all(&mut root, &defaults, &mut engine, &mut chain, &mut discovery);
     discovery::check_networks(&wishes, &engine.networks);
+    engine.rules = rule::read_all(&mut root, &engine.networks);
+    engine.silences = silence::read_all(&mut root);
     root.finish();
     if !page.has_errors() {
         let finds_nodes = !discovery.sources.is_empty();

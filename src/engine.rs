@@ -4,10 +4,12 @@
 //! One step folds what was observed into the memory of nodes, looks around whether we ourselves are cut off, and judges
 //! every network that heard something or whose time has come. Nothing else is touched.
 
+pub mod custom;
 pub mod decrease;
 pub mod finding;
 pub mod forecast;
 pub mod settings;
+pub mod silence;
 pub mod snapshot;
 
 mod alert;
@@ -44,13 +46,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub use self::rule::level;
 use self::{
-    alert::{Lives, Setting, Verdict, live},
+    alert::{Life, Lives, Setting, Verdict, live},
+    custom::Failures,
     eye::Eye,
     finding::Finding,
     judge::{Bench, CLOCK_JUMP, WATCHDOG},
     network::Network,
     node::Node,
     settings::Settings,
+    silence::Silencer,
     snapshot::{AlertKey, Effect, Outcome, Subject},
     surroundings::{Outlook, Surroundings},
     timer::{Timer, earlier},
@@ -80,6 +84,10 @@ pub struct Engine {
     /// What surrounds each vantage: one at least.
     vantages: Vec<Surroundings>,
     lives: Lives<{ MONITOR_ALERTS.len() }>,
+    /// Rules of the user's own that cannot be evaluated, and the alert that says so.
+    failures: Failures,
+    failing: Option<Box<Life>>,
+    silencer: Silencer,
     /// Networks by the time at which they must be judged.
     agenda: BTreeSet<(Timestamp, NetworkIndex)>,
     last: Now,
@@ -103,6 +111,9 @@ impl Engine {
             ranks: inhibit::ranks(&settings.networks),
             vantages: (0..vantages).map(|v| Surroundings::new(v, &settings, now.at)).collect(),
             lives: Lives::default(),
+            failures: Failures::default(),
+            failing: None,
+            silencer: Silencer::new(&settings.silences),
             agenda: BTreeSet::new(),
             last: now,
             clocks: None,
@@ -134,6 +145,8 @@ impl Engine {
             due.insert(network);
         }
         self.judge(now, due, &mut effects);
+        wake_at = earlier(wake_at, self.judge_failures(now, &mut effects));
+        wake_at = earlier(wake_at, self.screen(now, &mut effects));
         wake_at = earlier(wake_at, self.agenda.first().map(|(at, _)| *at));
         self.wake_at = wake_at;
         Outcome { effects, wake_at }
@@ -166,8 +179,14 @@ impl Engine {
     }
 
     fn forgive_lives(&mut self, now: Timestamp) {
-        self.nodes.iter_mut().for_each(|node| node.lives.forgive(now));
-        self.networks.iter_mut().for_each(|network| network.lives.forgive(now));
+        for node in &mut self.nodes {
+            node.lives.forgive(now);
+            node.custom.forgive(now);
+        }
+        for network in &mut self.networks {
+            network.lives.forgive(now);
+            network.custom.forgive(now);
+        }
     }
 
     fn weigh(&mut self, now: Timestamp) {
@@ -181,10 +200,15 @@ impl Engine {
     fn notice_clock(&mut self, now: Now) -> Option<i64> {
         let by_ms = clock::set_by(self.clocks.replace(now)?, now)?;
         self.lives.set_clock(by_ms);
-        self.networks.iter_mut().for_each(|network| network.lives.set_clock(by_ms));
+        self.failing.iter_mut().for_each(|life| life.set_clock(by_ms));
+        for network in &mut self.networks {
+            network.lives.set_clock(by_ms);
+            network.custom.set_clock(by_ms);
+        }
         self.vantages.iter_mut().filter_map(|v| v.life.as_mut()).for_each(|life| life.set_clock(by_ms));
         for node in &mut self.nodes {
             node.lives.set_clock(by_ms);
+            node.custom.set_clock(by_ms);
             node.skew = None;
         }
         Some(by_ms)
@@ -313,6 +337,7 @@ impl Engine {
             let (networks, nodes) = (&mut self.networks[..], &mut self.nodes[..]);
             let outlook = Outlook::of(&self.vantages);
             Bench { settings: &self.settings, networks, nodes, outlook, timer: &timer, effects }.judge(index);
+            self.judge_custom(index, &timer, effects);
             self.schedule(index, timer.next());
             if halted != self.networks[index.index()].lives.fires(rule::HALTED) {
                 due.extend(self.children(index).into_iter().map(|child| ranked(child, &self.ranks)));

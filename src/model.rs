@@ -8,7 +8,7 @@ pub mod node;
 pub mod planned;
 pub mod time;
 
-pub use alert::{AlertName, Level};
+pub use alert::{AlertName, Level, RuleName};
 pub use block::{BlockHash, Height};
 pub use endpoint::{Endpoint, EndpointError};
 pub use metrics_url::{MetricsUrl, MetricsUrlError};

@@ -66,6 +66,7 @@ impl Fleet {
             vantages: Vec::new(),
             canaries: Vec::new(),
             isolated_after: Duration::from_secs(60),
+            ..Settings::default()
         })
     }
 

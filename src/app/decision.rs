@@ -4,9 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{herald::Herald, journal};
+use super::{herald::Herald, journal, silences::Silences};
 use crate::{
     chain::LONGEST_REST,
     clock::Clock,
@@ -92,11 +92,12 @@ impl Decision {
     pub(super) async fn run(
         mut self,
         mut observed: mpsc::Receiver<Sighting>,
-        mut reconfigurations: mpsc::Receiver<Reconfiguration>,
+        (mut reconfigurations, mut silences): (mpsc::Receiver<Reconfiguration>, watch::Receiver<Silences>),
         mut shutdown: Shutdown,
     ) {
         let mut batch = Vec::with_capacity(STEP_LIMIT);
         let mut beat = Beat::default();
+        self.engine.set_silences(Arc::clone(&silences.borrow_and_update()));
         loop {
             let now = self.clock.now();
             tokio::select! {
@@ -105,6 +106,12 @@ impl Decision {
                 Some(request) = reconfigurations.recv() => {
                     self.step_with_all(&mut observed, &mut batch, &mut beat).await;
                     self = self.reconfigure(request, &mut beat).await;
+                }
+                Ok(()) = silences.changed() => {
+                    self.engine.set_silences(Arc::clone(&silences.borrow_and_update()));
+                    // Whoever asked for a silence looks whether it is shown.
+                    (beat.unpublished, beat.published) = (true, None);
+                    self.step_with_all(&mut observed, &mut batch, &mut beat).await;
                 }
                 taken = self.take_in(&mut observed, &mut batch, beat.rested) => {
                     // Every poller has gone for good only in a shutdown; until it is announced there is only time.

@@ -9,7 +9,7 @@ use crate::{
     model::{Level, NodeIndex, NodeState},
     observation::ErrorKind,
     output::{
-        alertmanager::Notification,
+        alertmanager::{Notification, announcement::RUNBOOK},
         label::{alert_labels, annotations, lasted, subject_name},
     },
 };
@@ -32,6 +32,7 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
                 "{name} resolved: {subject}, after {lasted}"
             );
         }
+        Effect::Quiet(alert, QuietChange::FiredSilenced) => log_silenced(&Entry::of(settings, alert), alert),
         Effect::Quiet(alert, change) => {
             let Entry { name, subject, level, reason, trace_id, finding } = Entry::of(settings, alert);
             let alert_level = level.as_str();
@@ -39,7 +40,8 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
                 QuietChange::Pended => "pending",
                 QuietChange::Withdrawn => "withdrawn",
                 QuietChange::FiredMuted => "fires, muted",
-                QuietChange::EndedMuted => "ended, muted",
+                QuietChange::EndedMuted => "ended, unannounced",
+                QuietChange::FiredSilenced => "silenced",
             };
             tracing::debug!(
                 alertname = name,
@@ -114,6 +116,21 @@ fn log_fired(entry: &Entry<'_>, does: &str) {
     }
 }
 
+/// That nobody is called about an alert is worth a line whenever it would have been announced.
+fn log_silenced(entry: &Entry<'_>, alert: &Alert) {
+    let Entry { name, subject, level, reason, trace_id, finding } = entry;
+    let (alert_level, silence) = (level.as_str(), alert.silenced_by.as_deref());
+    tracing::info!(
+        alertname = name,
+        subject,
+        alert_level,
+        reason,
+        trace_id,
+        silence,
+        "{name} fires, silenced: {subject}: {finding}"
+    );
+}
+
 /// The announcement an effect asks for.
 pub(super) fn notification(settings: &Settings, effect: &Effect) -> Option<Notification> {
     let alert = match effect {
@@ -121,13 +138,13 @@ pub(super) fn notification(settings: &Settings, effect: &Effect) -> Option<Notif
         Effect::Quiet(..) | Effect::NodeState { .. } => return None,
     };
     let texts = annotations(settings, alert);
+    let runbook = settings.rule(alert.key.name).and_then(|rule| rule.runbook_url.as_deref());
+    let mut annotations =
+        vec![("summary", texts.summary), ("description", texts.description), ("reason", texts.reason.to_owned())];
+    annotations.extend(runbook.map(|url| (RUNBOOK, url.to_owned())));
     Some(Notification {
         labels: alert_labels(settings, alert),
-        annotations: vec![
-            ("summary", texts.summary),
-            ("description", texts.description),
-            ("reason", texts.reason.to_owned()),
-        ],
+        annotations,
         starts_at: alert.fired_at.unwrap_or(alert.active_at),
         ends_at: alert.resolved_at,
     })

@@ -13,7 +13,6 @@ use serde::Serialize;
 use crate::{
     engine::{settings::Settings, snapshot::Subject},
     model::AlertName,
-    output::label::monitor_name,
     replay::{ReplayError, Told, replay},
 };
 
@@ -82,7 +81,7 @@ impl<'a> Scope<'a> {
     fn of(settings: &'a Settings, subject: Subject) -> Self {
         match subject {
             subject @ (Subject::Monitor | Subject::Vantage(_)) => {
-                Self::Monitor { monitor: monitor_name(settings, subject) }
+                Self::Monitor { monitor: settings.monitor_of(subject) }
             }
             Subject::Network(network) => Self::Network { chain: &settings.networks[network.index()].name },
             Subject::Node(node) => {

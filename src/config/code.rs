@@ -90,6 +90,12 @@ codes! {
         "Mend those that are told, and check again.";
     BadWebConfig "E016" "The web configuration file that `config_file` names cannot be used."
         "Mend it; `haltwatch check-web-config PATH` checks it alone.";
+    BadExpression "E017" "The expression or the summary of a rule cannot be used."
+        "Mend it at the place that is named; docs/custom-rules.md tells what is known there.";
+    UnknownField "E018" "A rule asks about something that is not known here."
+        "Take the field that is suggested, or one of docs/custom-rules.md.";
+    BadMatcher "E019" "A silence has a matcher that cannot be used, or would silence the dead man's switch."
+        "Write it as Alertmanager does: `network=main`, `level!=L1`, `alertname=~\"Node.*\"`.";
 
     OpenSecretFile "W101" "Others can read a file that holds a secret, or change it."
         "`chmod 600` it, or 640 with owner root and the group of haltwatch. Files below `$CREDENTIALS_DIRECTORY` are \

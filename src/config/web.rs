@@ -28,6 +28,7 @@ pub(super) fn read(mut section: Section<'_>) -> (http::Settings, WebSite<'_>) {
     section.set("systemd_socket", flag, &mut http.systemd_socket);
     http.config_file = section.optional("config_file", file);
     section.set("enable_lifecycle", flag, &mut http.lifecycle);
+    section.set("enable_silences", flag, &mut http.silences);
     section.set("max_connections", count(1..=65_536), &mut http.max_connections);
     section.set("max_requests", count(0..=65_536), &mut http.max_requests);
     let timeouts = Duration::from_secs(1)..=Duration::from_secs(3600);

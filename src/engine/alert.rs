@@ -173,6 +173,12 @@ impl Life {
         self.clear_at = self.clear_at.map(set);
     }
 
+    /// Whether it fires and its finding holds.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        matches!(self.phase, Phase::Firing { clear_since: None })
+    }
+
     /// If it only pended, it starts pending anew.
     pub fn forgive(&mut self, now: Timestamp) {
         if let Phase::Pending { since } = &mut self.phase {
@@ -192,6 +198,7 @@ impl Life {
             clear_since: self.clear_at,
             resolved_at: None,
             inhibited_by: self.muter,
+            silenced_by: None,
             finding: self.finding.clone(),
         }
     }
@@ -352,7 +359,7 @@ mod tests {
                 Effect::Quiet(_, QuietChange::Withdrawn) => 'W',
                 Effect::Quiet(_, QuietChange::FiredMuted) => 'M',
                 Effect::Quiet(_, QuietChange::EndedMuted) => 'E',
-                Effect::NodeState { .. } => '#',
+                Effect::Quiet(_, QuietChange::FiredSilenced) | Effect::NodeState { .. } => '#',
             });
             actual.push(letters.next_back().unwrap_or(' '));
         }

@@ -5,8 +5,9 @@ mod text;
 
 use std::{sync::Arc, time::Duration};
 
+use super::custom::Fault;
 use crate::{
-    model::{BlockHash, Height, UnixTime},
+    model::{BlockHash, Height, RuleName, UnixTime},
     observation::ErrorKind,
 };
 
@@ -289,6 +290,22 @@ pub enum Finding {
         /// Nodes, all of them silent.
         nodes: usize,
     },
+    /// A rule of the user's own holds.
+    RuleHolds {
+        /// Its summary, with the values of now.
+        summary: Arc<str>,
+    },
+    /// RuleFailing: a rule of the user's own cannot be evaluated.
+    RuleFails {
+        /// The rule; the first of them.
+        rule: RuleName,
+        /// About what, as people call it.
+        subject: Arc<str>,
+        /// Why.
+        fault: Fault,
+        /// How many rules fail.
+        failing: usize,
+    },
     /// Watchdog.
     Alive,
 }
@@ -332,6 +349,8 @@ impl Finding {
             Self::ClockDiffers { .. } => "clock_differs",
             Self::WentBack { .. } => "went_back",
             Self::CutOff { .. } => "cut_off",
+            Self::RuleHolds { .. } => "rule_holds",
+            Self::RuleFails { .. } => "rule_fails",
             Self::Alive => "alive",
         }
     }

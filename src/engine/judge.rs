@@ -148,7 +148,8 @@ fn enter(node: &mut Node, i: usize, to: NodeState, timer: &Timer, effects: &mut 
 }
 
 impl Network {
-    fn count(&mut self, began: bool, level: Level) {
+    /// Counts an alert that began.
+    pub fn count(&mut self, began: bool, level: Level) {
         if let Some(position) = Level::ALL.iter().position(|l| *l == level) {
             self.incidents[position] += u64::from(began);
         }

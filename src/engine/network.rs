@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{
     alert::Lives,
     branch::{Ground, Split, Standing},
+    custom::CustomLives,
     decrease::HARMLESS_STEP,
     finding::Finding,
     identity::{Identity, repeaters},
@@ -81,6 +82,8 @@ pub struct Network {
     pub incidents: [u64; 4],
     /// Its alerts.
     pub lives: Lives<{ rule::NETWORK_RULES.len() }>,
+    /// Its alerts by rules of the user's own.
+    pub custom: CustomLives,
     /// When it must be judged even if nobody says anything.
     pub due: Option<Timestamp>,
 }

@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     alert::Lives,
     branch::Told,
+    custom::CustomLives,
     decrease::{self, Clue, Decrease},
     eye::{self, Eye},
     finding::Finding,
@@ -79,6 +80,8 @@ pub struct Node {
     pub reached: Option<Height>,
     /// Its alerts.
     pub lives: Lives<{ rule::NODE_RULES.len() }>,
+    /// Its alerts by rules of the user's own.
+    pub custom: CustomLives,
 }
 
 /// A good answer.

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine,
+    alert::Life,
+    custom::FAILING,
     network::{Network, confirmed_by},
     node::Node,
     quorum::Quorum,
@@ -42,6 +44,7 @@ impl Engine {
                 None
             },
             alerts: self.alerts(),
+            silences: Arc::clone(self.silencer.all()),
         }
     }
 
@@ -56,29 +59,43 @@ impl Engine {
     /// Every alert that pends or fires, ordered by identity.
     #[must_use]
     pub fn alerts(&self) -> Vec<Alert> {
-        let mut alerts: Vec<Alert> = self.living().map(|(key, life)| life.shown(key)).collect();
+        let mut alerts: Vec<Alert> = self.living().map(|(key, life)| self.shown(key, life)).collect();
         alerts.sort_by_key(|alert| alert.key);
         alerts
     }
 
-    /// Every life with its identity.
-    pub(super) fn living(&self) -> impl Iterator<Item = (AlertKey, &super::alert::Life)> {
-        let key = |name, subject| AlertKey { name, subject };
+    fn shown(&self, key: AlertKey, life: &Life) -> Alert {
+        let alert = life.shown(key);
+        let silenced_by = self.silencer.of(&self.settings, key, alert.level).cloned();
+        Alert { silenced_by, ..alert }
+    }
+
+    /// Every life about the monitor itself.
+    pub(super) fn living_monitor(&self) -> impl Iterator<Item = (AlertKey, &Life)> {
         let own = self.lives.iter().map(|(i, life)| (super::MONITOR_ALERTS[i], life));
+        let vantages = self.vantages.iter().enumerate();
+        let vantages = vantages.filter_map(|(v, vantage)| Some((self.isolation(v), &**vantage.life.as_ref()?)));
+        own.chain(self.failing.as_ref().map(|life| (FAILING, &**life))).chain(vantages)
+    }
+
+    /// Every life with its identity.
+    pub(super) fn living(&self) -> impl Iterator<Item = (AlertKey, &Life)> {
+        let key = |name, subject| AlertKey { name, subject };
+        let own = self.living_monitor();
         let networks = self.networks.iter().zip(0..).flat_map(move |(network, n)| {
             let subject = Subject::Network(NetworkIndex(n));
-            network.lives.iter().map(move |(i, life)| (key(rule::NETWORK_RULES[i].name, subject), life))
+            let ours = network.lives.iter().map(|(i, life)| (rule::NETWORK_RULES[i].name, life));
+            ours.chain(network.custom.iter()).map(move |(name, life)| (key(name, subject), life))
         });
         let nodes = self.nodes.iter().zip(0..).flat_map(move |(node, n)| {
             let subject = Subject::Node(NodeIndex(n));
-            node.lives.iter().map(move |(i, life)| (key(rule::NODE_RULES[i].name, subject), life))
+            let ours = node.lives.iter().map(|(i, life)| (rule::NODE_RULES[i].name, life));
+            ours.chain(node.custom.iter()).map(move |(name, life)| (key(name, subject), life))
         });
-        let vantages = self.vantages.iter().enumerate();
-        let vantages = vantages.filter_map(|(v, vantage)| Some((self.isolation(v), &**vantage.life.as_ref()?)));
-        own.chain(vantages).chain(networks).chain(nodes)
+        own.chain(networks).chain(nodes)
     }
 
-    fn node_view(&self, i: usize, node: &Node, now: Timestamp) -> NodeView {
+    pub(super) fn node_view(&self, i: usize, node: &Node, now: Timestamp) -> NodeView {
         let settings = &self.settings.nodes[i];
         let facts = node.shown(settings, now).cloned();
         let network = &self.networks[settings.network.index()];
@@ -106,7 +123,7 @@ impl Engine {
         }
     }
 
-    fn network_view(&self, i: usize, network: &Network, now: Timestamp) -> NetworkView {
+    pub(super) fn network_view(&self, i: usize, network: &Network, now: Timestamp) -> NetworkView {
         let settings = &self.settings.networks[i];
         let members = || network.members.iter().map(|i| (*i, &self.nodes[*i]));
         let tip = network.tip.height().map(|height| {

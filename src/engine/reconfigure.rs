@@ -9,7 +9,7 @@ use super::{
     snapshot::{AlertKey, Effect, Outcome, Subject},
     surroundings::{Outlook, Surroundings},
 };
-use crate::model::{NetworkIndex, NodeIndex, Now};
+use crate::model::{AlertName, NetworkIndex, NodeIndex, Now};
 
 impl Engine {
     /// The same engine under new settings: whatever kept its name (a node: within its network) keeps its memory and
@@ -22,7 +22,8 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "the engine keeps these settings")]
     pub fn reconfigured(mut self, settings: Arc<Settings>, now: Now) -> (Self, Outcome) {
         let now = self.not_before_last_step(now);
-        let effects = self.farewells(&settings, now);
+        let mut effects = self.farewells(&settings, now);
+        self.screen(now, &mut effects);
         let mut new = Self::new(Arc::clone(&settings), now);
         new.clocks = self.clocks;
         let old = Arc::clone(&self.settings);
@@ -54,7 +55,10 @@ impl Engine {
             }
         }
         new.lives = self.lives;
-        new.replace_muters(&old, now);
+        new.failing = self.failing;
+        new.silencer = self.silencer;
+        new.replace_places(&old, now);
+        new.forget_rules();
         new.inherit_vantages(std::mem::take(&mut self.vantages), &old);
         new.recount_silent();
         new.agenda = (0..).map(|i| (now.at, NetworkIndex(i))).take(settings.networks.len()).collect();
@@ -69,6 +73,7 @@ impl Engine {
         let networks: std::collections::BTreeSet<_> = new.networks.iter().map(|network| &network.name).collect();
         let nodes: std::collections::BTreeSet<_> = (0..new.nodes.len()).map(|i| node_name(new, i)).collect();
         let gone = |key: &AlertKey| match key.subject {
+            _ if lacks_rule(new, key.name) => true,
             Subject::Monitor => false,
             Subject::Vantage(vantage) => !new.vantages.contains(&self.settings.vantages[vantage.index()]),
             Subject::Network(network) => !networks.contains(&self.settings.networks[network.index()].name),
@@ -77,8 +82,17 @@ impl Engine {
         self.living().filter(|(key, _)| gone(key)).map(|(key, life)| life.farewell(key, now)).collect()
     }
 
-    /// A picture may be taken before the next step: what mutes an alert must be found in these settings by then.
-    fn replace_muters(&mut self, old: &Settings, now: Now) {
+    /// Lives of rules that are gone have said farewell.
+    fn forget_rules(&mut self) {
+        let settings = Arc::clone(&self.settings);
+        let kept = |name| !lacks_rule(&settings, AlertName::Custom(name));
+        self.networks.iter_mut().for_each(|network| network.custom.retain(kept));
+        self.nodes.iter_mut().for_each(|node| node.custom.retain(kept));
+    }
+
+    /// A picture may be taken before the next step: what mutes an alert must be found in these settings by then. What was
+    /// announced is remembered by its place too.
+    fn replace_places(&mut self, old: &Settings, now: Now) {
         let settings = Arc::clone(&self.settings);
         let networks: BTreeMap<_, _> = settings.networks.iter().map(|n| &n.name).zip((0..).map(NetworkIndex)).collect();
         let nodes: BTreeMap<_, _> =
@@ -93,6 +107,7 @@ impl Engine {
         };
         self.networks.iter_mut().for_each(|network| network.lives.replace_muters(now.at, &place));
         self.nodes.iter_mut().for_each(|node| node.lives.replace_muters(now.at, &place));
+        self.silencer = std::mem::take(&mut self.silencer).moved(&settings.silences, &place);
     }
 
     /// Vantages that kept their name keep what they knew.
@@ -119,6 +134,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether an alert is called after a rule that is not in these settings.
+fn lacks_rule(settings: &Settings, name: AlertName) -> bool {
+    matches!(name, AlertName::Custom(_)) && settings.rule(name).is_none()
 }
 
 fn node_name(settings: &Settings, i: usize) -> (&Arc<str>, &Arc<str>) {

@@ -3,7 +3,8 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use crate::model::{BlockHash, Labels, MetricsUrl, NetworkIndex, PlannedHalt, Role, VantageIndex};
+use super::{custom::CustomRule, silence::Silence, snapshot::Subject};
+use crate::model::{AlertName, BlockHash, Labels, MetricsUrl, NetworkIndex, PlannedHalt, Role, VantageIndex};
 
 /// Everything the engine is told. Shared read-only with every output.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,11 +19,32 @@ pub struct Settings {
     pub vantages: Vec<Arc<str>>,
     /// The canaries; `CanaryIndex` points into this.
     pub canaries: Vec<CanarySettings>,
+    /// Rules of the user's own; names are unique.
+    pub rules: Vec<CustomRule>,
+    /// What is not to be announced, as configured.
+    pub silences: Vec<Silence>,
     /// How long canaries and nodes must be gone before the monitor calls itself isolated (default 60 s).
     pub isolated_after: Duration,
 }
 
 impl Settings {
+    /// What the monitor is called in an alert about `subject`: where it watches from several places and the alert is
+    /// about one of them, the name of that place.
+    #[must_use]
+    pub fn monitor_of(&self, subject: Subject) -> &str {
+        match subject {
+            Subject::Vantage(vantage) => self.vantages.get(vantage.index()).unwrap_or(&self.monitor),
+            _ => &self.monitor,
+        }
+    }
+
+    /// The rule of the user's own that an alert is called after, if it is.
+    #[must_use]
+    pub fn rule(&self, alert: AlertName) -> Option<&CustomRule> {
+        let AlertName::Custom(name) = alert else { return None };
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
     /// The positions of the nodes of each network, which stand together. Parallel to `networks`.
     #[must_use]
     pub fn nodes_by_network(&self) -> Vec<Range<usize>> {

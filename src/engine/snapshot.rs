@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{decrease::Decrease, finding::Finding, settings::Settings};
+use super::{decrease::Decrease, finding::Finding, settings::Settings, silence::Silence};
 use crate::{
     model::{
         AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Timestamp, UnixTime, VantageIndex,
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub isolated_since: Option<Timestamp>,
     /// Pending and firing alerts, in a stable order.
     pub alerts: Vec<Alert>,
+    /// Silences, those of the configuration first.
+    pub silences: Arc<[Silence]>,
 }
 
 /// What is known of one node.
@@ -262,6 +264,8 @@ pub struct Alert {
     pub resolved_at: Option<UnixTime>,
     /// The alert that mutes this one. A muted alert is shown, but not announced.
     pub inhibited_by: Option<AlertKey>,
+    /// The silence that matches it now. A silenced alert is shown, but not announced.
+    pub silenced_by: Option<Arc<str>>,
     /// What was found: reason and numbers. Its text is the explanation.
     pub finding: Finding,
 }
@@ -325,6 +329,8 @@ pub enum QuietChange {
     FiredMuted,
     /// It ended without ever having been announced.
     EndedMuted,
+    /// It fires, but a silence keeps it from being announced.
+    FiredSilenced,
 }
 
 /// What a step of the engine returns.

@@ -1,7 +1,13 @@
-//! The names and levels of alerts. Names are API: they never change.
+//! The names and levels of alerts. Names are API: they never change. Those of rules of users are known only at run time;
+//! they are kept once each, so that a name stays a word that is copied.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
 /// What kind of subject an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// A network.
     Network,
@@ -71,16 +77,20 @@ macro_rules! alert_names {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The name of an alert.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum AlertName { $($(#[$doc])* $name,)* }
+        pub enum AlertName {
+            $($(#[$doc])* $name,)*
+            /// A rule of the user's own holds.
+            Custom(RuleName),
+        }
 
         impl AlertName {
-            /// Every alert there is.
+            /// Every alert of haltwatch's own.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The value of the label `alertname`.
             #[must_use]
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
+                match self { $(Self::$name => stringify!($name),)* Self::Custom(rule) => rule.as_str() }
             }
         }
     };
@@ -143,6 +153,8 @@ alert_names! {
     MonitorIsolated,
     /// The monitor's wall clock was set.
     MonitorClockJump,
+    /// A rule of the user's own cannot be evaluated.
+    RuleFailing,
     /// Always firing: the dead man's switch.
     Watchdog,
 }
@@ -179,7 +191,97 @@ impl AlertName {
             | N::NodeUnauthorized
             | N::NodeClockSkew
             | N::HeightRegression => Scope::Node,
-            N::MonitorIsolated | N::MonitorClockJump | N::Watchdog => Scope::Monitor,
+            N::MonitorIsolated | N::MonitorClockJump | N::RuleFailing | N::Watchdog => Scope::Monitor,
+            N::Custom(rule) => rule.scope(),
         }
+    }
+}
+
+/// Names of rules that one process ever keeps: reloads can bring new ones for ever, and none is ever given back.
+const MAX_NAMES: usize = 10_000;
+
+/// Longest name of a rule, in bytes.
+const MAX_NAME: usize = 64;
+
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+/// The name of a rule of the user's own, with what the rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleName {
+    text: &'static str,
+    scope: Scope,
+}
+
+/// Why a rule cannot be called so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RuleNameError {
+    /// It does not look like the name of an alert.
+    #[error("not the name of an alert")]
+    Form,
+    /// An alert of haltwatch's own is called so.
+    #[error("haltwatch has an alert of this name")]
+    Taken,
+    /// This process has seen too many names.
+    #[error("too many names of rules since the start")]
+    TooMany,
+}
+
+impl RuleName {
+    /// The name of a rule about `scope`.
+    ///
+    /// # Errors
+    /// [`RuleNameError`].
+    pub fn new(name: &str, scope: Scope) -> Result<Self, RuleNameError> {
+        let is_camel =
+            name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphanumeric());
+        if !is_camel || MAX_NAME < name.len() {
+            return Err(RuleNameError::Form);
+        }
+        if AlertName::ALL.iter().any(|alert| alert.as_str() == name) {
+            return Err(RuleNameError::Taken);
+        }
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = names.get(name).copied();
+        if known.is_none() && MAX_NAMES <= names.len() {
+            return Err(RuleNameError::TooMany);
+        }
+        let text = known.unwrap_or_else(|| Box::leak(Box::from(name)));
+        names.insert(text);
+        Ok(Self { text, scope })
+    }
+
+    /// The value of the label `alertname`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.text
+    }
+
+    /// What the rule is about.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        self.scope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_called_like_an_alert_but_never_like_one_of_ours() {
+        let name = |text: &str| RuleName::new(text, Scope::Node).map(RuleName::as_str);
+        assert_eq!(name("ArchiveLagging"), Ok("ArchiveLagging"));
+        for bad in ["", "lagging", "Archive Lagging", "Archive_Lagging", "Ärger", "1Up", &"A".repeat(65)] {
+            assert_eq!(name(bad), Err(RuleNameError::Form), "{bad}");
+        }
+        assert_eq!(name("Watchdog"), Err(RuleNameError::Taken));
+    }
+
+    #[test]
+    fn the_same_name_about_something_else_is_another_alert() {
+        let name = |scope| AlertName::Custom(RuleName::new("SameName", scope).unwrap());
+        assert_eq!(name(Scope::Node), name(Scope::Node));
+        assert_ne!(name(Scope::Node), name(Scope::Network));
+        assert_eq!((name(Scope::Node).as_str(), name(Scope::Node).scope()), ("SameName", Scope::Node));
     }
 }

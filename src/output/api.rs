@@ -6,6 +6,7 @@ mod explain;
 mod networks;
 mod nodes;
 mod rules;
+pub mod silences;
 
 use std::sync::Arc;
 

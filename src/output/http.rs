@@ -14,6 +14,7 @@ mod sd;
 mod seat;
 mod server;
 mod settings;
+mod silence;
 pub mod web_config;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub use self::{
     server::{Server, bind},
     settings::{Overrides, Settings},
 };
-use super::{own::OwnMetrics, runbook::Runbooks};
+use super::{api::silences::SilenceRequest, own::OwnMetrics, runbook::Runbooks};
 use crate::engine::snapshot::Snapshot;
 
 /// What every handler reads.
@@ -42,6 +43,8 @@ pub struct Shared {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Asks for a probe of a node and waits for its report.
     pub probe: mpsc::Sender<ProbeRequest>,
+    /// Asks for silences of people, or for a change of them.
+    pub silences: mpsc::Sender<SilenceRequest>,
     /// Where the runbooks of alerts are read.
     pub runbooks: Arc<ArcSwap<Runbooks>>,
 }

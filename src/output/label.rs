@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     engine::{
+        finding::Finding,
         settings::Settings,
         snapshot::{Alert, AlertState, Subject},
     },
@@ -25,7 +26,7 @@ pub fn alert_labels(settings: &Settings, alert: &Alert) -> Labels {
     put("level", alert.level.as_str());
     put("severity", alert.level.severity());
     put("priority", alert.level.priority());
-    put("monitor", monitor_name(settings, alert.key.subject));
+    put("monitor", settings.monitor_of(alert.key.subject));
     let (network, node) = match alert.key.subject {
         Subject::Monitor | Subject::Vantage(_) => (None, None),
         Subject::Network(network) => (Some(network), None),
@@ -41,18 +42,21 @@ pub fn alert_labels(settings: &Settings, alert: &Alert) -> Labels {
             put("node", &node.name);
             put("role", node.role.as_str());
         }
-        for (name, value) in node.map_or(&network.labels, |node| &node.labels) {
-            put(name, value);
-        }
+        put_all(&mut put, settings.rule(alert.key.name).map(|rule| &rule.labels));
+        put_all(&mut put, Some(node.map_or(&network.labels, |node| &node.labels)));
     }
     labels.sort();
     labels
 }
 
+fn put_all(put: &mut impl FnMut(&str, &str), labels: Option<&Labels>) {
+    labels.into_iter().flatten().for_each(|(name, value)| put(name, value));
+}
+
 /// What an alert says in words: a fixed sentence and the explanation with its numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotations {
-    /// A static sentence that ends with a period.
+    /// A static sentence that ends with a period; of a rule of the user's own the sentence it was given.
     pub summary: String,
     /// The subject and the finding with its numbers.
     pub description: String,
@@ -71,7 +75,11 @@ pub fn annotations(settings: &Settings, alert: &Alert) -> Annotations {
     if alert.key.name == AlertName::NetworkUnreachable && settings.canaries.is_empty() {
         description.push_str(" No canaries are configured: it may be this monitor that is cut off.");
     }
-    Annotations { summary: summary(alert.key.name).to_owned(), description, reason: alert.finding.reason() }
+    let summary = match finding {
+        Finding::RuleHolds { summary } => summary.to_string(),
+        _ => summary(alert.key.name).to_owned(),
+    };
+    Annotations { summary, description, reason: alert.finding.reason() }
 }
 
 /// How long an alert that is over has fired, in whole seconds: `1m 17s`.
@@ -85,7 +93,7 @@ pub fn lasted(alert: &Alert) -> Option<String> {
 #[must_use]
 pub fn subject_name(settings: &Settings, subject: Subject) -> String {
     match subject {
-        Subject::Monitor | Subject::Vantage(_) => monitor_name(settings, subject).to_owned(),
+        Subject::Monitor | Subject::Vantage(_) => settings.monitor_of(subject).to_owned(),
         Subject::Network(network) => settings.networks[network.index()].name.to_string(),
         Subject::Node(index) => {
             let node = &settings.nodes[index.index()];
@@ -94,20 +102,12 @@ pub fn subject_name(settings: &Settings, subject: Subject) -> String {
     }
 }
 
-/// The name of the monitor; of one that watches from several places, that of the place where the alert is about one.
-#[must_use]
-pub fn monitor_name(settings: &Settings, subject: Subject) -> &str {
-    match subject {
-        Subject::Vantage(vantage) => settings.vantages.get(vantage.index()).unwrap_or(&settings.monitor),
-        _ => &settings.monitor,
-    }
-}
-
-/// `pending`, `firing` or, for an alert that fires unannounced, `muted`.
+/// `pending`, `firing` or, for an alert that fires and is not announced, `muted` by another or `silenced` by people.
 #[must_use]
 pub fn shown_state(alert: &Alert) -> &'static str {
     match alert.state {
         AlertState::Firing if alert.inhibited_by.is_some() => "muted",
+        AlertState::Firing if alert.silenced_by.is_some() => "silenced",
         state => state.as_str(),
     }
 }
@@ -152,6 +152,8 @@ pub fn summary(name: AlertName) -> &'static str {
         N::NodeClockSkew => "The node's clock disagrees with ours.",
         N::HeightRegression => "The node's height went backwards.",
         N::MonitorIsolated => "The monitor is cut off: nothing it knows of answers.",
+        N::RuleFailing => "A rule of your own cannot be evaluated.",
+        N::Custom(_) => "A rule of your own holds.",
         N::Watchdog => "The monitor is alive. This alert always fires; page when it stops.",
     }
 }
@@ -160,7 +162,7 @@ pub fn summary(name: AlertName) -> &'static str {
 mod tests {
     use super::*;
     use crate::{
-        engine::{finding::Finding, snapshot::AlertKey},
+        engine::snapshot::AlertKey,
         model::{Level, UnixTime},
     };
 
@@ -174,6 +176,7 @@ mod tests {
             clear_since: None,
             resolved_at: resolved_at.map(UnixTime::from_millis),
             inhibited_by: None,
+            silenced_by: None,
             finding: Finding::NoVoterAnswers { silence: Duration::from_secs(60), nodes: 2 },
         }
     }

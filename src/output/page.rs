@@ -125,11 +125,17 @@ fn alert_row(html: &mut Html, snapshot: &Snapshot, alert: &Alert) {
     html.element("td", &[], |html| table::badge(html, level_class(alert.level), &level));
     let name = alert.key.name.as_str();
     let runbook = format!("{}{name}", super::runbook::PATH.trim_start_matches('/'));
-    html.element("td", &[], |html| html.leaf("a", &[("href", &runbook)], name));
+    let own = snapshot.settings.rule(alert.key.name);
+    let link = own.map_or(Some(runbook.as_str()), |rule| rule.runbook_url.as_deref());
+    html.element("td", &[], |html| match link {
+        Some(link) => html.leaf("a", &[("href", link)], name),
+        None => html.text(name),
+    });
     html.leaf("td", &[], &subject_name(&snapshot.settings, alert.key.subject));
-    let state = match alert.inhibited_by {
-        Some(by) => format!("{}, muted by {}", alert.state.as_str(), by.name.as_str()),
-        None => alert.state.as_str().to_owned(),
+    let state = match (alert.inhibited_by, &alert.silenced_by) {
+        (Some(by), _) => format!("{}, muted by {}", alert.state.as_str(), by.name.as_str()),
+        (None, Some(by)) => format!("{}, silenced by {by}", alert.state.as_str()),
+        (None, None) => alert.state.as_str().to_owned(),
     };
     html.leaf("td", &[], &state);
     let lasting = whole_seconds(snapshot.taken.wall.since(alert.active_at));

@@ -6,6 +6,7 @@ mod shelf;
 use std::sync::Arc;
 
 pub use self::shelf::SHELF;
+use crate::model::AlertName;
 
 /// The path under which the runbooks are served.
 pub const PATH: &str = "/runbooks/";
@@ -42,8 +43,14 @@ impl Runbooks {
     /// The URL for the alert called `name`.
     #[must_use]
     pub fn url(&self, name: &str) -> Option<String> {
-        self.0.as_ref().map(|template| template.replace(PLACEHOLDER, name))
+        self.0.as_ref().filter(|_| is_known(name)).map(|template| template.replace(PLACEHOLDER, name))
     }
+}
+
+/// Whether an alert of that name is one of haltwatch's own, which all have runbooks. Rules of users bring their own links.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    AlertName::ALL.iter().any(|alert| alert.as_str() == name)
 }
 
 /// The text of the runbook called `name`, in Markdown; the index for no name.

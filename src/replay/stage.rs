@@ -68,6 +68,7 @@ impl Stage {
                 nodes: Vec::with_capacity(meta.nodes.len()),
                 canaries: places.flat_map(|place| canaries.clone().map(move |n| canary(place, n))).collect(),
                 isolated_after: Duration::from_secs(60),
+                ..Settings::default()
             },
             vantages: vantages.clone(),
             nodes: HashMap::new(),

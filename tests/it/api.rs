@@ -102,7 +102,7 @@ async fn rules_are_filtered_as_prometheus_filters_them() {
         ("rule_name%5B%5D=NodeSlow&type=alert", vec!["NodeSlow"]),
         ("state=firing", vec!["NetworkHalted", "NodeOffline", "Watchdog"]),
         ("state=pending", vec!["NodeLowPeers"]),
-        ("rule_group[]=monitor", vec!["MonitorIsolated", "Watchdog"]),
+        ("rule_group[]=monitor", vec!["MonitorIsolated", "MonitorClockJump", "RuleFailing", "Watchdog"]),
         ("file[]=elsewhere.yml", vec![]),
     ] {
         let body = json(&get(&web, &format!("/api/v1/rules?{query}")).await);

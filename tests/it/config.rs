@@ -139,7 +139,7 @@ name = "x""#,
             <text>:1:3: error[E003]: unknown key `networks`
             1 | networks
               | ^^^^^^^^
-              = help: did you mean `network`?"#]],
+              = help: did you mean `network`? `networks` belongs into [[rule]]"#]],
     );
     refused(
         r#"[web]
@@ -156,7 +156,7 @@ enable-lifecycle = true"#,
             <text>:1:1: error[E003]: unknown key `zzz`
             1 | zzz = "<redacted>"
               | ^^^
-              = help: known here: monitor, web, probe, alertmanager, defaults, discovery, network"#]],
+              = help: known here: monitor, web, probe, alertmanager, defaults, discovery, network, rule, silence"#]],
     );
     refused(
         r#"[defaults]
@@ -1211,7 +1211,7 @@ fn positions_hold_in_every_encoding_of_the_text() {
             <text>:1:25: error[E003]: unknown key `max`
             1 | max = "<redacted>"
               | ^^^
-              = help: known here: listen, systemd_socket, config_file, enable_lifecycle, max_connections, max_requests, read_timeout, telemetry_path, external_url, route_prefix, runbook_url"#]],
+              = help: known here: listen, systemd_socket, config_file, enable_lifecycle, enable_silences, max_connections, max_requests, read_timeout, telemetry_path, external_url, route_prefix, runbook_url"#]],
     );
     load(&format!("\u{feff}{}", RIGHT.replace('\n', "\r\n"))).unwrap();
 }

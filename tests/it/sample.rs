@@ -82,6 +82,7 @@ pub fn settings() -> Settings {
             },
         ],
         isolated_after: Duration::from_secs(60),
+        ..Settings::default()
     }
 }
 
@@ -194,6 +195,7 @@ pub fn alert(name: AlertName, subject: Subject, level: Level, state: AlertState,
         clear_since: None,
         resolved_at: None,
         inhibited_by: None,
+        silenced_by: None,
         finding,
     }
 }
@@ -240,5 +242,6 @@ pub fn snapshot() -> Snapshot {
         canaries: vec![Some(true), None],
         isolated_since: None,
         alerts: alerts(),
+        silences: Arc::default(),
     }
 }

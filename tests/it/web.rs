@@ -46,7 +46,7 @@ pub fn start(settings: &Settings, snapshot: Option<Snapshot>) -> Web {
     let (probe, _) = mpsc::channel(1);
     let runbooks = Arc::new(ArcSwap::from_pointee(Runbooks::served_at("http://watch.example.org:10019")));
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, runbooks };
+    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, silences: mpsc::channel(1).0, runbooks };
     let server = bind(settings).unwrap();
     let address = server.addresses()[0];
     let mut supervisor = Supervisor::default();
@@ -75,6 +75,10 @@ pub struct Answer {
 }
 
 impl Answer {
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
@@ -102,6 +106,13 @@ pub fn parse(answer: &[u8]) -> Answer {
 pub async fn request(web: &Web, method: &str, path: &str, headers: &str) -> Answer {
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
     parse(&exchange(web.address, request.as_bytes()).await)
+}
+
+/// A request with a body to any server.
+pub async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    parse(&exchange(address, (head + body).as_bytes()).await)
 }
 
 pub async fn get(web: &Web, path: &str) -> Answer {
@@ -396,7 +407,14 @@ async fn several_addresses_are_served_ipv6_included() {
     let (reload, _reloads) = mpsc::channel(1);
     let (probe, _) = mpsc::channel(1);
     let snapshot = Arc::new(ArcSwap::from_pointee(None));
-    let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, runbooks: Arc::default() };
+    let shared = Shared {
+        snapshot,
+        own: OwnMetrics::new(),
+        reload,
+        probe,
+        silences: mpsc::channel(1).0,
+        runbooks: Arc::default(),
+    };
     let shutdown = supervisor.shutdown();
     supervisor.spawn("http", PanicCounter::default(), move || server.clone().run(shared.clone(), shutdown.clone()));
     for address in addresses {

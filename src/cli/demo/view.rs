@@ -12,6 +12,7 @@ use crate::{
         snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot, Subject},
     },
     model::{AlertName, Level, NodeState, Now},
+    output::label::shown_state,
 };
 
 /// Alerts shown; the page shows them all.
@@ -146,7 +147,7 @@ fn alerts(snapshot: &Snapshot, now: Now, width: usize) -> Vec<Line> {
 }
 
 fn alert(alert: &Alert, settings: &Settings, now: Now, width: usize) -> Vec<Line> {
-    let word = if alert.inhibited_by.is_some() { "muted" } else { alert.state.as_str() };
+    let word = shown_state(alert);
     let since = span(now.wall.since(alert.fired_at.unwrap_or(alert.active_at)));
     let place = place(settings, alert.key.subject);
     let title = Line::of(alert_paint(alert), format!("  {:<9}", word.to_uppercase()))
@@ -277,6 +278,7 @@ mod tests {
             clear_since: None,
             resolved_at: None,
             inhibited_by: None,
+            silenced_by: None,
             finding,
         }
     }
@@ -321,6 +323,7 @@ mod tests {
             canaries: Vec::new(),
             isolated_since: None,
             alerts: vec![watchdog, muted, halt],
+            silences: Arc::default(),
         }
     }
 

@@ -43,6 +43,11 @@ impl fmt::Display for Finding {
                     Count(*nodes as u64, "node", "nodes")
                 )
             }
+            Self::RuleHolds { summary } => f.write_str(summary),
+            Self::RuleFails { rule, subject, fault, failing } => {
+                write!(f, "the rule {} cannot be evaluated about {subject}: {fault}", rule.as_str())?;
+                if 1 < *failing { write!(f, "; {failing} rules fail") } else { Ok(()) }
+            }
             Self::Alive => f.write_str("the monitor is alive"),
             Self::NoAnswer { .. }
             | Self::Limited { .. }

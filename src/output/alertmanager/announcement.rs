@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Notification;
 use crate::{
     model::{Labels, UnixTime},
-    output::runbook::Runbooks,
+    output::runbook::{self, Runbooks},
 };
 
 /// Longest annotation in bytes; what is longer is cut and ends in `…`.
@@ -14,7 +14,7 @@ const MAX_ANNOTATION_BYTES: usize = 4096;
 const MAX_ANNOTATIONS: usize = 16;
 
 /// The annotation with the URL of the runbook.
-const RUNBOOK: &str = "runbook_url";
+pub const RUNBOOK: &str = "runbook_url";
 
 /// What makes two notifications speak of the same alert: its labels, sorted by name.
 pub type Identity = Arc<Labels>;
@@ -49,10 +49,14 @@ impl Announcement {
         .linked(runbooks)
     }
 
-    /// The same with the URL of its runbook among these, whatever it was before.
+    /// The same with the URL of its runbook among these, whatever it was before. An alert that has none among them keeps
+    /// what it has: it is that of the rule of a user.
     #[must_use]
     pub fn linked(mut self, runbooks: &Runbooks) -> Self {
         let name = self.identity.iter().find(|(label, _)| &**label == "alertname").map_or("", |(_, name)| name);
+        if !runbook::is_known(name) {
+            return self;
+        }
         let runbook = runbooks.url(name).map(|url| (RUNBOOK, bounded(url)));
         let others = self.annotations.iter().filter(|(name, _)| *name != RUNBOOK).cloned();
         self.annotations = runbook.into_iter().chain(others).take(MAX_ANNOTATIONS).collect();

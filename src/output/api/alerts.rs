@@ -35,8 +35,12 @@ impl ShownAlert {
         if let Some(by) = alert.inhibited_by {
             annotations.push((Arc::from("muted_by"), Arc::from(by.name.as_str())));
         }
-        if let Some(url) = runbooks.url(alert.key.name.as_str()) {
-            annotations.push((Arc::from("runbook_url"), Arc::from(url)));
+        if let Some(by) = &alert.silenced_by {
+            annotations.push((Arc::from("silenced_by"), Arc::clone(by)));
+        }
+        let own = snapshot.settings.rule(alert.key.name).and_then(|rule| rule.runbook_url.clone());
+        if let Some(url) = own.or_else(|| runbooks.url(alert.key.name.as_str()).map(Arc::from)) {
+            annotations.push((Arc::from("runbook_url"), url));
         }
         annotations.sort();
         Self {
@@ -49,7 +53,7 @@ impl ShownAlert {
     }
 }
 
-/// Pending and firing alerts; muted ones carry the annotation `muted_by`.
+/// Pending and firing alerts; muted ones carry the annotation `muted_by`, silenced ones `silenced_by`.
 pub fn alerts(snapshot: &Snapshot, runbooks: &Runbooks) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     struct Data {

@@ -96,6 +96,7 @@ struct ExplainedAlert {
     explanation: String,
     fired_at: Option<Time>,
     muted_by: Option<MutedBy>,
+    silenced_by: Option<Arc<str>>,
     #[serde(flatten)]
     alert: ShownAlert,
 }
@@ -129,7 +130,8 @@ pub fn explain(snapshot: &Snapshot, runbooks: &Runbooks, query: &Query) -> Resul
 
 impl<'q> Question<'q> {
     fn from(snapshot: &Snapshot, query: &'q Query) -> Result<Self, Error> {
-        let named = |name: &str| AlertName::ALL.iter().copied().find(|alert| alert.as_str() == name);
+        let rules = || snapshot.settings.rules.iter().map(|rule| AlertName::Custom(rule.name));
+        let named = |name: &str| AlertName::ALL.iter().copied().chain(rules()).find(|alert| alert.as_str() == name);
         let alert = match query.get("alert") {
             Some(name) => Some(named(name).ok_or_else(|| Error::bad_data(format!("no alert is called {name:?}")))?),
             None => None,
@@ -342,6 +344,7 @@ fn explained_alert(snapshot: &Snapshot, runbooks: &Runbooks, alert: &Alert) -> E
             alertname: key.name.as_str(),
             subject: subject_name(&snapshot.settings, key.subject),
         }),
+        silenced_by: alert.silenced_by.clone(),
         alert: ShownAlert::new(snapshot, runbooks, alert),
     }
 }

@@ -4,13 +4,24 @@ use serde::Serialize;
 
 use super::{Error, LabelMap, Time, alerts::ShownAlert, success};
 use crate::{
-    engine::snapshot::{AlertState, Snapshot},
+    engine::{
+        custom::CustomRule,
+        finding::Finding,
+        snapshot::{AlertState, Snapshot},
+    },
     model::{AlertName, alert::Scope},
     output::{http::query::Query, label::summary, runbook::Runbooks},
 };
 
 /// The groups rules are listed in, by what they are about.
-const GROUPS: [&str; 3] = ["network", "node", "monitor"];
+const GROUPS: [&str; 4] = ["network", "node", "monitor", CUSTOM];
+
+/// The group of the rules of users.
+const CUSTOM: &str = "custom";
+
+/// The "file" of our own rules, and that of the rules of users.
+const BUILT_IN: &str = "built-in";
+const CONFIGURED: &str = "config.toml";
 
 /// The states a rule can be in.
 const STATES: [&str; 3] = ["inactive", "pending", "firing"];
@@ -39,7 +50,7 @@ struct Rule {
     annotations: LabelMap,
     alerts: Vec<ShownAlert>,
     health: &'static str,
-    last_error: &'static str,
+    last_error: String,
     evaluation_time: f64,
     last_evaluation: Time,
     r#type: &'static str,
@@ -90,18 +101,24 @@ impl<'q> Wanted<'q> {
 }
 
 fn group((snapshot, runbooks): (&Snapshot, &Runbooks), name: &'static str, wanted: &Wanted<'_>) -> Option<Group> {
-    if !wanted.alerting || !wanted.lists("rule_group[]", name) || !wanted.lists("file[]", "built-in") {
+    if !wanted.alerting || !wanted.lists("rule_group[]", name) {
         return None;
     }
-    let names = AlertName::ALL.iter().filter(|alert| group_of(**alert) == name);
-    let rules: Vec<_> = names
-        .filter(|alert| wanted.lists("rule_name[]", alert.as_str()))
-        .map(|alert| rule((snapshot, runbooks), *alert, wanted.alerts))
+    let ours = name != CUSTOM && wanted.lists("file[]", BUILT_IN);
+    let theirs = name == CUSTOM && wanted.lists("file[]", CONFIGURED);
+    let built_in = AlertName::ALL.iter().filter(|alert| ours && group_of(**alert) == name);
+    let built_in = built_in.map(|alert| (*alert, None));
+    let custom = snapshot.settings.rules.iter().filter(|_| theirs);
+    let custom = custom.map(|rule| (AlertName::Custom(rule.name), Some(rule)));
+    let rules: Vec<_> = built_in
+        .chain(custom)
+        .filter(|(alert, _)| wanted.lists("rule_name[]", alert.as_str()))
+        .map(|(alert, rule)| self::rule((snapshot, runbooks), alert, rule, wanted.alerts))
         .filter(|rule| wanted.state.is_none_or(|state| state == rule.state))
         .collect();
     (!rules.is_empty()).then_some(Group {
         name,
-        file: "built-in",
+        file: if name == CUSTOM { CONFIGURED } else { BUILT_IN },
         interval: 0.0,
         limit: 0,
         evaluation_time: 0.0,
@@ -113,13 +130,19 @@ fn group((snapshot, runbooks): (&Snapshot, &Runbooks), name: &'static str, wante
 /// The group an alert belongs to.
 fn group_of(alert: AlertName) -> &'static str {
     match alert.scope() {
+        _ if matches!(alert, AlertName::Custom(_)) => CUSTOM,
         Scope::Network => "network",
         Scope::Node => "node",
         Scope::Monitor => "monitor",
     }
 }
 
-fn rule((snapshot, runbooks): (&Snapshot, &Runbooks), name: AlertName, show_alerts: bool) -> Rule {
+fn rule(
+    (snapshot, runbooks): (&Snapshot, &Runbooks),
+    name: AlertName,
+    custom: Option<&CustomRule>,
+    show_alerts: bool,
+) -> Rule {
     let of_it = || snapshot.alerts.iter().filter(|alert| alert.key.name == name);
     let any = |state: AlertState| of_it().any(|alert| alert.state == state);
     let state = if any(AlertState::Firing) {
@@ -129,24 +152,40 @@ fn rule((snapshot, runbooks): (&Snapshot, &Runbooks), name: AlertName, show_aler
     } else {
         "inactive"
     };
-    let mut annotations = vec![("summary".into(), summary(name).into())];
-    if let Some(url) = runbooks.url(name.as_str()) {
-        annotations.insert(0, ("runbook_url".into(), url.into()));
+    let sentence = custom.map_or_else(|| summary(name).into(), |rule| rule.summary.source().into());
+    let mut annotations = vec![("summary".into(), sentence)];
+    let link = match custom {
+        Some(rule) => rule.runbook_url.clone(),
+        None => runbooks.url(name.as_str()).map(Into::into),
+    };
+    if let Some(url) = link {
+        annotations.insert(0, ("runbook_url".into(), url));
     }
+    let query = format!("haltwatch_alert{{alertname=\"{}\"}}", name.as_str());
+    let last_error = custom.map_or_else(String::new, |rule| last_error(snapshot, rule));
     let shown = of_it().filter(|alert| show_alerts && alert.state != AlertState::Resolved);
     Rule {
         state,
         name: name.as_str(),
-        query: format!("haltwatch_alert{{alertname=\"{}\"}}", name.as_str()),
-        duration: 0.0,
-        keep_firing_for: 0.0,
-        labels: LabelMap::default(),
+        query: custom.map_or(query, |rule| rule.source.to_string()),
+        duration: custom.map_or(0.0, |rule| rule.wait.as_secs_f64()),
+        keep_firing_for: custom.map_or(0.0, |rule| rule.hold.as_secs_f64()),
+        labels: custom.map_or_else(LabelMap::default, |rule| LabelMap(rule.labels.clone())),
         annotations: LabelMap(annotations),
         alerts: shown.map(|alert| ShownAlert::new(snapshot, runbooks, alert)).collect(),
-        health: "ok",
-        last_error: "",
+        health: if last_error.is_empty() { "ok" } else { "err" },
+        last_error,
         evaluation_time: 0.0,
         last_evaluation: Time(snapshot.taken.wall),
         r#type: "alerting",
+    }
+}
+
+/// Why a rule of the user's own cannot be evaluated, if it is the one that `RuleFailing` tells of.
+fn last_error(snapshot: &Snapshot, custom: &CustomRule) -> String {
+    let told = snapshot.alerts.iter().find(|alert| alert.key.name == AlertName::RuleFailing);
+    match told.map(|alert| &alert.finding) {
+        Some(Finding::RuleFails { rule, fault, .. }) if *rule == custom.name => fault.to_string(),
+        _ => String::new(),
     }
 }

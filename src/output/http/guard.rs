@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Body;
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -14,7 +14,7 @@ use super::{
     door::Door,
     paths::{Paths, Place},
     reply::Reply,
-    route::Site,
+    route::{SILENCES, Site},
     seat::{ASKING, Served},
     web_config::{Outcome, WebConfig},
 };
@@ -25,6 +25,9 @@ const HANDLER: &str = "guard";
 
 /// A body up to this size is taken, and thrown away, where somebody may well send one: tools do with every POST.
 const BODY_BYTES: usize = 1024;
+
+/// A silence is no larger than this.
+const SILENCE_BYTES: usize = 64 * 1024;
 
 /// The path that is asked by POST.
 const RELOAD: &str = "/-/reload";
@@ -115,6 +118,9 @@ where
     B: Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    if request.uri().path() == SILENCES && !request.body().is_end_stream() {
+        return forward_body(site, request).await;
+    }
     let announced = request.body().size_hint().upper().unwrap_or(0);
     let is_small = announced <= BODY_BYTES as u64 && !request.body().is_end_stream();
     if !is_small || request.uri().path() != RELOAD {
@@ -123,7 +129,29 @@ where
     let (head, body) = request.into_parts();
     match timeout(ASKING, Limited::new(body, BODY_BYTES).collect()).await {
         Ok(Ok(_)) => site.answer(Request::from_parts(head, Empty::<Bytes>::new())).await,
-        Ok(Err(_)) => Reply::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").and_close().into_response(),
-        Err(_) => Reply::text(StatusCode::REQUEST_TIMEOUT, "the body did not come").and_close().into_response(),
+        Ok(Err(_)) => too_large(),
+        Err(_) => too_late(),
     }
+}
+
+/// Has the site answer a request whose body is read.
+async fn forward_body<B>(site: &Site, request: Request<B>) -> Response<Bytes>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    match timeout(ASKING, Limited::new(body, SILENCE_BYTES).collect()).await {
+        Ok(Ok(body)) => site.answer_with_body(Request::from_parts(head, body.to_bytes())).await,
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),
+        Ok(Err(_)) | Err(_) => too_late(),
+    }
+}
+
+fn too_large() -> Response<Bytes> {
+    Reply::text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").and_close().into_response()
+}
+
+fn too_late() -> Response<Bytes> {
+    Reply::text(StatusCode::REQUEST_TIMEOUT, "the body did not come").and_close().into_response()
 }

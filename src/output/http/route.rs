@@ -31,6 +31,10 @@ const WRITERS: usize = 2;
 /// Time a reload may take.
 const RELOAD: Duration = Duration::from_secs(60);
 
+/// Where silences are listed and made, and what stands before the id of one.
+pub const SILENCES: &str = "/api/v2/silences";
+pub(super) const SILENCE: &str = "/api/v2/silence/";
+
 macro_rules! handlers {
     ($($handler:ident = $word:literal, $path:literal;)*) => {
         /// Who answers; a closed set, for it is a label.
@@ -42,6 +46,7 @@ macro_rules! handlers {
                 match path {
                     $($path => Self::$handler,)*
                     _ if path.starts_with(runbook::PATH) => Self::Runbook,
+                    _ if path.starts_with(SILENCE) => Self::Silence,
                     _ => Self::Unknown,
                 }
             }
@@ -67,6 +72,8 @@ handlers! {
     Explain = "explain", "/api/v1/explain";
     Sd = "sd", "/sd";
     SdProbe = "sd_probe", "/sd/probe";
+    Silences = "silences", "/api/v2/silences";
+    Silence = "silence", "/api/v2/silence";
     Page = "page", "/";
     Style = "style", "/style.css";
     Runbook = "runbook", "/runbooks";
@@ -75,7 +82,12 @@ handlers! {
 impl Handler {
     /// The methods it answers, as the header `Allow` lists them.
     fn methods(self) -> &'static str {
-        if self == Self::Reload { "POST, PUT" } else { "GET, HEAD" }
+        match self {
+            Self::Reload => "POST, PUT",
+            Self::Silences => "GET, HEAD, POST",
+            Self::Silence => "GET, HEAD, DELETE",
+            _ => "GET, HEAD",
+        }
     }
 
     fn allows(self, method: &Method) -> bool {
@@ -86,10 +98,11 @@ impl Handler {
 /// Everything there is to see.
 #[derive(Debug)]
 pub struct Site {
-    shared: Shared,
+    pub(super) shared: Shared,
     scrapes: Scrapes,
     writers: Semaphore,
     lifecycle: AtomicBool,
+    pub(super) silences: AtomicBool,
 }
 
 impl Site {
@@ -101,6 +114,7 @@ impl Site {
             writers: Semaphore::new(WRITERS),
             shared,
             lifecycle: AtomicBool::new(lifecycle),
+            silences: AtomicBool::new(false),
         }
     }
 
@@ -109,19 +123,35 @@ impl Site {
         self.lifecycle.store(allowed, Relaxed);
     }
 
-    /// Answers a request and counts it.
+    /// Allows silences over HTTP, or no longer.
+    pub fn allow_silences(&self, allowed: bool) {
+        self.silences.store(allowed, Relaxed);
+    }
+
+    /// Answers a request whose body nobody reads, and counts it.
     pub async fn answer<B: Body>(&self, request: Request<B>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
+        self.counted(&head, (!body.is_end_stream()).then_some(Bytes::new()), false).await
+    }
+
+    /// Answers a request whose body has come, and counts it.
+    pub async fn answer_with_body(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (head, body) = request.into_parts();
+        self.counted(&head, Some(body), true).await
+    }
+
+    async fn counted(&self, head: &Parts, body: Option<Bytes>, is_read: bool) -> Response<Bytes> {
         let handler = Handler::of(head.uri.path());
-        let reply = match refusal(handler, &head, body.is_end_stream()) {
+        let no_body = body.is_none() || (is_read && head.method == Method::POST);
+        let reply = match refusal(handler, head, no_body) {
             Some(refusal) => refusal,
-            None => self.handle(handler, &head).await,
+            None => self.handle(handler, head, &body.unwrap_or_default()).await,
         };
         self.shared.own.http_requests.with_label_values(&[handler.as_str(), reply.status().as_str()]).inc();
         reply.into_response()
     }
 
-    async fn handle(&self, handler: Handler, head: &Parts) -> Reply {
+    async fn handle(&self, handler: Handler, head: &Parts, body: &[u8]) -> Reply {
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let runbooks = self.shared.runbooks.load_full();
         match handler {
@@ -136,6 +166,9 @@ impl Site {
             Handler::Networks => self.api(api::networks).await,
             Handler::Nodes => self.api(move |snapshot| api::nodes(snapshot, &query)).await,
             Handler::Explain => self.api(move |snapshot| api::explain(snapshot, &runbooks, &query)).await,
+            Handler::Silences if head.method == Method::POST => self.set_silence(head, body).await,
+            Handler::Silences => self.list_silences(&query).await,
+            Handler::Silence => self.silence(head).await,
             Handler::Sd => self.targets(sd::nodes).await,
             Handler::SdProbe => self.targets(sd::probes).await,
             Handler::Page => self.written(|snapshot| Reply::html(page::render(snapshot))).await,
@@ -148,7 +181,7 @@ impl Site {
         }
     }
 
-    fn snapshot(&self) -> Arc<Option<Snapshot>> {
+    pub(super) fn snapshot(&self) -> Arc<Option<Snapshot>> {
         self.shared.snapshot.load_full()
     }
 

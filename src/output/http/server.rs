@@ -146,6 +146,7 @@ impl Server {
         loop {
             let plan = self.plan.load_full();
             house.hall.site.allow_lifecycle(plan.settings.lifecycle);
+            house.hall.site.allow_silences(plan.settings.silences);
             tokio::select! {
                 () = self.replanned.notified() => {}
                 () = house.one_left() => {}

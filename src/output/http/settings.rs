@@ -20,6 +20,8 @@ pub struct Settings {
     pub config_file: Option<PathBuf>,
     /// Whether `POST /-/reload` is allowed.
     pub lifecycle: bool,
+    /// Whether silences may be made and ended over HTTP.
+    pub silences: bool,
     /// Open connections at the most.
     pub max_connections: usize,
     /// Requests being served at the most, more are refused; 0 = as many as connections.
@@ -43,6 +45,7 @@ impl Default for Settings {
             systemd_socket: false,
             config_file: None,
             lifecycle: false,
+            silences: false,
             max_connections: 512,
             max_requests: 0,
             // Longer than any usual scrape interval, or every scrape would have to connect anew.

@@ -139,7 +139,7 @@ families! {
     /// Whether a canary answered its last probe.
     Gauge, "haltwatch_canary_up", ["canary"], Monitor(canaries);
 
-    /// One series, with the value 1, per alert that is pending, firing, or firing and muted by another alert.
+    /// One series, with the value 1, per alert that is pending, firing, firing and muted by another alert, or firing and silenced by people.
     Gauge, "haltwatch_alert", ["alertname", "state", "level", "severity"], Alert(alert);
 
     /// What was configured for a network, its labels included; join on network.

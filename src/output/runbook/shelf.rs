@@ -57,6 +57,7 @@ shelf! {
     "NodeWrongChain"
     "PrometheusWatchdog"
     "QuorumAtRisk"
+    "RuleFailing"
     "Watchdog"
     "README"
 }

@@ -104,7 +104,7 @@ pub struct World {
     /// Where nodes cannot be reached from, and from where they answer slowly: vantage and node.
     pub blocked: Vec<(u16, usize)>,
     pub slow: Vec<(u16, usize)>,
-    wake_at: Option<Timestamp>,
+    pub wake_at: Option<Timestamp>,
     effects: Vec<(i64, Effect)>,
 }
 
