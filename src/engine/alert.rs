@@ -168,8 +168,7 @@ impl Life {
     /// Our wall clock was set by so many milliseconds.
     pub fn set_clock(&mut self, by_ms: i64) {
         let set = |at: UnixTime| UnixTime::from_millis(at.millis().saturating_add(by_ms));
-        self.active_at = set(self.active_at);
-        self.fired_at = self.fired_at.map(set);
+        (self.active_at, self.fired_at) = (set(self.active_at), self.fired_at.map(set));
         self.clear_at = self.clear_at.map(set);
     }
 

@@ -128,7 +128,7 @@ pub fn sum(eyes: &[Eye], settings: &NodeSettings, now: Timestamp) -> Sum {
     let none = eyes.iter().all(|eye| eye.blind);
     let lost = eyes.iter().filter(|eye| eye.blind && !none).filter_map(|eye| eye.good_at).max();
     let good_at = eyes.iter().filter_map(|eye| eye.good_at).max();
-    let witness = |eye: &&Eye| !eye.streak.is_some_and(|streak| Some(streak.begun) <= lost);
+    let witness = |eye: &&Eye| eye.streak.is_none_or(|streak| lost < Some(streak.begun));
     let best = seeing(eyes).filter(|eye| eye.is_fresh(settings, now)).filter(witness).max_by_key(|eye| {
         let (meaning, since) = (eye.streak.map(|streak| streak.meaning), eye.streak.map(|streak| streak.since));
         (meaning.is_none(), meaning != Some(Meaning::Absent), since, eye.heard)

@@ -49,7 +49,7 @@ fn a_halt_is_found_in_time_by_the_vantage_that_sees() {
         world.run(100);
         world.stop("main");
         world.run(60);
-        assert!((430..=434).contains(&seconds_of(&world, AlertName::NetworkHalted)), "{:?}", world.told());
+        assert!((429..=434).contains(&seconds_of(&world, AlertName::NetworkHalted)), "{:?}", world.told());
     }
 }
 
