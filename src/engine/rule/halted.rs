@@ -28,6 +28,9 @@ const RECOVERED_BLOCK_TIMES: u32 = 8;
 /// On an on-demand network a halt is also over when nothing has been waiting for this long: whoever waited gave up.
 const IDLE_AFTER: Duration = Duration::from_secs(600);
 
+/// Blocks seen within this time after core nodes went may have been made before.
+const LAST_BLOCKS: Duration = Duration::from_secs(60);
+
 /// What the blocks say.
 enum Blocks {
     /// Nothing: too few voters see the tip.
@@ -122,8 +125,16 @@ fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
         too_many = too_many.or((tolerated < offline).then_some(since));
     }
     let since = too_many?;
-    let going_on = case.network.rose_since(since, case.settings, case.timer);
-    (!going_on).then_some(Finding::CoreNodesOffline { offline, total, tolerated })
+    (!goes_on_without(case, since)).then_some(Finding::CoreNodesOffline { offline, total, tolerated })
+}
+
+/// Whether blocks demonstrably go on without the nodes that have been gone since then. Where blocks come only for work,
+/// one that came long after they had gone shows it, however long nobody has wanted another.
+fn goes_on_without(case: &NetworkCase<'_>, since: Timestamp) -> bool {
+    let network = case.network;
+    let idle = case.settings.cadence == Cadence::OnDemand && network.sight;
+    let shown = network.progress.at.is_some_and(|at| since.after(LAST_BLOCKS) < at);
+    (idle && shown) || network.rose_since(since, case.settings, case.timer)
 }
 
 /// Whether enough blocks have come since the halt, or there was none.

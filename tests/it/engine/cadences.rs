@@ -77,7 +77,7 @@ fn two_hours_without_a_block_are_luck_where_blocks_come_at_random() {
     }
     assert_eq!(world.told(), Vec::<String>::new());
     world.stop("main");
-    let last_block = world.ms;
+    let last_block = world.ms - 39_900;
     world.run(7800);
     assert_eq!(world.fired(AlertName::NetworkHalted), None);
     assert!(world.snapshot().networks[0].halt_ratio.unwrap() < 1.0);

@@ -217,3 +217,15 @@ fn without_core_nodes_there_is_no_margin() {
     world.run(900);
     assert_eq!((about_quorum(&world), margin(&world)), (Vec::new(), None));
 }
+
+#[test]
+fn sealers_behind_a_firewall_are_no_halt_where_a_rare_block_shows_that_they_work() {
+    let rare = NetworkSettings { cadence: haltwatch::engine::settings::Cadence::OnDemand, ..network("main") };
+    let mut world = World::new(settings(&[(rare, "A B C D e f")]));
+    world.run(100);
+    world.kill("A B");
+    world.run(100);
+    world.stop("main");
+    world.run(900);
+    assert_eq!(world.fired(AlertName::NetworkHalted), None, "{:?}", world.told());
+}
