@@ -46,9 +46,15 @@ fn a_stall_beyond_three_times_its_limit_is_critical() {
     let mut world = world(with_lag(2));
     world.let_all_say(|m| frozen(m, 5000));
     world.run(640);
-    assert_eq!(world.snapshot().alerts.iter().find(|a| a.key.name == AlertName::FinalityStalled).unwrap().level, Level::L2);
+    assert_eq!(
+        world.snapshot().alerts.iter().find(|a| a.key.name == AlertName::FinalityStalled).unwrap().level,
+        Level::L2
+    );
     world.run(60);
-    assert_eq!(world.snapshot().alerts.iter().find(|a| a.key.name == AlertName::FinalityStalled).unwrap().level, Level::L1);
+    assert_eq!(
+        world.snapshot().alerts.iter().find(|a| a.key.name == AlertName::FinalityStalled).unwrap().level,
+        Level::L1
+    );
 }
 
 #[test]
