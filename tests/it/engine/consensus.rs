@@ -39,6 +39,8 @@ fn a_failed_round_now_and_then_is_life() {
 fn rounds_of_one_node_alone_and_counters_that_never_go_back_are_no_trouble() {
     let mut world = world();
     world.let_all_say(|m| m.but(|f| f.round = Some(7000 + m.height)));
+    world.run(1800);
+    world.let_all_say(|m| m.but(|f| f.round = Some(0)));
     world.let_say("A", |m| m.but(|f| f.round = Some(u64::try_from(m.second).unwrap())));
     world.run(1800);
     assert_eq!(world.told(), Vec::<String>::new());
