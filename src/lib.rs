@@ -15,6 +15,7 @@ pub mod config;
 pub mod discovery;
 pub mod engine;
 pub mod output;
+pub mod recorder;
 pub mod replay;
 pub mod sim;
 pub mod transport;

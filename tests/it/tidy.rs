@@ -16,8 +16,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["engine", "model", "observation"]),
     ("output", &["clock", "engine", "model", "observation", "output", "supervisor", "transport"]),
     ("discovery", &["clock", "discovery", "model", "observation", "supervisor", "transport"]),
-    ("config", &["chain", "config", "discovery", "engine", "model", "output"]),
+    ("config", &["chain", "config", "discovery", "engine", "model", "output", "recorder"]),
     ("replay", &["engine", "model", "observation", "replay"]),
+    ("recorder", &["engine", "model", "observation", "recorder", "replay"]),
     ("sim", &["clock", "sim", "supervisor"]),
 ];
 
