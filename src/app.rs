@@ -7,6 +7,7 @@ mod ensemble;
 mod herald;
 mod journal;
 mod prober;
+mod recording;
 mod scouts;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -15,6 +16,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::recording::record;
 use self::{
     conductor::Conductor,
     decision::Decision,
@@ -139,6 +141,7 @@ impl Daemon {
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
         let heartbeat = Heartbeat::starting(clock.now().at);
         let external_labels = config.alertmanager.as_ref().map(|settings| settings.external_labels.clone());
+        let tap = recording::start(&mut supervisor, config.record.as_ref(), clock, &own, &panics)?;
         let decision = Decision {
             engine: Engine::new(Arc::new(running.engine.clone()), clock.now()),
             roster: plan.roster(),
@@ -148,6 +151,7 @@ impl Daemon {
             heartbeat: heartbeat.clone(),
             herald: Herald::new(notifications, external_labels.unwrap_or_default()),
             follow,
+            tap,
         };
         let stop = supervisor.shutdown();
         supervisor.spawn_essential("decision", panics.clone(), decision.run(sighted, reconfigurations, stop));

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod output;
 pub mod recorder;
 pub mod replay;
+pub mod ruletest;
 pub mod sim;
 pub mod transport;
 

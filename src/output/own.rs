@@ -47,6 +47,8 @@ pub struct OwnMetrics {
     pub http_requests: IntCounterVec,
     /// What the sources of nodes list.
     pub discovery: DiscoveryMetrics,
+    /// Observations that were not recorded.
+    pub record_dropped: IntCounter,
 }
 
 impl OwnMetrics {
@@ -123,6 +125,10 @@ impl OwnMetrics {
                 &["handler", "code"],
             ),
             discovery: DiscoveryMetrics::new(&registry),
+            record_dropped: counter(
+                "haltwatch_record_dropped_total",
+                "Observations that are missing in the recording: the disk is full or too slow.",
+            ),
             registry,
         }
     }

@@ -8,4 +8,4 @@ mod life;
 mod nodes;
 mod sight;
 mod wake;
-mod world;
+pub mod world;
