@@ -25,6 +25,9 @@ const BEGINNING_MS: i64 = 1_767_225_600_000;
 /// Moments at which nodes are polled in one story.
 pub const MAX_TICKS: u64 = 1_000_000;
 
+/// A story that does not come true is played on for so long, to say of what did not come in time when it comes.
+const AFTERWARDS: Duration = Duration::from_secs(600);
+
 /// What happens, and what is to be told.
 #[derive(Debug, Clone)]
 pub struct Story {
@@ -91,8 +94,14 @@ pub enum Wanted {
 /// Plays a story and returns what did not come true.
 #[must_use]
 pub fn play(story: &Story) -> Vec<Failure> {
-    let timeline = Player::new(story).play();
-    story.expectations.iter().filter_map(|wanted| timeline.check(&story.settings, wanted)).collect()
+    let failures = |story: &Story| -> Vec<Failure> {
+        let timeline = Player::new(story).play();
+        story.expectations.iter().filter_map(|wanted| timeline.check(&story.settings, wanted)).collect()
+    };
+    if failures(story).is_empty() {
+        return Vec::new();
+    }
+    failures(&Story { lasts: story.lasts.saturating_add(AFTERWARDS), ..story.clone() })
 }
 
 /// The engine on the time of the story.

@@ -1,10 +1,14 @@
 //! The file of a rule test: a story in the language of the configuration, read with the same care for positions. What
 //! stands in `[[network]]` of a configuration may stand here too; beside it stand series of what nodes say.
 
+mod expect;
+mod part;
+
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use toml::de::DeTable;
 
+use self::part::{never_asked, part, series};
 use super::{
     Config, Severity, Source,
     code::Code,
@@ -15,22 +19,14 @@ use super::{
     problem::Problems,
     secret::Vault,
     section::{Item, Section},
-    shape::Shape,
     suggest::nearest,
     syntax,
 };
 use crate::{
     chain::Family,
-    engine::{
-        settings::{CanarySettings, NetworkSettings, NodeSettings, Settings},
-        snapshot::{AlertKey, Subject},
-    },
-    model::{
-        AlertName, Height, Instant, Labels, Level, NetworkIndex, NodeIndex, PlannedHalt, Role, Timestamp, VantageIndex,
-        alert::Scope,
-    },
-    observation::ErrorKind,
-    ruletest::{Answer, Branch, Expectation, MAX_TICKS, MonitorPart, NodePart, Numbers, State, Story, Wanted, Words},
+    engine::settings::{CanarySettings, NetworkSettings, NodeLimits, NodeSettings, Settings},
+    model::{Height, Instant, Labels, NetworkIndex, PlannedHalt, Role, Timestamp, VantageIndex},
+    ruletest::{MAX_TICKS, MonitorPart, NodePart, Numbers, Story, Words},
 };
 
 /// Times in a story.
@@ -175,10 +171,8 @@ impl Plot {
         section.set("head_age", duration(MOMENTS), &mut self.head_age[place]);
         let common = part(&mut section, self.every, &NodePart::default());
         let index = NetworkIndex(position(place));
-        for (node, part) in self.settings.nodes.iter().zip(&mut self.nodes).filter(|(node, _)| node.network == index) {
-            debug_assert_eq!(node.network, index);
-            *part = common.clone();
-        }
+        let parts = self.settings.nodes.iter().zip(&mut self.nodes);
+        parts.filter(|(node, _)| node.network == index).for_each(|(_, part)| part.clone_from(&common));
         for node in section.any_sections("node", "network.node") {
             self.node(node, index, &common);
         }
@@ -193,25 +187,29 @@ impl Plot {
         }
         let family = section.optional("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
         let defaults = Defaults::default().overlaid(section);
-        let network = read_settings(section, Arc::clone(called), family, defaults.network);
+        let mut network = read_settings(section, Arc::clone(called), family, defaults.network);
+        let above = section.optional("depends_on", list(name, 0..=MAX_NODES)).unwrap_or_default();
+        let parents = above.iter().filter_map(|(name, item)| {
+            self.named(&self.settings.networks, |it| &it.name, name, item, "network above this one")
+        });
+        network.depends_on = parents.map(|place| NetworkIndex(position(place))).collect();
         let place = self.settings.networks.len();
         self.settings.networks.push(network);
         self.head_age.push(Duration::ZERO);
         for (key, role) in [("validators", Role::Validator), ("nodes", Role::Rpc)] {
-            for (name, _) in section.optional(key, list(name, 0..=MAX_NODES)).unwrap_or_default() {
-                self.add_node(NetworkIndex(position(place)), name, role, defaults.node.keys.limits);
+            for (name, item) in section.optional(key, list(name, 0..=MAX_NODES)).unwrap_or_default() {
+                let index = NetworkIndex(position(place));
+                if self.node_place(index, &name).is_some() {
+                    item.harmless().note_as(Code::Duplicate, "this node is there twice", "names of nodes are unique");
+                } else {
+                    self.add_node(index, name, role, defaults.node.keys.limits);
+                }
             }
         }
         Some(place)
     }
 
-    fn add_node(
-        &mut self,
-        network: NetworkIndex,
-        name: Arc<str>,
-        role: Role,
-        limits: crate::engine::settings::NodeLimits,
-    ) {
+    fn add_node(&mut self, network: NetworkIndex, name: Arc<str>, role: Role, limits: NodeLimits) {
         self.settings.nodes.push(NodeSettings {
             name,
             network,
@@ -298,182 +296,6 @@ impl Plot {
             }
         }
     }
-
-    /// An expectation, and whether it is to hold to the end.
-    fn expectation(&self, mut section: Section<'_>) -> Option<(Expectation, bool)> {
-        let at = section.item("at");
-        let from = at.as_ref().and_then(duration(MOMENTS));
-        let until = section.optional("until", duration(MOMENTS));
-        let (alert, not, alerts) = (section.item("alert"), section.item("not"), section.item("alerts"));
-        let network = section.item("network");
-        let node = section.item("node");
-        let state = section.optional("state", word("state", &State::ALL, State::as_str));
-        let level = section.optional("level", word("level", &Level::ALL, Level::as_str));
-        let reason = section.optional("reason", name);
-        let (item, wanted) = match (&alert, &not, &alerts) {
-            (Some(item), None, None) => {
-                let key = self.key(&section, item, network.as_ref(), node.as_ref());
-                (item, key.map(|key| Wanted::One { key, state: state.unwrap_or(State::Firing), level, reason }))
-            }
-            (None, Some(item), None) => {
-                let key = self.key(&section, item, network.as_ref(), node.as_ref());
-                (item, key.map(|key| Wanted::One { key, state: State::Quiet, level: None, reason: None }))
-            }
-            (None, None, Some(item)) => {
-                let keys = list(|item: &Item<'_>| self.short_key(item), 0..=MAX_NODES)(item);
-                (item, keys.map(|keys| Wanted::Exactly(keys.into_iter().map(|(key, _)| key).collect())))
-            }
-            _ => {
-                section.lacks("one of `alert`, `not` and `alerts` is needed".to_owned(), "write one of them");
-                return None;
-            }
-        };
-        let line = item.line();
-        if at.is_none() && not.is_none() {
-            section.lacks("`at` is missing".to_owned(), "write when, like at = \"1m40s\"");
-        }
-        section.finish();
-        let goes_on = at.is_none() && until.is_none();
-        let from = from.unwrap_or_default();
-        let until = until.unwrap_or(from).max(from);
-        Some((Expectation { line, from, until, wanted: wanted? }, goes_on))
-    }
-
-    /// The alert that is named, about what is named beside it.
-    fn key(
-        &self,
-        section: &Section<'_>,
-        item: &Item<'_>,
-        network: Option<&Item<'_>>,
-        node: Option<&Item<'_>>,
-    ) -> Option<AlertKey> {
-        let name = alert_name(item)?;
-        let subject = match (name.scope(), node) {
-            (Scope::Monitor, _) => Subject::Monitor,
-            (Scope::Network, None) => Subject::Network(self.network_of(section, network)?),
-            (Scope::Network, Some(node)) => {
-                return node.wrong("the alert is about a network".to_owned(), "leave out `node`");
-            }
-            (Scope::Node, Some(node)) => {
-                let network = self.network_of(section, network)?;
-                Subject::Node(self.node_named(node, network, &super::kind::name(node)?)?)
-            }
-            (Scope::Node, None) => {
-                section.lacks("`node` is missing".to_owned(), "the alert is about a node: name it");
-                return None;
-            }
-        };
-        Some(AlertKey { name, subject })
-    }
-
-    /// `NetworkHalted main`, `NodeOffline main/v1`; the network may be left out where there is one.
-    fn short_key(&self, item: &Item<'_>) -> Option<AlertKey> {
-        item.describe(|| Shape::Text);
-        let item = item.harmless();
-        let help = "write \"NetworkHalted main\" or \"NodeOffline main/v1\"";
-        let text = item.text("a string", help)?;
-        let (alert, subject) = text.split_once(' ').unwrap_or((&text, ""));
-        let name = alert_named(&item, alert)?;
-        let only = || (self.settings.networks.len() == 1).then_some(0);
-        let place = |name: &str| self.settings.networks.iter().position(|it| &*it.name == name);
-        let found = match name.scope() {
-            Scope::Monitor => Some(Subject::Monitor),
-            Scope::Network if subject.is_empty() => only().map(|it| Subject::Network(NetworkIndex(it))),
-            Scope::Network => place(subject).map(|it| Subject::Network(NetworkIndex(position(it)))),
-            Scope::Node => {
-                let (network, node) = match subject.split_once('/') {
-                    Some((network, node)) => (place(network), node),
-                    None => (only().and_then(|it| usize::try_from(it).ok()), subject),
-                };
-                let index = network.map(|it| NetworkIndex(position(it)));
-                index.and_then(|it| self.node_place(it, node)).map(|it| Subject::Node(NodeIndex(position(it))))
-            }
-        };
-        match found {
-            Some(subject) => Some(AlertKey { name, subject }),
-            None => item.wrong(format!("{} is about nothing in this story", item.quoted()), help),
-        }
-    }
-
-    fn node_named(&self, item: &Item<'_>, network: NetworkIndex, name: &str) -> Option<NodeIndex> {
-        let found = self.node_place(network, name).map(|place| NodeIndex(position(place)));
-        let known = self.settings.nodes.iter().filter(|it| it.network == network).map(|it| &*it.name);
-        found.or_else(|| unknown(item, "node", known))
-    }
-}
-
-fn never_asked() -> Words<Answer> {
-    Words::parse("silent", Duration::from_secs(1), answer).unwrap_or_default()
-}
-
-/// What the nodes say; `common` where nothing is said.
-fn part(section: &mut Section<'_>, every: Duration, common: &NodePart) -> NodePart {
-    let mut part = common.clone();
-    section.set("answers", series(|text| Words::parse(text, every, answer)), &mut part.answers);
-    section.set("branch", series(|text| Words::parse(text, every, branch)), &mut part.branch);
-    let yes_or_no = |word: &str| match word {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    };
-    section.set("syncing", series(|text| Words::parse(text, every, yes_or_no)), &mut part.syncing);
-    let any = |word: &str| Some(Arc::from(word));
-    section.set("on_chain", series(|text| Words::parse(text, every, any)), &mut part.on_chain);
-    let numbers: [(&'static str, &mut Numbers); 9] = [
-        ("height", &mut part.height),
-        ("finalized", &mut part.finalized),
-        ("pending", &mut part.pending),
-        ("transactions", &mut part.transactions),
-        ("peers", &mut part.peers),
-        ("round", &mut part.round),
-        ("participation", &mut part.participation),
-        ("clock_skew", &mut part.clock_skew),
-        ("latency", &mut part.latency),
-    ];
-    for (key, value) in numbers {
-        section.set(key, series(|text| Numbers::parse(text, every)), value);
-    }
-    part
-}
-
-/// `ok`, `silent` or how a poll fails.
-fn answer(word: &str) -> Option<Answer> {
-    let failure = || ErrorKind::ALL.iter().copied().find(|kind| kind.as_str() == word).map(Answer::Failed);
-    match word {
-        "ok" => Some(Answer::Good),
-        "silent" => Some(Answer::NotAsked),
-        _ => failure(),
-    }
-}
-
-/// `b`, or `b@140` for a branch that leaves the first above block 140.
-fn branch(word: &str) -> Option<Branch> {
-    let (name, leaves_at) = match word.split_once('@') {
-        Some((name, height)) => (name, Some(height.parse().ok()?)),
-        None => (word, None),
-    };
-    (!name.is_empty()).then(|| Branch { name: Arc::from(name), leaves_at })
-}
-
-/// A text that is a series.
-fn series<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&Item<'_>) -> Option<T> {
-    move |item| {
-        item.describe(|| Shape::Text);
-        let item = item.harmless();
-        let text = item.text("a series", "write it in quotes, like \"100+1x120 220x60\" or \"ok x30 timeout x20\"")?;
-        parse(&text).map_err(|why| item.note(format!("`{}`: {why}", item.key), "docs/rule-tests.md shows series")).ok()
-    }
-}
-
-fn alert_name(item: &Item<'_>) -> Option<AlertName> {
-    let item = item.harmless();
-    let text = item.text("the name of an alert", "like \"NetworkHalted\"")?;
-    alert_named(&item, &text)
-}
-
-fn alert_named(item: &Item<'_>, text: &str) -> Option<AlertName> {
-    let found = AlertName::ALL.iter().copied().find(|name| name.as_str() == text);
-    found.or_else(|| unknown(item, "alert", AlertName::ALL.iter().map(|name| name.as_str())))
 }
 
 /// Notes a name that nothing has.
