@@ -89,7 +89,9 @@ fn input(arguments: &Arguments) -> anyhow::Result<Box<dyn BufRead>> {
 fn cast(stream: &Settings, config: Option<&Config>) -> Settings {
     let Some(config) = config else { return stream.clone() };
     let (settings, notes) = recast(stream, &config.engine);
-    notes.iter().for_each(|note| say(&format!("note: {note}")));
+    for note in notes {
+        say(&format!("note: {note}"));
+    }
     settings
 }
 

@@ -72,17 +72,17 @@ fn test(file: PathBuf) -> Outcome {
 /// What is said of a story that was played, and whether all of it came true.
 fn verdict(name: &str, story: &Story) -> (String, bool) {
     let failures = ruletest::play(story);
-    let mut text = String::new();
-    for failure in &failures {
-        text.push_str(&format!("{name}:{}: {}\n", failure.line, failure.what));
-        failure.instead.iter().for_each(|line| text.push_str(&format!("    {line}\n")));
-    }
     let time = humantime::format_duration(story.lasts);
     let count = story.expectations.len();
     let noun = if count == 1 { "expectation" } else { "expectations" };
     if failures.is_empty() {
         return (format!("{name}: ok, {count} {noun} in {time}\n"), true);
     }
-    text.push_str(&format!("{name}: {} of {count} {noun} did not come true\n", failures.len()));
-    (text, false)
+    let mut lines = Vec::new();
+    for failure in &failures {
+        lines.push(format!("{name}:{}: {}", failure.line, failure.what));
+        lines.extend(failure.instead.iter().map(|line| format!("    {line}")));
+    }
+    lines.push(format!("{name}: {} of {count} {noun} did not come true\n", failures.len()));
+    (lines.join("\n"), false)
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     chain::Family,
-    engine::settings::{CanarySettings, NetworkSettings, NodeLimits, NodeSettings, Settings},
+    engine::settings::{CanarySettings, NodeLimits, NodeSettings, Settings},
     model::{Height, Instant, Labels, NetworkIndex, PlannedHalt, Role, Timestamp, VantageIndex},
     ruletest::{MAX_TICKS, MonitorPart, NodePart, Numbers, Story, Words},
 };
@@ -71,7 +71,9 @@ fn read<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Story {
     } else {
         root.sections("network", "network", NO_NETWORK)
     };
-    networks.into_iter().for_each(|section| plot.network(section));
+    for section in networks {
+        plot.network(section);
+    }
     let notices = root.any_sections("notice", "notice").into_iter().filter_map(|it| plot.notice(it)).collect();
     let expected = root.sections("expect", "expect", NO_EXPECTATION);
     let mut expectations: Vec<_> = expected.into_iter().filter_map(|it| plot.expectation(it)).collect();
@@ -163,7 +165,7 @@ impl Plot {
         let Some(item) = section.required_item("name") else { return };
         let Some(called) = name(&item) else { return };
         let place = if self.is_configured {
-            self.named(&self.settings.networks, |it| &it.name, &called, &item, "network")
+            self.network_named(&called, &item)
         } else {
             self.new_network(&mut section, &called, &item)
         };
@@ -189,9 +191,7 @@ impl Plot {
         let defaults = Defaults::default().overlaid(section);
         let mut network = read_settings(section, Arc::clone(called), family, defaults.network);
         let above = section.optional("depends_on", list(name, 0..=MAX_NODES)).unwrap_or_default();
-        let parents = above.iter().filter_map(|(name, item)| {
-            self.named(&self.settings.networks, |it| &it.name, name, item, "network above this one")
-        });
+        let parents = above.iter().filter_map(|(name, item)| self.network_named(name, item));
         network.depends_on = parents.map(|place| NetworkIndex(position(place))).collect();
         let place = self.settings.networks.len();
         self.settings.networks.push(network);
@@ -260,9 +260,10 @@ impl Plot {
         self.settings.nodes.iter().position(|node| node.network == network && &*node.name == name)
     }
 
-    fn named<T>(&self, all: &[T], of: fn(&T) -> &Arc<str>, name: &str, item: &Item<'_>, what: &str) -> Option<usize> {
-        let found = all.iter().position(|it| &**of(it) == name);
-        found.or_else(|| unknown(item, what, all.iter().map(|it| &**of(it))))
+    fn network_named(&self, name: &str, item: &Item<'_>) -> Option<usize> {
+        let networks = &self.settings.networks;
+        let found = networks.iter().position(|it| &*it.name == name);
+        found.or_else(|| unknown(item, "network", networks.iter().map(|it| &*it.name)))
     }
 
     fn notice(&self, mut section: Section<'_>) -> Option<(Duration, NetworkIndex, PlannedHalt)> {
@@ -286,8 +287,7 @@ impl Plot {
         match item {
             Some(item) => {
                 let called = name(item)?;
-                self.named(networks, |it: &NetworkSettings| &it.name, &called, item, "network")
-                    .map(|place| NetworkIndex(position(place)))
+                self.network_named(&called, item).map(|place| NetworkIndex(position(place)))
             }
             None if networks.len() == 1 => Some(NetworkIndex(0)),
             None => {

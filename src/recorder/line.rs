@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     engine::settings::{Cadence, FaultTolerance, NetworkSettings, NodeSettings, Settings},
-    model::{Instant, NodeIndex, Now, Timestamp, VantageIndex},
+    model::{Instant, NodeIndex, Now, Timestamp, UnixTime, VantageIndex},
     observation::{CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Notice, Observation, Syncing},
     replay::{
         SCHEMA, own,
@@ -176,7 +176,7 @@ fn node(cast: &Settings, settings: &NodeSettings) -> Node {
 fn write_facts(record: &mut Record, facts: &Facts) {
     record.h = Some(facts.head.height.0);
     record.hh = facts.head.hash.map(|hash| hash.to_string());
-    record.ht = facts.head.time.map(|time| time.millis());
+    record.ht = facts.head.time.map(UnixTime::millis);
     record.ntx = facts.head.transactions;
     record.net.clone_from(&facts.chain_id);
     record.ver.clone_from(&facts.version);
@@ -184,7 +184,7 @@ fn write_facts(record: &mut Record, facts: &Facts) {
     record.pend = facts.pending;
     record.r = facts.round;
     record.part = facts.participation;
-    record.nw = facts.clock.map(|clock| clock.millis());
+    record.nw = facts.clock.map(UnixTime::millis);
     record.g = facts.checkpoints.iter().map(|(height, hash)| (height.0, hash.to_string())).collect();
     record.syncing = match facts.syncing {
         Syncing::Unknown => None,
@@ -194,7 +194,7 @@ fn write_facts(record: &mut Record, facts: &Facts) {
     if let Finality::Known { height, hash, time } = facts.finality {
         record.f = Some(height.0);
         record.fh = hash.map(|hash| hash.to_string());
-        record.ft = time.map(|time| time.millis());
+        record.ft = time.map(UnixTime::millis);
     }
     own::write_facts(record, facts);
 }

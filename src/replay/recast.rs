@@ -55,8 +55,8 @@ fn recast_network(
 /// How often the node was polled is a fact of the stream, which no configuration changes afterwards.
 fn recast_node(node: &NodeSettings, named: Option<&NodeSettings>) -> NodeSettings {
     let Some(named) = named else { return node.clone() };
-    let NodeSettings { interval, timeout, network, .. } = *node;
-    NodeSettings { interval, timeout, network, ..named.clone() }
+    let NodeSettings { network, interval, timeout, .. } = *node;
+    NodeSettings { network, interval, timeout, ..named.clone() }
 }
 
 fn disagreements(stream: &Settings, config: &Settings) -> Vec<String> {

@@ -96,10 +96,10 @@ impl Timeline {
             Wanted::One { key, state, level, reason } => {
                 instead.extend(self.course(*key));
                 let more = [level.map(Level::as_str), reason.as_deref()].into_iter().flatten();
-                let more: String = more.map(|word| format!(", {word}")).collect();
+                let wanted = [state.as_str()].into_iter().chain(more).collect::<Vec<_>>().join(", ");
                 let is =
                     self.standing(*key, wrong_at).map_or_else(|| "was never heard of".to_owned(), ToString::to_string);
-                format!("{when} {} should be {}{more}; it {is}", title(settings, *key), state.as_str())
+                format!("{when} {} should be {wanted}; it {is}", title(settings, *key))
             }
             Wanted::Exactly(keys) => {
                 let wanted: Vec<_> = keys.iter().map(|key| title(settings, *key)).collect();
@@ -148,10 +148,10 @@ impl Timeline {
     fn told_at(&self, settings: &Settings, at: i64) -> String {
         let told = self.told(at);
         let shown = |it: &&Standing| format!("{} {} since {}", title(settings, it.key), it.level.as_str(), time(it.at));
-        match told.is_empty() {
-            true => "nothing was told then".to_owned(),
-            false => format!("told then: {}", told.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        if told.is_empty() {
+            return "nothing was told then".to_owned();
         }
+        format!("told then: {}", told.iter().map(shown).collect::<Vec<_>>().join(", "))
     }
 
     /// Everything that became of one alert.

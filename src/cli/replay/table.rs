@@ -33,19 +33,16 @@ impl Table {
 
     /// Writes one announcement, below a header if it is the first.
     pub(super) fn write(&mut self, out: &mut impl Write, told: &Told<'_>) -> io::Result<()> {
-        let width = match self.subject_width {
-            Some(width) => width,
-            None => {
-                let width = subject_width(told.settings);
-                let (name, subject) = (name_width(), "subject");
-                let header = format!(
-                    "{:>14}  {:24}  {:7}  {:5}  {:name$}  {subject:width$}  what",
-                    "offset", "wall time", "", "level", "alert"
-                );
-                writeln!(out, "{}", Line::of(Paint::Faint, header).write(UNCUT, self.coloured))?;
-                *self.subject_width.insert(width)
-            }
-        };
+        if self.subject_width.is_none() {
+            let (width, name) = (subject_width(told.settings), name_width());
+            let header = format!(
+                "{:>14}  {:24}  {:7}  level  {:name$}  {:width$}  what",
+                "offset", "wall time", "", "alert", "subject"
+            );
+            writeln!(out, "{}", Line::of(Paint::Faint, header).write(UNCUT, self.coloured))?;
+            self.subject_width = Some(width);
+        }
+        let width = self.subject_width.unwrap_or_default();
         writeln!(out, "{}", line(told, width).write(UNCUT, self.coloured))
     }
 }
