@@ -7,6 +7,7 @@ mod ensemble;
 mod herald;
 mod journal;
 mod prober;
+mod recording;
 mod scouts;
 mod silences;
 
@@ -16,6 +17,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::recording::record;
 use self::{
     conductor::Conductor,
     decision::Decision,
@@ -142,6 +144,7 @@ impl Daemon {
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
         let heartbeat = Heartbeat::starting(clock.now().at);
         let external_labels = config.alertmanager.as_ref().map(|settings| settings.external_labels.clone());
+        let tap = recording::start(&mut supervisor, config.record.as_ref(), clock, &own, &panics)?;
         let decision = Decision {
             engine: Engine::new(Arc::new(running.engine.clone()), clock.now()),
             roster: plan.roster(),
@@ -151,6 +154,7 @@ impl Daemon {
             heartbeat: heartbeat.clone(),
             herald: Herald::new(notifications, external_labels.unwrap_or_default()),
             follow,
+            tap,
         };
         let stop = supervisor.shutdown();
         supervisor.spawn_essential(

@@ -7,8 +7,10 @@ pub mod config;
 pub mod demo;
 pub mod man;
 pub mod probe;
+pub mod record;
 pub mod replay;
 pub mod run;
+pub mod test_rules;
 
 use std::{
     io::{self, Write},
@@ -60,8 +62,12 @@ enum Command {
     Config(config::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
-    /// Judge a recorded stream of observations and print the alerts as JSON lines.
+    /// Record what the nodes of a configuration say, for `replay`.
+    Record(record::Arguments),
+    /// Judge a recorded stream of observations and print the alerts.
     Replay(replay::Arguments),
+    /// Check by stories of what nodes say that the right alerts are told at the right times.
+    TestRules(test_rules::Arguments),
     /// Print the completions for a shell.
     Completions(completions::Arguments),
     /// Print the manual, or write all of its pages.
@@ -80,7 +86,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Probe(arguments) => Ok(probe::run(&arguments).await),
         Command::Config(arguments) => config::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Record(arguments) => record::run(arguments).await,
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::TestRules(arguments) => Ok(test_rules::run(&arguments)),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

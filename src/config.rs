@@ -21,6 +21,7 @@ mod page;
 mod place;
 mod probe;
 mod problem;
+mod record;
 mod rule;
 mod schema;
 mod secret;
@@ -28,6 +29,7 @@ mod section;
 mod shape;
 mod silence;
 mod source;
+mod story;
 mod suggest;
 mod survey;
 mod suspect;
@@ -43,9 +45,10 @@ pub use self::{
     schema::schema,
     shape::Shape,
     source::Source,
+    story::load_story,
 };
 
-pub(crate) use self::monitor::host_name;
+pub(crate) use self::{kind::parse_size as size, monitor::host_name};
 
 use std::{fmt, path::Path};
 
@@ -53,7 +56,7 @@ use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use self::{page::Page, secret::Vault, section::Section, shape::Described, survey::Survey};
-use crate::{chain, engine, output};
+use crate::{chain, engine, output, recorder};
 
 /// The validated configuration, split by component. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -68,6 +71,8 @@ pub struct Config {
     pub probe: chain::probe::Settings,
     /// For the notifier; `None` = no Alertmanager configured.
     pub alertmanager: Option<output::alertmanager::Settings>,
+    /// Where observations are written down; `None` = nowhere.
+    pub record: Option<recorder::Settings>,
     /// Where more nodes are found, and what they inherit: see [`Config::with_found`].
     pub discovery: Discovery,
     /// Of the text it was read from.
@@ -163,6 +168,7 @@ fn read_config<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Config {
     let monitor = monitor::read(root.section("monitor", "monitor"), &mut engine, &mut chain);
     let (http, web_site) = web::read(root.section("web", "web"));
     let probe = probe::read(root.section("probe", "probe"));
+    let record = record::read(root.section("record", "record"));
     let (alertmanager, alertmanager_site) = alertmanager::read(&mut root).unzip();
     let defaults = limits::read_defaults(root.section("defaults", "defaults"));
     let (mut discovery, wishes) = discovery::read_all(&mut root);
@@ -176,5 +182,5 @@ fn read_config<'a>(page: &'a Page<'a>, mut root: Section<'a>) -> Config {
         lint::judge(&Survey { monitor, web: web_site, alertmanager: alertmanager_site, networks, finds_nodes });
     }
     let (hash, warnings) = (Hash::default(), Problems::default());
-    Config { engine, chain, http, probe, alertmanager, discovery, hash, warnings }
+    Config { engine, chain, http, probe, alertmanager, record, discovery, hash, warnings }
 }

@@ -15,7 +15,9 @@ pub mod config;
 pub mod discovery;
 pub mod engine;
 pub mod output;
+pub mod recorder;
 pub mod replay;
+pub mod ruletest;
 pub mod sim;
 pub mod transport;
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{herald::Herald, journal, silences::Silences};
+use super::{herald::Herald, journal, recording::Tap, silences::Silences};
 use crate::{
     chain::LONGEST_REST,
     clock::Clock,
@@ -64,6 +64,8 @@ pub(super) struct Decision {
     pub(super) heartbeat: Heartbeat,
     pub(super) herald: Herald,
     pub(super) follow: mpsc::Sender<Effect>,
+    /// Where what was observed is written down, if anywhere.
+    pub(super) tap: Tap,
 }
 
 /// When the loop must turn again, and when it last published.
@@ -160,6 +162,7 @@ impl Decision {
         }
         beat.unpublished |= !batch.is_empty() || beat.published.is_none();
         let settings = Arc::clone(self.engine.settings());
+        self.tap.offer(&settings, now, batch);
         self.finish(outcome, &settings, now, beat).await;
     }
 
@@ -299,6 +302,7 @@ mod tests {
             heartbeat: Heartbeat::starting(clock.now().at),
             herald: Herald::new(mpsc::channel(1).0, Labels::new()),
             follow: mpsc::channel(1).0,
+            tap: Tap::default(),
         };
         let (sender, mut observed) = mpsc::channel(1);
         let poll = NodeObservation {

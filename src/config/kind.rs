@@ -264,7 +264,8 @@ fn out_of<T>(item: &Item<'_>, least: &str, most: &str) -> Option<T> {
     None
 }
 
-fn parse_size(text: &str) -> Option<usize> {
+/// A size with its binary unit, in bytes.
+pub(crate) fn parse_size(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match &text[digits.len()..] {
         "B" => 1,

@@ -141,7 +141,12 @@ fn loss_items<'a>(section: &mut Section<'a>, network: &NetworkSettings) -> Vec<I
 }
 
 /// What the engine is told about a network; on which others it depends comes later.
-fn read_settings(section: &mut Section<'_>, name: Arc<str>, family: Family, limits: NetworkLimits) -> NetworkSettings {
+pub(super) fn read_settings(
+    section: &mut Section<'_>,
+    name: Arc<str>,
+    family: Family,
+    limits: NetworkLimits,
+) -> NetworkSettings {
     let cadence = section.optional("cadence", word("cadence", CADENCES, Cadence::as_str));
     let tolerance = section.optional("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str));
     NetworkSettings {

@@ -19,6 +19,7 @@ use crate::{
     model::{Labels, UnixTime},
 };
 
+pub(crate) use self::explain::network_explained;
 pub(in crate::output) use self::explain::{counted, verdict, whole_seconds};
 pub use self::{alerts::alerts, explain::explain, networks::networks, nodes::nodes, rules::rules};
 

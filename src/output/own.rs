@@ -8,6 +8,8 @@ use prometheus::{
 
 use crate::model::UnixTime;
 
+const RECORD_DROPPED: &str = "Observations that are missing in the recording: the disk is full or too slow.";
+
 /// Metrics of the daemon itself. Cheap to clone; every clone counts into the same numbers.
 #[derive(Debug, Clone)]
 pub struct OwnMetrics {
@@ -47,6 +49,8 @@ pub struct OwnMetrics {
     pub http_requests: IntCounterVec,
     /// What the sources of nodes list.
     pub discovery: DiscoveryMetrics,
+    /// Observations that were not recorded.
+    pub record_dropped: IntCounter,
 }
 
 impl OwnMetrics {
@@ -123,6 +127,7 @@ impl OwnMetrics {
                 &["handler", "code"],
             ),
             discovery: DiscoveryMetrics::new(&registry),
+            record_dropped: counter("haltwatch_record_dropped_total", RECORD_DROPPED),
             registry,
         }
     }

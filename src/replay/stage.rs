@@ -2,23 +2,23 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::record::{Cadence as Word, Chain, Flag, Kind, Meta, Node, Record, Role as RoleWord};
+use super::{
+    SCHEMA,
+    own::{self, hash},
+    record::{Cadence as Word, Chain, Flag, Kind, Meta, Node, Record, Role as RoleWord},
+};
 use crate::{
     engine::settings::{
         Cadence, CanarySettings, FaultTolerance, NetworkLimits, NetworkSettings, NodeSettings, Settings,
     },
     model::{
-        BlockHash, CanaryIndex, Height, Instant, Labels, NetworkIndex, NodeIndex, PlannedHalt, Role, Timestamp,
-        UnixTime, VantageIndex,
+        CanaryIndex, Height, Labels, NetworkIndex, NodeIndex, PlannedHalt, Role, Timestamp, UnixTime, VantageIndex,
     },
     observation::{
         CHECKPOINTS, CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Notice, Observation, PollError,
         Syncing, clean_text,
     },
 };
-
-/// The format understood.
-const SCHEMA: &str = "halt-replay/1";
 
 /// Networks and nodes of one stream.
 const MAX_SUBJECTS: usize = 100_000;
@@ -31,6 +31,9 @@ const MAX_VANTAGES: usize = 64;
 
 /// Longest text of a version in bytes.
 const VERSION_BYTES: usize = 128;
+
+/// A monitor that says nothing about it calls itself isolated after this.
+const ISOLATED_AFTER: Duration = Duration::from_secs(60);
 
 /// The settings, and what the names of the stream stand for in them.
 pub struct Stage {
@@ -57,7 +60,8 @@ impl Stage {
             return Err(format!("more than {MAX_VANTAGES} vantages"));
         }
         let (interval, timeout) = (seconds(meta.monitor.poll_s)?, seconds(meta.monitor.timeout_s)?);
-        let canary = |vantage, n| CanarySettings { vantage, name: Arc::from(format!("canary {n}")), interval };
+        let probed = meta.monitor.canary_s.and_then(any_seconds).unwrap_or(interval);
+        let canary = |vantage, n| CanarySettings { vantage, name: Arc::from(format!("canary {n}")), interval: probed };
         let canaries = 1..=meta.monitor.canaries.min(MAX_CANARIES);
         let places = (0..).map(VantageIndex).take(vantages.len());
         let mut stage = Self {
@@ -67,13 +71,14 @@ impl Stage {
                 networks: meta.chains.iter().map(network).collect::<Result<_, _>>()?,
                 nodes: Vec::with_capacity(meta.nodes.len()),
                 canaries: places.flat_map(|place| canaries.clone().map(move |n| canary(place, n))).collect(),
-                isolated_after: Duration::from_secs(60),
+                isolated_after: meta.monitor.isolated_after_s.and_then(any_seconds).unwrap_or(ISOLATED_AFTER),
                 ..Settings::default()
             },
             vantages: vantages.clone(),
             nodes: HashMap::new(),
             targets: vec![Vec::new(); vantages.len()],
         };
+        stage.connect(&meta.chains);
         // Nodes of a network stand together, in whatever order they are named.
         for (chain, index) in meta.chains.iter().zip((0..).map(NetworkIndex)) {
             for node in meta.nodes.iter().filter(|node| node.chain == chain.id) {
@@ -86,11 +91,19 @@ impl Stage {
         Ok(stage)
     }
 
+    /// Says which networks depend on which. A name that the stream does not know explains nothing.
+    fn connect(&mut self, chains: &[Chain]) {
+        let places: HashMap<_, _> = chains.iter().map(|chain| &chain.id).zip((0..).map(NetworkIndex)).collect();
+        for (network, chain) in self.settings.networks.iter_mut().zip(chains) {
+            network.depends_on = chain.depends_on.iter().filter_map(|name| places.get(name).copied()).collect();
+        }
+    }
+
     fn add(&mut self, node: &Node, network: NetworkIndex, interval: Duration, timeout: Duration) -> Result<(), String> {
         let core = node.role == RoleWord::Core;
         let number = u32::try_from(self.settings.nodes.len()).map_err(|_| "too many nodes")?;
         self.nodes.insert((Arc::clone(&node.chain), Arc::clone(&node.id)), NodeIndex(number));
-        self.settings.nodes.push(NodeSettings {
+        let mut settings = NodeSettings {
             name: Arc::clone(&node.id),
             network,
             role: if core { Role::Validator } else { Role::Rpc },
@@ -99,9 +112,11 @@ impl Stage {
             labels: Labels::new(),
             interval,
             timeout,
-            limits: crate::engine::settings::NodeLimits { min_peers: Some(1), ..Default::default() },
+            limits: own::usual_node_limits(),
             metrics: None,
-        });
+        };
+        own::node(&mut settings, node);
+        self.settings.nodes.push(settings);
         Ok(())
     }
 
@@ -136,7 +151,7 @@ impl Stage {
         Ok(NodeObservation {
             node,
             vantage: VantageIndex(u16::try_from(vantage).map_err(|_| "a vantage too many")?),
-            at: Timestamp(record.t),
+            at: observed(record),
             elapsed: Duration::from_millis(record.lat.unwrap_or_default()),
             outcome: if good { Ok(Arc::new(facts(record)?)) } else { Err(failure(record)) },
         })
@@ -146,13 +161,12 @@ impl Stage {
         let chain = record.c.as_ref().ok_or("a notice has `c`")?;
         let mut networks = self.settings.networks.iter().zip((0..).map(NetworkIndex));
         let network = networks.find(|(network, _)| network.name == *chain).map(|(_, index)| index);
-        let instant = |ms: Option<i64>| ms.map(|ms| Instant::At(Timestamp(ms)));
         Ok(Notice {
             network: network.ok_or("a notice of a network that the first line does not name")?,
             planned: PlannedHalt {
                 kind: Arc::from(clean_text(record.kind.as_deref().unwrap_or("maintenance"), VERSION_BYTES)),
-                from: instant(record.from_ms),
-                until: instant(record.until_ms),
+                from: own::instant(record.from_ms, record.from_w),
+                until: own::instant(record.until_ms, record.until_w),
                 at_height: record.at_height.map(Height),
             },
         })
@@ -168,13 +182,18 @@ impl Stage {
         }
         let position = targets.iter().position(|name| *name == target);
         let canary = position.and_then(|position| u32::try_from(vantage * each + position).ok());
-        Ok(canary.map(|canary| CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(record.t), reachable }))
+        Ok(canary.map(|canary| CanaryObservation { canary: CanaryIndex(canary), at: observed(record), reachable }))
     }
+}
+
+/// When it was observed, which can be before it was taken in.
+fn observed(record: &Record) -> Timestamp {
+    Timestamp(record.at.map_or(record.t, |at| at.min(record.t)))
 }
 
 fn network(chain: &Chain) -> Result<NetworkSettings, String> {
     let block_time = seconds(chain.block_time_s)?;
-    Ok(NetworkSettings {
+    let mut settings = NetworkSettings {
         name: Arc::clone(&chain.id),
         family: chain.family.clone().unwrap_or_else(|| Arc::from("generic")),
         chain_id: Some(Arc::clone(&chain.net)),
@@ -192,7 +211,9 @@ fn network(chain: &Chain) -> Result<NetworkSettings, String> {
         limits: NetworkLimits::default(),
         labels: Labels::new(),
         depends_on: Vec::new(),
-    })
+    };
+    own::network(&mut settings, chain);
+    Ok(settings)
 }
 
 fn facts(record: &Record) -> Result<Facts, String> {
@@ -218,6 +239,7 @@ fn facts(record: &Record) -> Result<Facts, String> {
         let hash = record.fh.as_deref().map(hash);
         facts.finality = Finality::Known { height: Height(height), hash, time: record.ft.map(UnixTime::from_millis) };
     }
+    own::facts(&mut facts, record);
     Ok(facts)
 }
 
@@ -229,13 +251,6 @@ fn failure(record: &Record) -> PollError {
         other => ErrorKind::ALL.iter().copied().find(|kind| kind.as_str() == other).unwrap_or(ErrorKind::Malformed),
     };
     PollError::new(kind, "")
-}
-
-/// A hash is an opaque text; up to 32 bytes of it tell blocks apart.
-fn hash(text: &str) -> BlockHash {
-    let mut bytes = [0; 32];
-    bytes.iter_mut().zip(text.bytes()).for_each(|(byte, letter)| *byte = letter);
-    BlockHash(bytes)
 }
 
 /// A number of seconds that may be zero.

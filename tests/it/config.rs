@@ -156,7 +156,7 @@ enable-lifecycle = true"#,
             <text>:1:1: error[E003]: unknown key `zzz`
             1 | zzz = "<redacted>"
               | ^^^
-              = help: known here: monitor, web, probe, alertmanager, defaults, discovery, network, rule, silence"#]],
+              = help: known here: monitor, web, probe, record, alertmanager, defaults, discovery, network, rule, silence"#]],
     );
     refused(
         r#"[defaults]

@@ -58,7 +58,8 @@ fn with_line(text: &str, n: usize, line: &str) -> String {
 fn is_shown_when_right(key: &str) -> bool {
     let names =
         ["name", "network", "labels", "external_labels", "canaries", "chain_id", "depends_on", "summary", "comment"];
-    let paths = ["external_url", "runbook_url", "route_prefix", "telemetry_path", "config_file", "files", "metrics"];
+    let paths =
+        ["external_url", "runbook_url", "route_prefix", "telemetry_path", "config_file", "file", "files", "metrics"];
     names.contains(&key.trim()) || paths.contains(&key.trim())
 }
 

@@ -32,6 +32,10 @@ impl File {
         file
     }
 
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
     pub fn write(&self, text: &str) {
         std::fs::write(&self.0, text).unwrap();
     }

@@ -26,4 +26,4 @@ mod silences;
 mod traffic;
 mod vantages;
 mod wake;
-mod world;
+pub mod world;

@@ -2,7 +2,15 @@
 
 use std::fmt::Write as _;
 
-use haltwatch::replay::{ReplayError, Told, replay};
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use haltwatch::{
+    engine::settings::Settings,
+    replay::{Change, End, ReplayError, Told, recast, replay},
+};
 
 const META: &str = r#"{"k":"meta","schema":"halt-replay/1","t":0,"run":"x","wall0":1700000000000,
 "monitor":{"poll_s":5,"timeout_s":5,"vantages":["m1","m2"],"canaries":1},
@@ -30,15 +38,40 @@ fn stream(seconds: i64, last_block: i64, silent: std::ops::Range<i64>) -> String
     text
 }
 
-fn told(stream: &str) -> Result<Vec<String>, String> {
+/// What is told of a stream under settings made of its own, and how the replay ended.
+fn told_under(stream: &str, cast: impl FnOnce(&Settings) -> Settings) -> (Vec<String>, Result<End, String>) {
     let mut lines = Vec::new();
-    let outcome: Result<(), ReplayError> = replay(stream.as_bytes(), |told: &Told<'_>| {
-        let word = if told.fired { "fires" } else { "ends" };
-        lines.push(format!("{} {} {word} {}", told.at / 1000, told.alert.key.name.as_str(), told.alert.level.as_str()));
+    let outcome: Result<End, ReplayError> = replay(stream.as_bytes(), cast, |told: &Told<'_>| {
+        let word = if told.change == Change::Fired { "fires" } else { "ends" };
+        let second = told.now.at.0 / 1000;
+        lines.push(format!("{second} {} {word} {}", told.alert.key.name.as_str(), told.alert.level.as_str()));
         Ok(())
     });
     lines.retain(|line| !line.contains("Watchdog"));
-    outcome.map(|()| lines).map_err(|error| error.to_string())
+    (lines, outcome.map_err(|error| error.to_string()))
+}
+
+fn told(stream: &str) -> Result<Vec<String>, String> {
+    let (lines, outcome) = told_under(stream, Settings::clone);
+    outcome.map(|_| lines)
+}
+
+/// What the command makes of a stream on its standard input.
+fn command(arguments: &[&str], stream: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_haltwatch"))
+        .arg("replay")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stream.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
 }
 
 #[test]
@@ -85,4 +118,123 @@ fn a_stream_without_its_first_line_is_refused() {
         let said = told(text).unwrap_err();
         assert!(said.contains(problem), "{said}");
     }
+}
+
+#[test]
+fn a_recording_that_was_interrupted_is_replayed_as_far_as_it_goes() {
+    let whole = stream(180, 100, 0..0);
+    let cut = &whole[..whole.len() - 40];
+    let (lines, end) = told_under(cut, Settings::clone);
+    assert_eq!(lines, ["130 NetworkHalted fires L1"]);
+    assert_eq!(end.unwrap().cut_at, Some(whole.lines().count()));
+    let output = command(&["-"], cut);
+    assert!(output.status.success() && text(&output.stderr).contains("the recording was interrupted there"));
+    let (_, end) = told_under(&whole, Settings::clone);
+    assert_eq!(end.unwrap().cut_at, None);
+}
+
+#[test]
+fn what_is_of_an_unknown_kind_is_passed_over_whatever_it_holds() {
+    let with = stream(180, 100, 0..0).replacen(
+        "{\"k\":\"canary\"",
+        "{\"k\":\"weather\",\"t\":\"dry\",\"h\":{}}\n{\"k\":\"canary\"",
+        3,
+    );
+    assert_eq!(told(&with).unwrap(), ["130 NetworkHalted fires L1"]);
+}
+
+#[test]
+fn a_line_without_end_is_refused_before_it_fills_the_memory() {
+    let endless = stream(10, 10, 0..0) + "{\"k\":\"" + &"x".repeat(3 << 20);
+    assert!(told(&endless).unwrap_err().ends_with("longer than 1 MiB"));
+}
+
+fn configuration(text: &str) -> Settings {
+    haltwatch::config::load(&haltwatch::config::Source::Text(text.to_owned())).unwrap().engine
+}
+
+const OTHER: &str = "[[network]]\nname = \"main\"\nfamily = \"evm\"\nblock_time = \"2s\"\nhalt_floor = \"60s\"\n\
+    [[network.node]]\nname = \"z\"\nurl = \"http://127.0.0.1:1\"\n\
+    [[network.node]]\nname = \"a\"\nrole = \"validator\"\nurl = \"http://127.0.0.1:2\"\n\
+    [[network]]\nname = \"far\"\nfamily = \"evm\"\n\
+    [[network.node]]\nname = \"f\"\nurl = \"http://127.0.0.1:3\"\n";
+
+#[test]
+fn another_configuration_says_when_it_would_have_called() {
+    let other = configuration(OTHER);
+    let mut notes = Vec::new();
+    let (lines, _) = told_under(&stream(200, 100, 0..0), |stream| {
+        let (settings, said) = recast(stream, &other);
+        notes = said;
+        settings
+    });
+    assert_eq!(lines, ["160 NetworkHalted fires L1"], "the floor of a minute counts");
+    assert_eq!(
+        notes,
+        [
+            "the configuration does not name these nodes, which keep what the stream says: main/b, main/c",
+            "the stream knows nothing of these networks of the configuration: far",
+            "the stream knows nothing of these nodes of the configuration: main/z, far/f",
+        ]
+    );
+}
+
+#[test]
+fn the_lines_for_machines_are_alerts_and_nothing_else() {
+    let output = command(&[], &stream(180, 100, 0..0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "{\"t\":130000,\"state\":\"fire\",\"alert\":\"NetworkHalted\",\"level\":\"L1\",\"scope\":{\"chain\":\"main\"},\
+         \"reason\":\"blocks_missing\"}\n"
+    );
+}
+
+#[test]
+fn an_explained_line_holds_the_votes_of_its_moment() {
+    let output = command(&["--explain"], &stream(180, 100, 0..0));
+    let line: serde_json::Value = serde_json::from_str(text(&output.stdout).trim()).unwrap();
+    let explained = &line["explain"];
+    assert!(explained["finding"].as_str().unwrap().contains("no block after"), "{explained}");
+    assert_eq!(explained["network"]["phase"], "halted");
+    let votes = explained["network"]["votes"].as_array().unwrap();
+    assert_eq!(votes.len(), 3);
+    assert!(votes.iter().all(|vote| vote["counts"] == true && vote["height"] == 1050), "{votes:?}");
+    let end = text(&output.stderr);
+    assert!(end.contains("main is halted") && end.contains("it will be live when 5 normal blocks arrive"), "{end}");
+}
+
+#[test]
+fn the_table_is_for_people() {
+    let output = command(&["--output", "table", "--explain"], &stream(180, 100, 0..0));
+    let table = text(&output.stdout);
+    let mut lines = table.lines();
+    let (header, halt) = (lines.next().unwrap(), lines.next().unwrap());
+    assert_eq!(header.find("what"), halt.find("no block after"), "aligned: {table}");
+    assert!(halt.trim_start().starts_with("0:02:10.000  2023-11-14T22:15:30.000Z  fire     L1"), "{table}");
+    assert!(table.contains("    verdict: halted (blocks_missing)"), "{table}");
+    assert!(!table.contains('\u{1b}'), "colours only on a terminal");
+    let summary = text(&output.stderr);
+    assert_eq!(
+        summary,
+        "1 alert (L1 1, L2 0, L3 0, L4 0); first halt: main after 2m 10s, at 2023-11-14T22:15:30.000Z\n"
+    );
+    let coloured = command(&["--output", "table", "--color", "always"], &stream(180, 100, 0..0));
+    assert!(text(&coloured.stdout).contains("\u{1b}[1;31mfire"));
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_haltwatch"))
+        .args(["replay", "--output", "table"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    // The command may be gone before it has read everything.
+    let _ = child.stdin.take().unwrap().write_all(stream(180, 100, 0..0).as_bytes());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }

@@ -15,7 +15,7 @@ use crate::{
         settings::{Cadence, NetworkSettings},
         snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot, Subject, Vote},
     },
-    model::{AlertName, NodeState, UnixTime},
+    model::{AlertName, NetworkIndex, NodeState, UnixTime},
     output::{
         http::query::Query,
         label::{halt_reason, subject_name},
@@ -126,6 +126,13 @@ pub fn explain(snapshot: &Snapshot, runbooks: &Runbooks, query: &Query) -> Resul
         networks: asked.map(|(index, (settings, view))| explained(snapshot, index, settings, view)).collect(),
         alerts: alerts.map(|alert| explained_alert(snapshot, runbooks, alert)).collect(),
     }))
+}
+
+/// The same about one network at any moment, for whoever replays a recording.
+pub(crate) fn network_explained(snapshot: &Snapshot, network: NetworkIndex) -> Option<serde_json::Value> {
+    let index = network.index();
+    let (settings, view) = (snapshot.settings.networks.get(index)?, snapshot.networks.get(index)?);
+    serde_json::to_value(explained(snapshot, index, settings, view)).ok()
 }
 
 impl<'q> Question<'q> {

@@ -106,6 +106,8 @@ pub struct World {
     pub slow: Vec<(u16, usize)>,
     pub wake_at: Option<Timestamp>,
     effects: Vec<(i64, Effect)>,
+    /// What the monitor took in, step by step, if anybody wants to know.
+    pub taken: Option<Vec<(Now, Vec<Observation>)>>,
 }
 
 /// A network to be: one block a second. Alerts about it may flap: what damps them has stories of its own.
@@ -192,6 +194,7 @@ impl World {
             slow: Vec::new(),
             wake_at: None,
             effects: Vec::new(),
+            taken: None,
             settings,
         }
     }
@@ -404,6 +407,8 @@ impl World {
     /// One step of the engine at the present moment.
     pub fn step(&mut self, observations: &[Observation]) -> Outcome {
         let outcome = self.engine.step(self.now(), observations);
+        let now = self.now();
+        self.taken.iter_mut().for_each(|taken| taken.push((now, observations.to_vec())));
         assert!(outcome.wake_at.is_none_or(|at| self.ms < at.0), "woken for the past: a busy loop");
         self.wake_at = outcome.wake_at;
         self.effects.extend(outcome.effects.iter().map(|effect| (self.ms, effect.clone())));
