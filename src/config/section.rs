@@ -365,7 +365,7 @@ fn sections_with(key: &str) -> Vec<String> {
 
 /// How the header of a section is written.
 pub(super) fn header_of(section: &str) -> String {
-    if matches!(section, "discovery" | "network" | "network.node") {
+    if matches!(section, "discovery" | "network" | "network.node" | "network.planned_halt") {
         format!("[[{section}]]")
     } else {
         format!("[{section}]")

@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["engine", "model", "observation"]),
     ("output", &["clock", "engine", "model", "observation", "output", "supervisor", "transport"]),
     ("discovery", &["clock", "discovery", "model", "observation", "supervisor", "transport"]),
-    ("config", &["chain", "config", "discovery", "engine", "model", "output"]),
+    ("config", &["chain", "clock", "config", "discovery", "engine", "model", "output"]),
     ("replay", &["engine", "model", "observation", "replay"]),
     ("sim", &["clock", "sim", "supervisor"]),
 ];
