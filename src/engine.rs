@@ -11,6 +11,7 @@ pub mod snapshot;
 
 mod alert;
 mod branch;
+mod figures;
 mod identity;
 mod inhibit;
 mod judge;

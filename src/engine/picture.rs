@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Engine,
+    figures::{self, Final},
     network::{Network, confirmed_by},
     node::Node,
     rule,
@@ -29,6 +30,7 @@ impl Engine {
             networks,
             nodes,
             canaries: self.surroundings.canaries(&settings.canaries, &Timer::new(now)).collect(),
+            wake_at: self.wake_at,
             isolated_since: if let Outlook::CutOff { since } = self.surroundings.outlook { Some(since) } else { None },
             alerts: self.alerts(),
         }
@@ -95,20 +97,22 @@ impl Engine {
             let time = agreed.filter_map(|head| head.time).max();
             Tip { height, hash, time, confirmed_by: confirmed_by(height, members().map(|(_, node)| node)) }
         });
-        let finalized = members().filter(|(_, node)| node.vote.is_some()).filter_map(|(_, node)| {
-            let height = node.good.as_ref()?.facts.finality.height()?;
-            tip.map(|tip| height.min(tip.height))
-        });
+        let nodes = || members().map(|(_, node)| node);
+        let block_time = network.progress.block_time(settings);
+        let last_final = Final::of(nodes(), tip.map(|tip| (tip.height, tip.time)), block_time);
         let threshold = network.progress.threshold(settings);
         let known = network.tip.height().is_some();
         NetworkView {
             phase: phase(network, settings.cadence, network.progress.watched(now) < threshold),
             tip,
-            finalized: finalized.max(),
+            finalized: last_final.height,
+            finality_lag: last_final.lag,
+            round: figures::middle(nodes(), |facts| facts.round),
+            participation: figures::middle(nodes(), |facts| facts.participation),
             progress_at: network.progress.at,
             halt_threshold: known.then_some(threshold),
             halt_ratio: known.then(|| halt_ratio(network, settings.cadence, now, threshold)),
-            block_time: network.progress.block_time(settings).map(|value| BlockTime {
+            block_time: block_time.map(|value| BlockTime {
                 value,
                 samples: settings.block_time.is_none().then(|| network.progress.samples()),
             }),
@@ -116,6 +120,8 @@ impl Engine {
             voters: network.voters,
             voters_expected: network.expected,
             quorum_margin: quorum_margin(&self.settings, i, members()),
+            quorum_tolerated: figures::tolerated(settings, members().map(|(i, _)| &self.settings.nodes[i])),
+            wake_at: network.due,
             votes: members().map(|(i, node)| self.vote(i, node, now)).collect(),
             incidents: network.incidents,
         }

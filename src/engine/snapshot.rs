@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub canaries: Vec<Option<bool>>,
     /// Since when the monitor has been cut off.
     pub isolated_since: Option<Timestamp>,
+    /// When the engine looks again even if nobody says anything: the earliest time at which a verdict can change.
+    pub wake_at: Option<Timestamp>,
     /// Pending and firing alerts, in a stable order.
     pub alerts: Vec<Alert>,
 }
@@ -147,6 +149,12 @@ pub struct NetworkView {
     pub tip: Option<Tip>,
     /// Highest final height a voter reports, at most the tip.
     pub finalized: Option<Height>,
+    /// Time from that block to the one at the tip.
+    pub finality_lag: Option<Duration>,
+    /// Consensus round of the height in progress, 0 = first: the middle one of what voters say.
+    pub round: Option<u64>,
+    /// Weight that takes part in consensus, per mille of all: the middle one of what voters say.
+    pub participation: Option<u16>,
     /// When the tip last rose; at the first sample taken from the head block's own timestamp.
     pub progress_at: Option<Timestamp>,
     /// The gap after which blocks count as missing.
@@ -163,6 +171,10 @@ pub struct NetworkView {
     pub voters_expected: usize,
     /// Live core weight minus needed core weight; `None` without core nodes.
     pub quorum_margin: Option<i64>,
+    /// Core weight that may be lost when none is; `None` without core nodes.
+    pub quorum_tolerated: Option<u64>,
+    /// When its verdicts are due again even if nobody says anything.
+    pub wake_at: Option<Timestamp>,
     /// The word of every node of this network, for the explanation.
     pub votes: Vec<Vote>,
     /// Alerts about this network and its nodes that began firing, by level L1..L4.

@@ -10,6 +10,10 @@ macro_rules! shelf {
 
 shelf! {
     "BlocksSlow"
+    "ConsensusStruggling"
+    "DeepReorg"
+    "DoubleSign"
+    "EmptyBlocks"
     "FinalityStalled"
     "HaltwatchAbsent"
     "HaltwatchAlertmanagerClockSkew"
@@ -39,8 +43,10 @@ shelf! {
     "HostDiskFilling"
     "HostLoad"
     "HostMemory"
+    "MonitorClockJump"
     "MonitorIsolated"
     "NetworkHalted"
+    "NetworkSplit"
     "NetworkStandsStill"
     "NetworkUnreachable"
     "NodeClockSkew"
@@ -55,8 +61,11 @@ shelf! {
     "NodeSyncing"
     "NodeUnauthorized"
     "NodeWrongChain"
+    "PlannedHalt"
     "PrometheusWatchdog"
     "QuorumAtRisk"
+    "TransactionBacklog"
+    "UnusualTraffic"
     "Watchdog"
     "README"
 }

@@ -1,0 +1,62 @@
+//! Numbers of a network that are shown and not decided upon: how far finality is behind, how consensus fares, what the
+//! protocol could lose. Of what several nodes say the middle counts, so that one of them cannot paint the picture.
+
+use std::time::Duration;
+
+use super::{
+    node::Node,
+    settings::{NetworkSettings, NodeSettings},
+};
+use crate::{
+    model::{Height, UnixTime},
+    observation::{Facts, Finality},
+};
+
+/// The newest final block of a network, as far as its voters say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Final {
+    /// Its height, at most the tip.
+    pub height: Option<Height>,
+    /// Time from that block to the block at the tip: by their own timestamps, else by the number of blocks between them.
+    pub lag: Option<Duration>,
+}
+
+impl Final {
+    /// What the voters among `nodes` say, for a tip at `tip` of `time`.
+    pub fn of<'a>(
+        nodes: impl Iterator<Item = &'a Node>,
+        tip: Option<(Height, Option<UnixTime>)>,
+        block_time: Option<Duration>,
+    ) -> Self {
+        let Some((tip, tip_time)) = tip else { return Self::default() };
+        let finalities = voters(nodes).filter_map(|facts| match facts.finality {
+            Finality::Known { height, time, .. } => Some((height.min(tip), time.filter(|_| height <= tip))),
+            Finality::Unknown => None,
+        });
+        let Some((height, time)) = finalities.max() else { return Self::default() };
+        let by_blocks = || Some(block_time?.saturating_mul(u32::try_from(tip.above(height)).unwrap_or(u32::MAX)));
+        let by_times = tip_time.zip(time).map(|(tip, time)| tip.since(time));
+        Self { height: Some(height), lag: by_times.or_else(by_blocks) }
+    }
+}
+
+/// What the middle one of the voters says, of those who say anything.
+pub fn middle<'a, T: Ord + Copy>(
+    nodes: impl Iterator<Item = &'a Node>,
+    said: impl Fn(&Facts) -> Option<T>,
+) -> Option<T> {
+    let mut all: Vec<T> = voters(nodes).filter_map(said).collect();
+    all.sort_unstable();
+    all.get(all.len().saturating_sub(1) / 2).copied()
+}
+
+/// Core weight that may be lost before the network halts, when none is lost; `None` without core nodes.
+pub fn tolerated<'a>(settings: &NetworkSettings, nodes: impl Iterator<Item = &'a NodeSettings>) -> Option<u64> {
+    let watched = nodes.filter(|node| node.core).fold(0_u64, |sum, node| sum.saturating_add(node.weight));
+    let total = settings.core_total.unwrap_or(watched).max(watched);
+    (0 < watched).then(|| settings.tolerance.tolerated(total))
+}
+
+fn voters<'a>(nodes: impl Iterator<Item = &'a Node>) -> impl Iterator<Item = &'a Facts> {
+    nodes.filter(|node| node.vote.is_some()).filter_map(|node| Some(&*node.good.as_ref()?.facts))
+}
