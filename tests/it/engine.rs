@@ -3,6 +3,7 @@
 
 mod chaos;
 mod evidence;
+mod figures;
 mod halts;
 mod life;
 mod nodes;
