@@ -101,14 +101,14 @@ fn lag() -> Panel {
 fn blocks() -> Vec<Panel> {
     let interval = "haltwatch_network_block_interval_seconds";
     vec![
-        graph("Heights", 12, "The tip, and what the voters call final.")
+        graph("Heights", 8, "The tip, and what the voters call final.")
             .query("max(haltwatch_network_tip_height{@network})", "tip")
             .query("max(haltwatch_network_finalized_height{@network})", "final")
             .unit("none"),
-        graph("Finality lag", 12, "Time from the newest final block to the block at the tip.")
+        graph("Finality lag", 8, "Time from the newest final block to the block at the tip.")
             .query("max(haltwatch_network_finality_lag_seconds{@network})", "lag")
             .unit("s"),
-        halt_ratio(12),
+        halt_ratio(8),
         graph("Since last block", 12, "Time since the tip last rose, and the time at which blocks count as missing.")
             .query(age("haltwatch_network_last_progress_timestamp_seconds", "@network", "network"), "since last block")
             .query("max(haltwatch_network_halt_threshold_seconds{@network})", "halts after")
