@@ -12,6 +12,9 @@ use crate::{
     observation::{Facts, Finality},
 };
 
+/// Where so many voters tell what is final, the word of one alone is not enough.
+const WITNESSED: usize = 3;
+
 /// The newest final block of a network, as far as its voters say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Final {
@@ -29,11 +32,14 @@ impl Final {
         block_time: Option<Duration>,
     ) -> Self {
         let Some((tip, tip_time)) = tip else { return Self::default() };
-        let finalities = voters(nodes).filter_map(|facts| match facts.finality {
+        let told = voters(nodes).filter_map(|facts| match facts.finality {
             Finality::Known { height, time, .. } => Some((height.min(tip), time.filter(|_| height <= tip))),
             Finality::Unknown => None,
         });
-        let Some((height, time)) = finalities.max() else { return Self::default() };
+        let mut told: Vec<_> = told.collect();
+        told.sort_unstable();
+        let alone = usize::from(WITNESSED <= told.len());
+        let Some((height, time)) = told.into_iter().rev().nth(alone) else { return Self::default() };
         let by_blocks = || Some(block_time?.saturating_mul(u32::try_from(tip.above(height)).unwrap_or(u32::MAX)));
         let by_times = tip_time.zip(time).map(|(tip, time)| tip.since(time));
         Self { height: Some(height), lag: by_times.or_else(by_blocks) }

@@ -147,7 +147,7 @@ pub struct NetworkView {
     pub phase: NetworkPhase,
     /// The corroborated tip.
     pub tip: Option<Tip>,
-    /// Highest final height a voter reports, at most the tip.
+    /// The highest final height that two voters report where three do, at most the tip.
     pub finalized: Option<Height>,
     /// Time from that block to the one at the tip.
     pub finality_lag: Option<Duration>,

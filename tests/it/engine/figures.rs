@@ -65,8 +65,25 @@ fn a_node_that_calls_the_future_final_does_not_make_finality_negative() {
     });
     world.run(60);
     let view = &world.snapshot().networks[0];
-    assert_eq!(view.finalized, view.tip.map(|tip| tip.height));
+    assert!(view.finalized <= view.tip.map(|tip| tip.height), "{:?}", view.finalized);
     assert_eq!(view.finality_lag.unwrap_or_default(), Duration::ZERO);
+}
+
+#[test]
+fn what_one_node_alone_calls_final_is_not_final_where_three_tell() {
+    let mut world = World::of("A B C");
+    for (node, depth) in [("A", 0), ("B", 10), ("C", 10)] {
+        world.let_say(node, move |moment| {
+            moment.but(|facts| {
+                let height = Height(moment.height.saturating_sub(depth));
+                facts.finality = Finality::Known { height, hash: None, time: None };
+            })
+        });
+    }
+    world.run(60);
+    let view = &world.snapshot().networks[0];
+    let depth = view.tip.unwrap().height.above(view.finalized.unwrap());
+    assert!((8..=12).contains(&depth), "{depth} blocks behind");
 }
 
 #[test]
