@@ -111,7 +111,7 @@ fn read_network<'a>(
         section.place().note(Code::OutOfRange, message, "at most 100,000 for one haltwatch");
         Vec::new()
     };
-    let site = site(&mut section, &network, &defaults, (&on, planned_sites, nodes));
+    let site = site(&mut section, &network, &defaults, &on, (planned_sites, nodes));
     section.finish();
     if !discovery.sources.is_empty() {
         discovery.inherited.push(defaults.node.keys);
@@ -120,12 +120,16 @@ fn read_network<'a>(
     (Wish { name, item, on }, site)
 }
 
+/// What stands below a network: the halts that are announced, and its nodes.
+type Below<'a> = (Vec<PlannedSite<'a>>, Vec<NodeSite<'a>>);
+
 /// What is needed to judge a network: on what it depends, and its nodes.
 fn site<'a>(
     section: &mut Section<'a>,
     network: &NetworkSettings,
     defaults: &Defaults<'a>,
-    (on, planned, nodes): (&[(Arc<str>, Item<'a>)], Vec<PlannedSite<'a>>, Vec<NodeSite<'a>>),
+    on: &[(Arc<str>, Item<'a>)],
+    (planned, nodes): Below<'a>,
 ) -> NetworkSite<'a> {
     // What is neither declared nor follows from what is must be learned.
     let is_declared = network.block_time.is_some() || matches!(network.cadence, Cadence::IdleMax(_));
