@@ -5,6 +5,7 @@
 //! says what it takes (`shape`), from which documentation (`manual`) and schema are made.
 
 mod alertmanager;
+mod cadence;
 mod code;
 mod credentials;
 mod depends;
@@ -19,6 +20,7 @@ mod monitor;
 mod network;
 mod page;
 mod place;
+mod planned;
 mod probe;
 mod problem;
 mod record;
@@ -141,7 +143,8 @@ fn describe() -> Described {
 
 /// A file in which every section is there, so that every key is asked for.
 const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n\
-                             [[network]]\n[[network.node]]\n[network.node.basic_auth]\n[[rule]]\n[[silence]]\n";
+                             [[network]]\n[[network.planned_halt]]\n[[network.node]]\n\
+                             [network.node.basic_auth]\n[[rule]]\n[[silence]]\n";
 
 /// The configuration, what was learned of its keys, and the problems. While there are errors the configuration is of no
 /// use: what could not be read is missing in it or stands at its default.

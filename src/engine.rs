@@ -18,6 +18,7 @@ mod branch;
 mod clock;
 mod evidence;
 mod eye;
+mod figures;
 mod finality;
 mod identity;
 mod inhibit;

@@ -127,13 +127,25 @@ codes! {
         "Lower `timeout`, or raise `interval`.";
     NoTolerance "W304" "The loss of one core node alone is more than `tolerance` allows."
         "Check `weight`, `tolerance` and which nodes are `core`. If the chain really stops without this node, all is \
-         well. If only some of its core nodes are listed, list all of them or set `core = false`.";
+         well. If only some of its core nodes are listed, say how many there are with \
+         `core_total`, list all of them, or set `core = false`.";
     NoEffect "W305" "The key has no effect where it stands."
         "Remove it, or set `role` or `core` so that there are core nodes.";
     LateExcuse "W306" "A network in `depends_on` is declared halted only after this one, too late to explain its halt."
         "Give the network that others depend on the lower threshold (`missing_blocks`, `halt_floor`).";
     DeepDependency "W307" "`depends_on` is followed eight networks deep, and this chain is longer."
         "Name the network at the bottom directly.";
+    OddTotal "W308" "`core_total` is less than the weight of the core nodes that are listed, so it cannot be true."
+        "Set it to the weight of all core nodes of the network, those included that are not watched, or remove it.";
+    OddPace "W309" "`cadence`, `block_time` and `finality_lag` do not fit each other, or any network that is known."
+        "\"poisson\" is for proof of work and lotteries, with minutes between blocks; validators that take turns are \
+         \"interval\" or \"slots\". A `finality_lag` of more than a day makes FinalityStalled worthless.";
+    HastyBranch "W310" "Forks and reorganisations of one block or two are told, which healthy networks have every day."
+        "Raise `split_blocks` to 3 or more, or `reorg_depth` to 2 or more.";
+    PastPlan "W311" "A planned halt is over already, so it has no effect."
+        "Remove it, or correct its year.";
+    LongPlan "W312" "A planned halt lasts longer than a week; all the while a real halt of the network is not told."
+        "Give it the time that the work takes. If it takes longer, the halt is told as overrun, and `until` can be moved.";
 
     NoCanary "W401" "There are no canaries, so an outage of your own uplink looks like an outage of everything."
         "Set `canaries` to two or three addresses that answer whenever your own network is fine.";

@@ -22,6 +22,9 @@ pub(super) const PERIODS: RangeInclusive<Duration> = Duration::from_millis(1)..=
 /// How long anything may be damped; not at all, too.
 const WINDOWS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 24 * 3600);
 
+/// In which time one false alarm may be tolerated: a day to a thousand years.
+const HORIZONS: RangeInclusive<Duration> = Duration::from_secs(24 * 3600)..=Duration::from_secs(1000 * 31_557_600);
+
 /// How large an answer may be allowed to be.
 const BODIES: RangeInclusive<usize> = 1024..=1024 * 1024 * 1024;
 
@@ -84,6 +87,8 @@ impl<'a> Defaults<'a> {
         let network_items = LimitItems {
             missing_blocks: section.item("missing_blocks").or_else(|| self.network_items.missing_blocks.clone()),
             halt_floor: section.item("halt_floor").or_else(|| self.network_items.halt_floor.clone()),
+            split_blocks: section.item("split_blocks").or_else(|| self.network_items.split_blocks.clone()),
+            reorg_depth: section.item("reorg_depth").or_else(|| self.network_items.reorg_depth.clone()),
         };
         let mut keys = Self { network: self.network, network_items, node: self.node.overlaid(section) };
         let network = &mut keys.network;
@@ -92,6 +97,16 @@ impl<'a> Defaults<'a> {
         section.set("nodes_offline", duration(PERIODS), &mut network.nodes_offline);
         section.set("unreachable_after", duration(PERIODS), &mut network.unreachable_after);
         section.set("recovery_blocks", count(COUNTS), &mut network.recovery_blocks);
+        section.set("horizon", duration(HORIZONS), &mut network.horizon);
+        section.set("finality_factor", count(COUNTS), &mut network.finality_factor);
+        section.set("finality_floor", duration(PERIODS), &mut network.finality_floor);
+        section.set("split_blocks", count(COUNTS), &mut network.split_blocks);
+        section.set("split_after", duration(PERIODS), &mut network.split_after);
+        section.set("reorg_depth", count(COUNTS), &mut network.reorg_depth);
+        section.set("slow_after", duration(PERIODS), &mut network.slow_after);
+        section.set("confirmation_limit", duration(PERIODS), &mut network.confirmation_limit);
+        section.set("empty_after", duration(PERIODS), &mut network.empty_after);
+        section.set("upgrade_window", duration(PERIODS), &mut network.upgrade_window);
         section.set("flap_window", duration(WINDOWS), &mut network.flap_window);
         keys
     }

@@ -3,21 +3,26 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{
+    cadence,
     code::Code,
     credentials,
     depends::{self, Wish},
     discovery::Discovery,
     kind::{self, chain_id, count, duration, flag, hash, list, metrics_url, name, secret_url, word},
     labels::labels,
-    limits::{Defaults, NodeDefaults, NodeKeys},
+    limits::{Defaults, NodeDefaults, NodeKeys, PERIODS},
+    planned::{self, PlannedSite},
     section::{Item, Section},
     survey::{NetworkSite, NodeSite},
     unique::{Unique, identity},
 };
 use crate::{
     chain::{self, Family, NodeTarget},
-    engine::settings::{Cadence, FaultTolerance, NetworkLimits, NetworkSettings, NodeSettings, Settings},
-    model::{Endpoint, Labels, NetworkIndex, NodeIndex, Role},
+    engine::{
+        forecast,
+        settings::{Cadence, FaultTolerance, NetworkLimits, NetworkSettings, NodeSettings, Settings},
+    },
+    model::{Endpoint, Labels, NetworkIndex, NodeIndex, PlannedHalt, Role},
 };
 
 /// Networks of one monitor.
@@ -32,14 +37,17 @@ const MAX_DEPENDENCIES: usize = 64;
 /// Largest weight of a node: all of them together still fit 64 bits.
 pub(super) const MAX_WEIGHT: u64 = 1_000_000_000;
 
+/// Weight of all core nodes of a network: as much as can be watched.
+const TOTALS: RangeInclusive<u64> = 1..=MAX_WEIGHT * MAX_NODES as u64;
+
 /// Mean time between two blocks.
 const BLOCK_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 
 const NO_NETWORK: (&str, &str) = ("there is no network to watch", "add [[network]] with at least one [[network.node]]");
 const NO_NODE: (&str, &str) = ("the network has no node", "add [[network.node]] with name and url below it");
 
-const CADENCES: &[Cadence] = &[Cadence::Interval, Cadence::OnDemand];
-const TOLERANCES: &[FaultTolerance] = &[FaultTolerance::Bft, FaultTolerance::Majority, FaultTolerance::AllButOne];
+const TOLERANCES: &[FaultTolerance] =
+    &[FaultTolerance::Bft, FaultTolerance::TwoThirds, FaultTolerance::Majority, FaultTolerance::AllButOne];
 
 /// Reads every network into the settings of engine and pollers, and what nodes that are found inherit. Where nodes can
 /// be found, a network need not have any of its own.
@@ -86,7 +94,8 @@ fn read_network<'a>(
     let family = section.required("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
     let on = section.optional("depends_on", list(kind::name, 0..=MAX_DEPENDENCIES)).unwrap_or_default();
     let defaults = defaults.overlaid(&mut section);
-    let network = read_settings(&mut section, Arc::clone(&name), family, defaults.network);
+    let (planned, planned_sites) = planned::read_all(&mut section);
+    let network = read_settings(&mut section, Arc::clone(&name), family, (defaults.network, planned));
     let index = NetworkIndex(position(engine.networks.len()));
     let mut parent = Parent::new(index, family, &network, &defaults.node);
     let nodes = if discovery.sources.is_empty() {
@@ -102,7 +111,7 @@ fn read_network<'a>(
         section.place().note(Code::OutOfRange, message, "at most 100,000 for one haltwatch");
         Vec::new()
     };
-    let site = site(&mut section, &network, &defaults, (&on, nodes));
+    let site = site(&mut section, &network, &defaults, &on, (planned_sites, nodes));
     section.finish();
     if !discovery.sources.is_empty() {
         discovery.inherited.push(defaults.node.keys);
@@ -111,19 +120,30 @@ fn read_network<'a>(
     (Wish { name, item, on }, site)
 }
 
+/// What stands below a network: the halts that are announced, and its nodes.
+type Below<'a> = (Vec<PlannedSite<'a>>, Vec<NodeSite<'a>>);
+
 /// What is needed to judge a network: on what it depends, and its nodes.
 fn site<'a>(
     section: &mut Section<'a>,
     network: &NetworkSettings,
     defaults: &Defaults<'a>,
-    (on, nodes): (&[(Arc<str>, Item<'a>)], Vec<NodeSite<'a>>),
+    on: &[(Arc<str>, Item<'a>)],
+    (planned, nodes): Below<'a>,
 ) -> NetworkSite<'a> {
+    // What is neither declared nor follows from what is must be learned.
+    let is_declared = network.block_time.is_some() || matches!(network.cadence, Cadence::IdleMax(_));
     NetworkSite {
         name: Arc::clone(&network.name),
         place: section.place(),
         limits: network.limits,
         limit_items: defaults.network_items.clone(),
-        block_time: network.block_time,
+        cadence: network.cadence,
+        threshold: is_declared.then(|| forecast::halt_after(network, None)),
+        block_time: (network.block_time, section.item("block_time")),
+        finality_lag: (network.finality_lag, section.item("finality_lag")),
+        core_total: (network.core_total, section.item("core_total")),
+        planned,
         tolerance: network.tolerance,
         loss_items: loss_items(section, network),
         is_pinned: network.chain_id.is_some() || network.genesis.is_some(),
@@ -137,7 +157,7 @@ fn loss_items<'a>(section: &mut Section<'a>, network: &NetworkSettings) -> Vec<I
     let tolerance = section.item("tolerance").filter(|_| network.tolerance != FaultTolerance::Bft);
     let usual = NetworkLimits::default().nodes_offline;
     let nodes_offline = section.item("nodes_offline").filter(|_| network.limits.nodes_offline != usual);
-    tolerance.into_iter().chain(nodes_offline).collect()
+    tolerance.into_iter().chain(nodes_offline).chain(section.item("core_total")).collect()
 }
 
 /// What the engine is told about a network; on which others it depends comes later.
@@ -145,21 +165,20 @@ pub(super) fn read_settings(
     section: &mut Section<'_>,
     name: Arc<str>,
     family: Family,
-    limits: NetworkLimits,
+    (limits, planned): (NetworkLimits, Vec<PlannedHalt>),
 ) -> NetworkSettings {
-    let cadence = section.optional("cadence", word("cadence", CADENCES, Cadence::as_str));
     let tolerance = section.optional("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str));
     NetworkSettings {
         name,
         family: Arc::from(family.as_str()),
         chain_id: section.optional("chain_id", chain_id),
         genesis: section.optional("genesis", hash),
-        cadence: cadence.unwrap_or(Cadence::Interval),
+        cadence: cadence::read(section),
         block_time: section.optional("block_time", duration(BLOCK_TIMES)),
         tolerance: tolerance.unwrap_or(FaultTolerance::Bft),
-        core_total: None,
-        finality_lag: None,
-        planned: Vec::new(),
+        core_total: section.optional("core_total", count(TOTALS)),
+        finality_lag: section.optional("finality_lag", duration(PERIODS)),
+        planned,
         limits,
         labels: section.optional("labels", labels(&Labels::new())).unwrap_or_default(),
         depends_on: Vec::new(),

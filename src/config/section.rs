@@ -365,11 +365,8 @@ fn sections_with(key: &str) -> Vec<String> {
 
 /// How the header of a section is written.
 pub(super) fn header_of(section: &str) -> String {
-    if matches!(section, "discovery" | "network" | "network.node" | "rule" | "silence") {
-        format!("[[{section}]]")
-    } else {
-        format!("[{section}]")
-    }
+    let repeated = ["discovery", "network", "network.node", "network.planned_halt", "rule", "silence"];
+    if repeated.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") }
 }
 
 /// Keys of the configuration are words in small letters; anything else may be a secret in the wrong place.

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{place::Place, section::Item};
+use super::{place::Place, planned::PlannedSite, section::Item};
 use crate::{
-    engine::settings::{FaultTolerance, NetworkLimits},
+    engine::settings::{Cadence, FaultTolerance, NetworkLimits},
     model::Endpoint,
 };
 
@@ -49,20 +49,28 @@ pub(super) struct NetworkSite<'a> {
     pub place: Place<'a>,
     pub limits: NetworkLimits,
     pub limit_items: LimitItems<'a>,
-    pub block_time: Option<Duration>,
+    pub cadence: Cadence,
+    /// The gap that is a halt, if it does not have to be learned.
+    pub threshold: Option<Duration>,
+    pub block_time: (Option<Duration>, Option<Item<'a>>),
+    pub finality_lag: (Option<Duration>, Option<Item<'a>>),
+    pub core_total: (Option<u64>, Option<Item<'a>>),
+    pub planned: Vec<PlannedSite<'a>>,
     pub tolerance: FaultTolerance,
-    /// Where the network itself gives `tolerance` or `nodes_offline` a value that is not the default.
+    /// Where the network itself gives `tolerance`, `nodes_offline` or `core_total` a value that is not the default.
     pub loss_items: Vec<Item<'a>>,
     pub is_pinned: bool,
     pub depends_on: Vec<(Arc<str>, Item<'a>)>,
     pub nodes: Vec<NodeSite<'a>>,
 }
 
-/// Where the limits of a halt stand, inherited ones included.
+/// Where the limits of a network stand that are judged, inherited ones included.
 #[derive(Clone, Default)]
 pub(super) struct LimitItems<'a> {
     pub missing_blocks: Option<Item<'a>>,
     pub halt_floor: Option<Item<'a>>,
+    pub split_blocks: Option<Item<'a>>,
+    pub reorg_depth: Option<Item<'a>>,
 }
 
 /// Where the timing of a node stands, inherited ones included.
@@ -86,9 +94,10 @@ pub(super) struct NodeSite<'a> {
 }
 
 impl NetworkSite<'_> {
-    /// The gap that is a halt, if it does not have to be learned.
-    pub(super) fn threshold(&self) -> Option<Duration> {
-        let blocks = self.block_time?.saturating_mul(self.limits.missing_blocks);
-        Some(blocks.max(self.limits.halt_floor))
+    /// The nodes whose loss counts, and their weight.
+    pub(super) fn core(&self) -> (Vec<&NodeSite<'_>>, u64) {
+        let core: Vec<_> = self.nodes.iter().filter(|node| node.core).collect();
+        let weight = core.iter().fold(0_u64, |sum, node| sum.saturating_add(node.weight.0));
+        (core, weight)
     }
 }

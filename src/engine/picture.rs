@@ -6,6 +6,7 @@ use super::{
     Engine,
     alert::Life,
     custom::FAILING,
+    figures::{self, Final},
     network::{Network, confirmed_by},
     node::Node,
     quorum::Quorum,
@@ -38,6 +39,7 @@ impl Engine {
             networks,
             nodes,
             canaries: self.canaries(now),
+            wake_at: self.wake_at,
             isolated_since: if let Outlook::CutOff { since } = Outlook::of(&self.vantages) {
                 Some(since)
             } else {
@@ -134,25 +136,36 @@ impl Engine {
             let time = agreed.filter_map(|head| head.time).max();
             Tip { height, hash, time, confirmed_by: confirmed_by(height, members().map(|(_, node)| node)) }
         });
+        let nodes = || members().map(|(_, node)| node);
+        let block_time = network.progress.block_time(settings);
+        let last_final = Final::of(nodes(), tip.map(|tip| (tip.height, tip.time)), block_time);
+        let finality = &network.vitals.finality;
+        let quorum = self.quorum(i, network, now);
         let threshold = network.progress.threshold(settings);
         let known = network.tip.height().is_some();
         NetworkView {
             phase: phase(network, settings.cadence, network.progress.watched(now) < threshold),
             tip,
-            finalized: network.vitals.finality.told().map(|last| last.height),
+            finalized: finality.told().map(|last| last.height),
+            finality_lag: last_final.lag,
+            finality_limit: finality.normal(settings).map(|_| finality.limit(settings)),
+            round: figures::middle(nodes(), |facts| facts.round),
+            participation: figures::middle(nodes(), |facts| facts.participation),
             progress_at: network.progress.at,
             halt_threshold: known.then_some(threshold),
             halt_ratio: known.then(|| halt_ratio(network, settings, now)),
-            block_time: network.progress.block_time(settings).map(|value| BlockTime {
+            block_time: block_time.map(|value| BlockTime {
                 value,
                 samples: settings.block_time.is_none().then(|| network.progress.samples()),
             }),
             block_interval: network.block_interval,
             voters: network.voters,
             voters_expected: network.expected,
-            quorum_margin: self.quorum_margin(i, network, now),
+            quorum_margin: quorum.map(|quorum| quorum.margin()),
+            quorum_tolerated: quorum.map(|quorum| quorum.tolerated),
             duplicates: duplicates(network),
             versions: self.versions(network, now),
+            wake_at: network.due,
             votes: members().map(|(i, node)| self.vote(i, node, now)).collect(),
             incidents: network.incidents,
         }
@@ -171,11 +184,10 @@ impl Engine {
         versions
     }
 
-    /// Core weight that may still be lost.
-    fn quorum_margin(&self, i: usize, network: &Network, now: Timestamp) -> Option<i64> {
+    fn quorum(&self, i: usize, network: &Network, now: Timestamp) -> Option<Quorum> {
         let nodes = network.members.iter().map(|i| (&self.settings.nodes[*i], &self.nodes[*i]));
         let timer = Timer::new(Now { at: now, ..Now::default() });
-        Quorum::count(&self.settings.networks[i], &network.roll, nodes, &timer).map(|quorum| quorum.margin())
+        Quorum::count(&self.settings.networks[i], &network.roll, nodes, &timer)
     }
 
     fn vote(&self, i: usize, node: &Node, now: Timestamp) -> Vote {

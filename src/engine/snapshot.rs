@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub canaries: Vec<Option<bool>>,
     /// Since when the monitor has been cut off.
     pub isolated_since: Option<Timestamp>,
+    /// When the engine looks again even if nobody says anything: the earliest time at which a verdict can change.
+    pub wake_at: Option<Timestamp>,
     /// Pending and firing alerts, in a stable order.
     pub alerts: Vec<Alert>,
     /// Silences, those of the configuration first.
@@ -159,6 +161,14 @@ pub struct NetworkView {
     pub tip: Option<Tip>,
     /// The highest final height that two voters report where three do, at most the tip.
     pub finalized: Option<Height>,
+    /// Time from that block to the one at the tip.
+    pub finality_lag: Option<Duration>,
+    /// The lag from which on finality is stalled; `None` while nobody knows what is normal.
+    pub finality_limit: Option<Duration>,
+    /// Consensus round of the height in progress, 0 = first: the middle one of what voters say.
+    pub round: Option<u64>,
+    /// Weight that takes part in consensus, per mille of all: the middle one of what voters say.
+    pub participation: Option<u16>,
     /// When the tip last rose; at the first sample taken from the head block's own timestamp.
     pub progress_at: Option<Timestamp>,
     /// The gap after which blocks count as missing.
@@ -175,11 +185,15 @@ pub struct NetworkView {
     pub voters_expected: usize,
     /// Live core weight minus needed core weight, unwatched weight counted as alive; `None` without core nodes.
     pub quorum_margin: Option<i64>,
+    /// Core weight that may be lost when none is; `None` without core nodes.
+    pub quorum_tolerated: Option<u64>,
     /// Nodes that only repeat the word of another, each with the one whose word counts: behind both endpoints answers
     /// one node, or one balancer. At most [`DUPLICATES`].
     pub duplicates: Vec<(NodeIndex, NodeIndex)>,
     /// Versions the nodes report now, with the number of nodes that do, of at most [`VERSIONS`] of them.
     pub versions: BTreeMap<Arc<str>, usize>,
+    /// When its verdicts are due again even if nobody says anything.
+    pub wake_at: Option<Timestamp>,
     /// The word of every node of this network, for the explanation.
     pub votes: Vec<Vote>,
     /// Alerts about this network and its nodes that began firing or got louder, by the level they came to, L1..L4.

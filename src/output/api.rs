@@ -126,7 +126,7 @@ impl Serialize for LabelMap {
 }
 
 /// A wall time as RFC 3339 with milliseconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Time(UnixTime);
 
 impl Serialize for Time {

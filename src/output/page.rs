@@ -5,6 +5,8 @@ mod html;
 pub mod runbook;
 mod table;
 
+use std::collections::HashMap;
+
 use self::html::Html;
 use super::{
     api::{counted, verdict, whole_seconds},
@@ -12,7 +14,7 @@ use super::{
     label::{shown_state, subject_name},
 };
 use crate::{
-    engine::snapshot::{Alert, AlertState, NetworkPhase, Snapshot},
+    engine::snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot, Subject},
     model::{AlertName, Level},
 };
 
@@ -164,15 +166,38 @@ fn phase_class(phase: NetworkPhase) -> &'static str {
 /// Every network, as far as they fit, those in trouble first.
 fn networks(html: &mut Html, snapshot: &Snapshot) {
     let mut shown: Vec<usize> = (0..snapshot.networks.len().min(snapshot.settings.networks.len())).collect();
+    let troubles = troubles(snapshot);
     // A stable sort: what is equally urgent stays in the order of the configuration.
-    shown.sort_by_key(|index| urgency(snapshot.networks[*index].phase));
+    shown.sort_by_key(|index| {
+        let loudest = troubles.get(index).and_then(|alerts| alerts.iter().map(|alert| alert.level).min());
+        (urgency(snapshot.networks[*index].phase), loudest.unwrap_or(Level::None))
+    });
     html.element("div", &[("class", "cards")], |html| {
         for index in shown.iter().take(MAX_NETWORKS) {
-            network(html, snapshot, *index);
+            network(html, snapshot, *index, troubles.get(index).map(Vec::as_slice).unwrap_or_default());
         }
     });
     if MAX_NETWORKS < shown.len() {
         html.leaf("p", &[], &format!("{} more: see the API.", shown.len() - MAX_NETWORKS));
+    }
+}
+
+/// The alerts about each network itself that fire and are not muted: it can make blocks and be in trouble.
+fn troubles(snapshot: &Snapshot) -> HashMap<usize, Vec<&Alert>> {
+    let mut troubles: HashMap<usize, Vec<&Alert>> = HashMap::new();
+    for alert in shown(snapshot).filter(|alert| shown_state(alert) == "firing") {
+        if let Subject::Network(network) = alert.key.subject {
+            troubles.entry(network.index()).or_default().push(alert);
+        }
+    }
+    troubles
+}
+
+/// The colour of a network: that of its phase, or of its loudest trouble while it makes blocks.
+fn card_class(phase: NetworkPhase, troubles: &[&Alert]) -> &'static str {
+    match (phase, troubles.iter().map(|alert| alert.level).min()) {
+        (NetworkPhase::Live | NetworkPhase::Idle, Some(level)) if level < Level::L4 => level_class(level),
+        _ => phase_class(phase),
     }
 }
 
@@ -186,22 +211,26 @@ fn urgency(phase: NetworkPhase) -> u8 {
     }
 }
 
-fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
+fn network(html: &mut Html, snapshot: &Snapshot, index: usize, troubles: &[&Alert]) {
     let (settings, view) = (&snapshot.settings.networks[index], &snapshot.networks[index]);
-    html.element("article", &[("class", phase_class(view.phase))], |html| {
+    html.element("article", &[("class", card_class(view.phase, troubles))], |html| {
         html.element("h3", &[], |html| {
             html.text(&settings.name);
             html.text(" ");
             table::badge(html, phase_class(view.phase), view.phase.as_str());
         });
         html.leaf("p", &[], &verdict(snapshot, index));
+        // What the phase says already needs no second word.
+        for alert in troubles.iter().filter(|alert| !is_phase(alert.key.name)) {
+            html.leaf("p", &[("class", "said")], &format!("{}: {}", alert.key.name.as_str(), alert.finding));
+        }
         html.element("dl", &[], |html| {
             let mut fact = |term: &str, text: String| {
                 html.leaf("dt", &[], term);
                 html.leaf("dd", &[], &text);
             };
             fact("Tip", view.tip.map_or("unknown".to_owned(), |tip| tip.height.to_string()));
-            fact("Finalized", view.finalized.map_or("unknown".to_owned(), |height| height.to_string()));
+            fact("Finalized", finalized(view));
             let age = view.progress_at.map(|at| whole_seconds(snapshot.taken.at.since(at)));
             fact("Last block", age.map_or("unknown".to_owned(), |age| format!("{age} ago")));
             let threshold = view.halt_threshold.map(whole_seconds);
@@ -212,6 +241,18 @@ fn network(html: &mut Html, snapshot: &Snapshot, index: usize) {
         let why = format!("api/v1/explain?network={}", percent_encoded(&settings.name));
         html.leaf("a", &[("href", &why)], "why");
     });
+}
+
+fn is_phase(name: AlertName) -> bool {
+    matches!(name, AlertName::NetworkHalted | AlertName::NetworkUnreachable)
+}
+
+fn finalized(view: &NetworkView) -> String {
+    match (view.finalized, view.finality_lag) {
+        (Some(height), Some(lag)) => format!("{height}, {} behind", whole_seconds(lag)),
+        (Some(height), None) => height.to_string(),
+        (None, _) => "unknown".to_owned(),
+    }
 }
 
 fn quorum_margin(snapshot: &Snapshot, network: usize) -> String {

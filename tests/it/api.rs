@@ -1,11 +1,14 @@
 //! The JSON API: shapes that tools of the Prometheus world read, errors in the same shape, explanations.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use expect_test::expect_file;
 use haltwatch::{
-    engine::snapshot::{NetworkPhase, NetworkView, Snapshot},
-    model::AlertName,
+    engine::{
+        settings::Cadence,
+        snapshot::{NetworkPhase, NetworkView, Snapshot},
+    },
+    model::{AlertName, Instant, PlannedHalt, alert::Scope},
     output::build,
 };
 use serde_json::Value;
@@ -199,6 +202,120 @@ async fn silence_is_explained_with_what_it_may_become() {
     assert_eq!(network["verdict"], "not enough evidence: answers from 0 voters, 1 needed");
     assert_eq!(network["next"][0]["condition"], "answers come from 1 voter, one of them at the tip");
     assert_eq!(network["next"][1]["condition"], "every node goes on failing for 1m");
+}
+
+/// The row of a rule about the network `main`.
+async fn rule(name: &str, change: impl FnOnce(&mut Snapshot)) -> Value {
+    let network = explained(change).await;
+    let rules = network["rules"].as_array().unwrap();
+    rules.iter().find(|rule| rule["alert"] == name).unwrap().clone()
+}
+
+#[tokio::test]
+async fn every_rule_about_a_network_tells_its_limit_and_what_is_so() {
+    let network = explained(|_| ()).await;
+    let rules = network["rules"].as_array().unwrap();
+    let names: Vec<&str> = rules.iter().map(|rule| rule["alert"].as_str().unwrap()).collect();
+    let wanted = AlertName::ALL.iter().filter(|name| name.scope() == Scope::Network).map(|name| name.as_str());
+    assert_eq!(names, wanted.collect::<Vec<_>>());
+    for rule in rules {
+        assert!(!rule["limit"].as_str().unwrap().is_empty() && !rule["now"].as_str().unwrap().is_empty(), "{rule}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_is_silent_says_how_far_its_limit_is() {
+    let silent = |name: &'static str| rule(name, |it| it.alerts.clear());
+    for (name, limit, now) in [
+        (
+            "NetworkHalted",
+            "no block for 30s; or core nodes of more weight than 0 offline for 5m",
+            "the last block came 59s ago",
+        ),
+        ("NetworkUnreachable", "no good answer from any node for 1m", "2 of 3 voters answer"),
+        (
+            "FinalityStalled",
+            "the final block is further behind the head than 3 times what is normal, and than 2m",
+            "finality is 2s behind",
+        ),
+        ("NetworkSplit", "two branches grow, the shorter 6 blocks long and 1m old", "none is seen"),
+        ("QuorumAtRisk", "no core weight is left to lose", "of 0 that may be lost -1 is left"),
+        ("ConsensusStruggling", "rounds climb, or too few take part", "round 4, 98.5 % of the weight takes part"),
+        ("BlocksSlow", "fewer than a third of the normal blocks for 2m", "a block every 1s 250ms is normal"),
+        ("TransactionBacklog", "more and more transactions wait, the oldest for 5m", "17 transactions wait"),
+        ("PlannedHalt", "a halt is announced for now", "none is known of"),
+    ] {
+        let rule = silent(name).await;
+        assert_eq!(
+            (rule["state"].as_str(), rule["limit"].as_str(), rule["now"].as_str()),
+            (Some("inactive"), Some(limit), Some(now))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_speaks_is_explained_by_its_finding() {
+    let halted = rule("NetworkHalted", |_| ()).await;
+    assert_eq!(halted["state"], "firing");
+    assert_eq!(halted["now"], "no block after 100 for 59 s, the limit is 30 s; 2 nodes say so");
+}
+
+#[tokio::test]
+async fn a_declared_finality_lag_gives_a_limit_in_numbers() {
+    let rule = rule("FinalityStalled", |it| {
+        let mut settings = sample::settings();
+        settings.networks[0].finality_lag = Some(Duration::from_secs(780));
+        it.settings = Arc::new(settings);
+    });
+    assert_eq!(rule.await["limit"], "the final block is 39m behind the head");
+}
+
+#[tokio::test]
+async fn announced_halts_are_told_with_who_announced_them() {
+    let network = explained(|it| {
+        let mut settings = sample::settings();
+        settings.networks[0].planned = vec![PlannedHalt {
+            kind: "new disks".into(),
+            from: Some(Instant::Wall(sample::now().wall)),
+            until: None,
+            at_height: None,
+        }];
+        it.settings = Arc::new(settings);
+    });
+    let plans = network.await["planned_halts"].clone();
+    assert_eq!((&plans[0]["kind"], &plans[0]["origin"]), (&"new disks".into(), &"configuration".into()));
+    assert_eq!(plans[0]["from"], "2026-11-21T19:34:19.500Z");
+    assert_eq!((&plans[1]["kind"], &plans[1]["at_height"]), (&"v2".into(), &500.into()));
+    assert_eq!(plans.as_array().unwrap().len(), 2, "three nodes tell of the same upgrade");
+}
+
+/// Only a network whose blocks wait for work is not expected to make any.
+#[tokio::test]
+async fn a_network_of_every_cadence_but_one_halts_when_no_block_comes() {
+    for (cadence, waits) in [
+        (Cadence::Interval, true),
+        (Cadence::Slots, true),
+        (Cadence::Poisson, true),
+        (Cadence::IdleMax(Duration::from_secs(60)), true),
+        (Cadence::OnDemand, false),
+    ] {
+        let network = explained(|it| {
+            let mut settings = sample::settings();
+            settings.networks[0].cadence = cadence;
+            it.settings = Arc::new(settings);
+            (it.networks[0].phase, it.networks[0].halt_ratio) = (NetworkPhase::Live, Some(0.0));
+        });
+        let first = network.await["next"][0].clone();
+        assert_eq!(first["condition"] == "no block arrives until then", waits, "{cadence:?}");
+        assert_eq!(!first["at"].is_null(), waits, "{cadence:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_the_next_look_is_told() {
+    let body = json(&get(&started(), "/api/v1/explain?network=main").await);
+    assert_eq!(body["data"]["wake_at"], "2026-11-21T19:34:20.500Z");
+    assert_eq!(body["data"]["networks"][0]["wake_at"], "2026-11-21T19:34:23.500Z");
 }
 
 #[tokio::test]

@@ -110,10 +110,10 @@ fn a_key_is_explained_or_the_way_to_it_is() {
     expect_test::expect![[r#"
         network.tolerance
           How many core nodes may be lost. "bft": fewer than a third (PBFT,
-          Tendermint). "majority": fewer than half (Raft, Clique). "all_but_one": one
-          is enough.
+          Tendermint). "two_thirds": as many as leave two thirds (QBFT, IBFT 2).
+          "majority": fewer than half (Raft, Clique). "all_but_one": one is enough.
 
-          takes     one of bft, majority, all_but_one
+          takes     one of bft, two_thirds, majority, all_but_one
           default   "bft"
           stands in [[network]]
     "#]]

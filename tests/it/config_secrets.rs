@@ -56,8 +56,18 @@ fn with_line(text: &str, n: usize, line: &str) -> String {
 
 /// Names, labels, addresses and links are there to be shown when they are right: what is wrong about them is not.
 fn is_shown_when_right(key: &str) -> bool {
-    let names =
-        ["name", "network", "labels", "external_labels", "canaries", "chain_id", "depends_on", "summary", "comment"];
+    let names = [
+        "name",
+        "network",
+        "labels",
+        "external_labels",
+        "canaries",
+        "chain_id",
+        "depends_on",
+        "summary",
+        "comment",
+        "kind",
+    ];
     let paths =
         ["external_url", "runbook_url", "route_prefix", "telemetry_path", "config_file", "file", "files", "metrics"];
     names.contains(&key.trim()) || paths.contains(&key.trim())

@@ -9,6 +9,7 @@ mod consensus;
 mod custom;
 mod double_sign;
 mod evidence;
+mod figures;
 mod finality;
 mod flaps;
 mod halts;

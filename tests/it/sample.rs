@@ -17,7 +17,7 @@ use haltwatch::{
         AlertName, BlockHash, Height, Level, NetworkIndex, NodeIndex, NodeState, Now, Role, Timestamp, UnixTime,
         VantageIndex,
     },
-    observation::{ErrorKind, Facts, Finality, Syncing},
+    observation::{ErrorKind, Facts, Finality, Syncing, Upgrade},
 };
 
 /// The time of the snapshot: 2026-11-21T19:34:19.500Z, 1000 s on the monotonic clock.
@@ -97,6 +97,10 @@ pub fn facts(height: u64, version: &str) -> Facts {
     facts.peers = Some(3);
     facts.pending = Some(17);
     facts.round = Some(4);
+    facts.participation = Some(985);
+    facts.identity = Some("16Uiu2HAm".into());
+    facts.validators = Some(4);
+    facts.upgrade = Some(Upgrade { name: "v2".into(), height: Height(500) });
     facts
 }
 
@@ -151,6 +155,9 @@ fn halted() -> NetworkView {
             confirmed_by: 2,
         }),
         finalized: Some(Height(98)),
+        finality_lag: Some(Duration::from_millis(2500)),
+        round: Some(4),
+        participation: Some(985),
         progress_at: Some(Timestamp(940_500)),
         halt_threshold: Some(Duration::from_secs(30)),
         halt_ratio: Some(59.5 / 30.0),
@@ -158,6 +165,8 @@ fn halted() -> NetworkView {
         voters: 2,
         voters_expected: 3,
         quorum_margin: Some(-1),
+        quorum_tolerated: Some(0),
+        wake_at: Some(Timestamp(1_004_000)),
         votes: vec![
             vote(0, true, NodeState::Live, Some(100), Some(999_250)),
             vote(1, false, NodeState::Offline, None, Some(700_000)),
@@ -241,6 +250,7 @@ pub fn snapshot() -> Snapshot {
         ],
         canaries: vec![Some(true), None],
         isolated_since: None,
+        wake_at: Some(Timestamp(1_001_000)),
         alerts: alerts(),
         silences: Arc::default(),
     }

@@ -16,7 +16,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["engine", "model", "observation"]),
     ("output", &["clock", "engine", "model", "observation", "output", "supervisor", "transport"]),
     ("discovery", &["clock", "discovery", "model", "observation", "supervisor", "transport"]),
-    ("config", &["chain", "config", "discovery", "engine", "model", "observation", "output", "recorder", "ruletest"]),
+    (
+        "config",
+        &["chain", "clock", "config", "discovery", "engine", "model", "observation", "output", "recorder", "ruletest"],
+    ),
     ("replay", &["engine", "model", "observation", "replay"]),
     ("ruletest", &["engine", "model", "observation", "ruletest"]),
     ("recorder", &["engine", "model", "observation", "recorder", "replay"]),

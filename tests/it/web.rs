@@ -11,9 +11,11 @@ use std::{
 use arc_swap::ArcSwap;
 use haltwatch::{
     engine::{
+        finding::Finding,
         settings::Cadence,
-        snapshot::{NodeView, Snapshot},
+        snapshot::{AlertState, NetworkPhase, NodeView, Snapshot, Subject},
     },
+    model::{AlertName, Height, Level, NetworkIndex},
     output::{
         http::{ReloadRequest, Server, Settings, Shared, bind},
         own::OwnMetrics,
@@ -461,6 +463,27 @@ async fn the_page_of_very_many_networks_stays_short_and_begins_with_those_in_tro
     assert_eq!(cards.len(), 200);
     assert!(cards[0].starts_with("main "), "{}", cards[0]);
     assert!(page.text().contains("802 more: see the API."));
+}
+
+/// A network that makes blocks can be in trouble all the same: its card must not be green.
+#[tokio::test]
+async fn a_network_in_trouble_says_which_on_its_card_and_comes_first() {
+    let mut snapshot = sample::snapshot();
+    let ledger = Subject::Network(NetworkIndex(1));
+    let split =
+        Finding::BranchesGrow { height: Height(7), larger: 3, smaller: 2, length: 6, lasting: Duration::from_secs(60) };
+    let planned = Finding::Planned { kind: "new disks".into(), until: sample::now().wall };
+    snapshot.alerts = vec![
+        sample::alert(AlertName::NetworkSplit, ledger, Level::L2, AlertState::Firing, split),
+        sample::alert(AlertName::PlannedHalt, ledger, Level::L4, AlertState::Firing, planned),
+    ];
+    snapshot.networks[0].phase = NetworkPhase::Live;
+    let page = get(&start(&settings(), Some(snapshot)), "/").await;
+    let cards: Vec<&str> = page.text().split("<article class=").skip(1).collect();
+    assert!(cards[0].starts_with("\"error\"><h3>ledger "), "{}", cards[0]);
+    assert!(cards[0].contains("NetworkSplit: two branches differ from block 7 on"), "{}", cards[0]);
+    assert!(cards[0].contains("PlannedHalt: announced: new disks"), "{}", cards[0]);
+    assert!(cards[1].starts_with("\"live\"><h3>main ") && cards[1].contains("98, 2s behind"), "{}", cards[1]);
 }
 
 #[tokio::test]

@@ -322,6 +322,7 @@ mod tests {
             nodes: vec![live.clone(), live.clone(), offline.clone(), offline, live],
             canaries: Vec::new(),
             isolated_since: None,
+            wake_at: None,
             alerts: vec![watchdog, muted, halt],
             silences: Arc::default(),
         }

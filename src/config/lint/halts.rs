@@ -21,7 +21,7 @@ const DEPTH: usize = 8;
 
 /// Whether the threshold leaves room for what healthy networks do.
 pub(super) fn threshold(network: &NetworkSite<'_>) {
-    let (Some(threshold), Some(block_time)) = (network.threshold(), network.block_time) else { return };
+    let (Some(threshold), Some(block_time)) = (network.threshold, network.block_time.0) else { return };
     if block_time.saturating_mul(FEWEST_BLOCKS) <= threshold {
         return;
     }
@@ -37,14 +37,14 @@ fn place_of_threshold<'a>(network: &NetworkSite<'a>) -> Place<'a> {
 }
 
 /// The place of a value that may be quoted.
-fn shown<'a>(item: &Item<'a>) -> Place<'a> {
+pub(super) fn shown<'a>(item: &Item<'a>) -> Place<'a> {
     item.harmless().place()
 }
 
 /// Whether enough nodes are polled often enough to see a halt at the threshold. While the block time is not given, the
 /// floor is what is known of it.
 pub(super) fn polls(network: &NetworkSite<'_>) {
-    let threshold = network.threshold().unwrap_or(network.limits.halt_floor);
+    let threshold = network.threshold.unwrap_or(network.limits.halt_floor);
     let needed = |node: &NodeSite<'_>| {
         let polls = node.interval.saturating_mul(FEWEST_POLLS);
         polls.max(node.interval.saturating_mul(2).saturating_add(node.timeout))
@@ -82,8 +82,8 @@ pub(super) fn timeouts(network: &NetworkSite<'_>) {
 
 /// Whether the loss of a single core node is called a halt.
 pub(super) fn losses(network: &NetworkSite<'_>) {
-    let core: Vec<&NodeSite<'_>> = network.nodes.iter().filter(|node| node.core).collect();
-    let total = core.iter().fold(0_u64, |sum, node| sum.saturating_add(node.weight.0));
+    let (core, watched) = network.core();
+    let total = network.core_total.0.unwrap_or(watched).max(watched);
     let tolerated = network.tolerance.tolerated(total);
     let heavy: Vec<_> = core.iter().filter(|node| tolerated < node.weight.0).collect();
     if core.len() < 2 || heavy.is_empty() {
@@ -96,7 +96,7 @@ pub(super) fn losses(network: &NetworkSite<'_>) {
         return network.place.note(
             Code::NoTolerance,
             message,
-            "list all core nodes of the chain, or check `tolerance`",
+            "list all core nodes of the chain, say how many there are with `core_total`, or check `tolerance`",
         );
     }
     for node in heavy {
@@ -147,9 +147,9 @@ pub(super) fn dependencies(networks: &[NetworkSite<'_>]) {
 }
 
 fn late_excuse(network: &NetworkSite<'_>, other: &NetworkSite<'_>, item: &Item<'_>) {
-    let Some(own) = network.threshold() else { return };
+    let Some(own) = network.threshold else { return };
     // What is not given is learned; the floor holds in any case.
-    let least: Duration = other.threshold().unwrap_or(other.limits.halt_floor);
+    let least: Duration = other.threshold.unwrap_or(other.limits.halt_floor);
     if own < least {
         let (own, least) = (written_duration(&own), written_duration(&least));
         let message = format!("its halt is told after {least} at the earliest, the one it explains after {own}");

@@ -1,21 +1,25 @@
 //! `/api/v1/explain`: why a network counts as halted or not, whose word counts and why, and what would change that.
 
+mod next;
+mod rules;
+
 use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
+use self::{next::Next, rules::ExplainedRule};
 use super::{
     Error, Time,
     alerts::ShownAlert,
-    networks::{ShownBlockTime, ShownTip},
+    networks::{ShownBlockTime, ShownPlan, ShownTip, plans, ratio},
     success,
 };
 use crate::{
     engine::{
-        settings::{Cadence, NetworkSettings},
+        settings::NetworkSettings,
         snapshot::{Alert, AlertState, NetworkPhase, NetworkView, Snapshot, Subject, Vote},
     },
-    model::{AlertName, NetworkIndex, NodeState, UnixTime},
+    model::{AlertName, NetworkIndex, NodeState},
     output::{
         http::query::Query,
         label::{halt_reason, subject_name},
@@ -27,6 +31,7 @@ use crate::{
 struct Data {
     taken: Time,
     monitor: Monitor,
+    wake_at: Option<Time>,
     networks: Vec<Explained>,
     alerts: Vec<ExplainedAlert>,
 }
@@ -64,8 +69,15 @@ struct Explained {
     voters_needed: usize,
     tolerance: &'static str,
     quorum_margin: Option<i64>,
+    quorum_tolerated: Option<u64>,
+    finality_lag_seconds: Option<f64>,
+    consensus_round: Option<u64>,
+    participation_ratio: Option<f64>,
+    planned_halts: Vec<ShownPlan>,
     votes: Vec<ExplainedVote>,
+    rules: Vec<ExplainedRule>,
     next: Vec<Next>,
+    wake_at: Option<Time>,
 }
 
 /// One node's say.
@@ -77,14 +89,6 @@ struct ExplainedVote {
     state: &'static str,
     height: Option<u64>,
     evidence_age_seconds: Option<f64>,
-}
-
-/// What would change the verdict, and when if that is known.
-#[derive(Serialize)]
-struct Next {
-    change: &'static str,
-    condition: String,
-    at: Option<Time>,
 }
 
 /// An alert with what Prometheus has no field for.
@@ -123,6 +127,7 @@ pub fn explain(snapshot: &Snapshot, runbooks: &Runbooks, query: &Query) -> Resul
     Ok(success(Data {
         taken: Time(snapshot.taken.wall),
         monitor: monitor(snapshot),
+        wake_at: snapshot.wake_at.map(|at| Time(snapshot.taken.wall_at(at))),
         networks: asked.map(|(index, (settings, view))| explained(snapshot, index, settings, view)).collect(),
         alerts: alerts.map(|alert| explained_alert(snapshot, runbooks, alert)).collect(),
     }))
@@ -204,8 +209,15 @@ fn explained(snapshot: &Snapshot, index: usize, settings: &NetworkSettings, view
         voters_needed: voters_needed(view),
         tolerance: settings.tolerance.as_str(),
         quorum_margin: view.quorum_margin,
+        quorum_tolerated: view.quorum_tolerated,
+        finality_lag_seconds: view.finality_lag.map(|lag| lag.as_secs_f64()),
+        consensus_round: view.round,
+        participation_ratio: view.participation.map(ratio),
+        planned_halts: plans(snapshot, index),
         votes: view.votes.iter().map(|vote| explained_vote(snapshot, vote)).collect(),
-        next: next(snapshot, settings, view),
+        rules: rules::rules(snapshot, index),
+        next: next::next(snapshot, settings, view),
+        wake_at: view.wake_at.map(|at| Time(now.wall_at(at))),
     }
 }
 
@@ -287,57 +299,6 @@ fn why(vote: &Vote) -> &'static str {
         NodeState::WrongChain => "it speaks for another chain",
         NodeState::Forked => "it is on a minority branch",
     }
-}
-
-fn next(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> Vec<Next> {
-    let mut next = Vec::new();
-    let mut add =
-        |change, condition: String, at: Option<UnixTime>| next.push(Next { change, condition, at: at.map(Time) });
-    match view.phase {
-        NetworkPhase::Live | NetworkPhase::Idle => {
-            let waiting = settings.cadence == Cadence::Interval || view.halt_ratio.is_some_and(|ratio| 0.0 < ratio);
-            if waiting {
-                add("halted", "no block arrives until then".to_owned(), due(snapshot, view));
-            } else {
-                add("halted", "work waits longer than the threshold and no block arrives".to_owned(), None);
-            }
-            if let Some(margin) = view.quorum_margin {
-                let after = whole_seconds(settings.limits.nodes_offline);
-                let condition = match u64::try_from(margin) {
-                    Ok(margin) => {
-                        format!("core nodes of weight {} more go offline for {after}", margin.saturating_add(1))
-                    }
-                    Err(_) => format!("the core nodes that are missing stay offline for {after} and no block arrives"),
-                };
-                add("halted", condition, None);
-            }
-        }
-        NetworkPhase::Halted => {
-            let blocks = settings.limits.recovery_blocks;
-            add(
-                "live",
-                format!("{blocks} normal blocks arrive and no more core weight is missing than tolerated"),
-                None,
-            );
-        }
-        NetworkPhase::Unreachable => add("unknown", "a voter gives a good answer".to_owned(), None),
-        NetworkPhase::Unknown => {
-            let needed = counted(voters_needed(view), "voter");
-            add("live", format!("answers come from {needed}, one of them at the tip"), None);
-            if view.voters == 0 {
-                let after = whole_seconds(settings.limits.unreachable_after);
-                add("unreachable", format!("every node goes on failing for {after}"), None);
-            }
-        }
-    }
-    next
-}
-
-/// When blocks will be missing if none arrives; time in which nobody could see does not count. `None` once that is past.
-fn due(snapshot: &Snapshot, view: &NetworkView) -> Option<UnixTime> {
-    let (threshold, ratio) = view.halt_threshold.zip(view.halt_ratio)?;
-    let left = Duration::try_from_secs_f64(threshold.as_secs_f64() * (1.0 - ratio)).ok()?;
-    Some(snapshot.taken.wall.after(left))
 }
 
 fn explained_alert(snapshot: &Snapshot, runbooks: &Runbooks, alert: &Alert) -> ExplainedAlert {

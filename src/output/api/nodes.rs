@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
-use super::{Error, LabelMap, Time, network_name, network_named, success};
+use super::{Error, LabelMap, Time, network_name, network_named, networks::ratio, success};
 use crate::{
     engine::{
         settings::NodeSettings,
@@ -54,6 +54,9 @@ struct ShownFacts {
     peers: Option<u64>,
     pending_transactions: Option<u64>,
     consensus_round: Option<u64>,
+    participation_ratio: Option<f64>,
+    identity: Option<String>,
+    validators: Option<u64>,
 }
 
 impl From<&Facts> for ShownFacts {
@@ -71,6 +74,9 @@ impl From<&Facts> for ShownFacts {
             peers: facts.peers,
             pending_transactions: facts.pending,
             consensus_round: facts.round,
+            participation_ratio: facts.participation.map(ratio),
+            identity: facts.identity.as_deref().map(|text| clean_text(text, NODE_TEXT)),
+            validators: facts.validators,
         }
     }
 }

@@ -156,6 +156,14 @@ families! {
     Gauge, "haltwatch_network_tip_height", [], Network(|out, it| out.value(it.view.tip.map(|tip| tip.height.0)));
     /// Highest final height a voter of a network reports, at most the tip.
     Gauge, "haltwatch_network_finalized_height", [], Network(|out, it| out.value(it.view.finalized.map(|height| height.0)));
+    /// Time from the newest final block of a network to the block at its tip.
+    Gauge, "haltwatch_network_finality_lag_seconds", [], Network(|out, it| {
+        out.value(it.view.finality_lag.map(|lag| lag.as_secs_f64()));
+    });
+    /// Consensus round or view of the height in progress, 0 being the first: the middle one of what the voters of a network say.
+    Gauge, "haltwatch_network_consensus_round", [], Network(|out, it| out.value(it.view.round));
+    /// Share of the weight of a network that takes part in consensus, 0 to 1: the middle one of what its voters say.
+    Gauge, "haltwatch_network_participation_ratio", [], Network(|out, it| out.value(it.view.participation.map(share)));
     /// Producer's timestamp of the block at the tip of a network.
     Gauge, "haltwatch_network_last_block_timestamp_seconds", [], Network(|out, it| {
         out.value(it.view.tip.and_then(|tip| tip.time).map(UnixTime::seconds));
@@ -170,6 +178,10 @@ families! {
     Gauge, "haltwatch_network_expected_block_interval_seconds", [], Network(|out, it| {
         out.value(it.view.block_time.map(|time| time.value.as_secs_f64()));
     });
+    /// Intervals from which the mean time between blocks of a network was learned; absent where it is declared.
+    Gauge, "haltwatch_network_expected_block_interval_samples", [], Network(|out, it| {
+        out.value(it.view.block_time.and_then(|time| time.samples));
+    });
     /// Time without a block after which blocks of a network count as missing.
     Gauge, "haltwatch_network_halt_threshold_seconds", [], Network(|out, it| {
         out.value(it.view.halt_threshold.map(|threshold| threshold.as_secs_f64()));
@@ -178,6 +190,8 @@ families! {
     Gauge, "haltwatch_network_halt_ratio", [], Network(|out, it| out.value(it.view.halt_ratio));
     /// Core weight a network can still lose before it halts; negative when it has lost too much.
     Gauge, "haltwatch_network_quorum_margin", [], Network(|out, it| out.value(it.view.quorum_margin));
+    /// Core weight a network can lose before it halts when none is lost; 0 where every core node is needed.
+    Gauge, "haltwatch_network_quorum_tolerated", [], Network(|out, it| out.value(it.view.quorum_tolerated));
     /// Nodes of a network by state.
     Gauge, "haltwatch_network_nodes", ["state"], Network(node_counts);
     /// Nodes of a network whose word counts now.
@@ -213,6 +227,8 @@ families! {
     Gauge, "haltwatch_node_pending_transactions", [], Node(|out, it| out.value(it.facts().and_then(|facts| facts.pending)));
     /// Consensus round or view of the height in progress, 0 being the first.
     Gauge, "haltwatch_node_consensus_round", [], Node(|out, it| out.value(it.facts().and_then(|facts| facts.round)));
+    /// Share of the weight that takes part in consensus, 0 to 1, as a node sees it.
+    Gauge, "haltwatch_node_participation_ratio", [], Node(|out, it| out.value(it.facts().and_then(|facts| facts.participation).map(share)));
     /// Whether a node says that it is catching up or starting: a hint, not a verdict.
     Gauge, "haltwatch_node_syncing", [], Node(|out, it| out.value(it.facts().and_then(|facts| facts.syncing.is_under_way())));
     /// Clock of a node minus clock of the monitor.
@@ -312,6 +328,10 @@ pub(in crate::output) fn client_and_version(said: &str) -> (&str, &str) {
     let looks_like_one = |part: &&str| part.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
     let second = parts.clone().next().unwrap_or_default();
     (client, parts.find(looks_like_one).unwrap_or(second))
+}
+
+fn share(per_mille: u16) -> f64 {
+    f64::from(per_mille) / 1000.0
 }
 
 fn node_counts(out: &mut Samples<'_>, it: &NetworkScene<'_>) {

@@ -95,6 +95,7 @@ fn identity(report: &Report, facts: &Facts) -> Vec<Row> {
         some("chain id", chain.or_else(|| Some("not told".to_owned()))),
         some("genesis", facts.genesis.map(|hash| hash.to_string())),
         some("client", facts.version.as_deref().map(str::to_owned)),
+        some("identity", facts.identity.as_deref().map(str::to_owned)),
     ];
     rows.into_iter().flatten().collect()
 }
@@ -127,6 +128,11 @@ fn standing(report: &Report, facts: &Facts) -> Vec<Row> {
         Some(row("syncing", syncing)),
         some("peers", facts.peers.map(|peers| peers.to_string())),
         some("pending", facts.pending.map(|pending| format!("{pending} transactions"))),
+        some("round", facts.round.map(|round| round.to_string())),
+        some("participation", facts.participation.map(|it| format!("{}.{} % of the weight", it / 10, it % 10))),
+        some("validators", facts.validators.map(|weight| format!("weight {weight} in all"))),
+        some("upgrade", facts.upgrade.as_ref().map(|it| format!("{} planned for height {}", it.name, it.height))),
+        some("double signs", Some(facts.equivocations.len()).filter(|it| 0 < *it).map(|it| format!("{it} reported"))),
         some("clock skew", skew),
     ];
     rows.into_iter().flatten().collect()

@@ -18,6 +18,7 @@ pub fn page() -> Dashboard {
             Row { title: "Nodes", panels: vec![nodes(), states(), lag()] },
             Row { title: "Alerts", panels: vec![alerts(7)] },
             Row { title: "Blocks", panels: blocks() },
+            Row { title: "Consensus", panels: consensus() },
             Row { title: "Polls", panels: polls() },
         ],
     }
@@ -100,11 +101,14 @@ fn lag() -> Panel {
 fn blocks() -> Vec<Panel> {
     let interval = "haltwatch_network_block_interval_seconds";
     vec![
-        graph("Heights", 12, "The tip, and what the voters call final.")
+        graph("Heights", 8, "The tip, and what the voters call final.")
             .query("max(haltwatch_network_tip_height{@network})", "tip")
             .query("max(haltwatch_network_finalized_height{@network})", "final")
             .unit("none"),
-        halt_ratio(12),
+        graph("Finality lag", 8, "Time from the newest final block to the block at the tip.")
+            .query("max(haltwatch_network_finality_lag_seconds{@network})", "lag")
+            .unit("s"),
+        halt_ratio(8),
         graph("Since last block", 12, "Time since the tip last rose, and the time at which blocks count as missing.")
             .query(age("haltwatch_network_last_progress_timestamp_seconds", "@network", "network"), "since last block")
             .query("max(haltwatch_network_halt_threshold_seconds{@network})", "halts after")
@@ -122,6 +126,31 @@ fn blocks() -> Vec<Panel> {
                 "sum by (level) (increase(haltwatch_network_incidents_total{@network}[$__rate_interval]))",
                 "{{level}}",
             )
+            .stacked(),
+    ]
+}
+
+fn consensus() -> Vec<Panel> {
+    vec![
+        graph(
+            "Core weight that can be lost",
+            12,
+            "What is left of it, and what it is when nothing is lost. At 0 the next loss halts the network.",
+        )
+        .query("min(haltwatch_network_quorum_margin{@network})", "left")
+        .query("max(haltwatch_network_quorum_tolerated{@network})", "in all")
+        .limit(MARGIN),
+        graph("Participation", 12, "Share of the weight that takes part in consensus, as the middle voter tells it.")
+            .query("min(haltwatch_network_participation_ratio{@network})", "takes part")
+            .unit("percentunit"),
+        graph(
+            "Consensus round",
+            12,
+            "Round or view of the height in progress, as the middle voter tells it; 0 is the first.",
+        )
+        .query("max(haltwatch_network_consensus_round{@network})", "round"),
+        graph("Reorganisations", 12, "Branches that nodes left: another hash at a height they had told before.")
+            .query("sum by (node) (increase(haltwatch_node_reorgs_total{@network}[$__rate_interval]))", "{{node}}")
             .stacked(),
     ]
 }

@@ -87,10 +87,13 @@ fn itself() -> Vec<Panel> {
             .query("max(haltwatch_node_pending_transactions{@node})", "waiting"),
         graph("Consensus round", 8, "Round or view of the height in progress, where the node tells; 0 is the first.")
             .query("max(haltwatch_node_consensus_round{@node})", "round"),
-        graph("Reorganisations", 12, "Branches it left: another hash at a height it had told before.")
+        graph("Participation", 8, "Share of the weight that takes part in consensus, where the node tells.")
+            .query("max(haltwatch_node_participation_ratio{@node})", "takes part")
+            .unit("percentunit"),
+        graph("Reorganisations", 8, "Branches it left: another hash at a height it had told before.")
             .query("sum(increase(haltwatch_node_reorgs_total{@node}[$__rate_interval]))", "reorgs")
             .limit(NONE_IS_GOOD),
-        graph("Says it is syncing", 12, "What it says of itself: a hint, not a verdict.")
+        graph("Says it is syncing", 8, "What it says of itself: a hint, not a verdict.")
             .query("max(haltwatch_node_syncing{@node})", "syncing")
             .unit("bool_yes_no"),
         table("What it is", 5, "As configured, and as it says of its client and version while it answers.")
