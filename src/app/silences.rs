@@ -158,8 +158,8 @@ fn expired(list: &[Silence], id: &str, now: UnixTime) -> Result<(Vec<Silence>, S
 fn new_id() -> Arc<str> {
     let bits = fastrand::u128(..) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let digits = format!("{bits:032x}");
-    let (a, b, c, d, e) = (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
-    Arc::from(format!("{a}-{b}-{c}-{d}-{e}"))
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    Arc::from(parts.join("-"))
 }
 
 #[cfg(test)]

@@ -86,9 +86,8 @@ impl Reader<'_> {
         }
         match &node.expr {
             Expr::Literal(literal) => self.literal(node, literal),
-            Expr::Ident(_) => self.field(node),
             Expr::Select(select) if select.test => self.known(node, select),
-            Expr::Select(_) => self.field(node),
+            Expr::Ident(_) | Expr::Select(_) => self.field(node),
             Expr::Call(call) => self.call(node, call, depth),
             Expr::Comprehension(_) => {
                 let help = "there are no lists here; all, exists, map and filter are not known";
