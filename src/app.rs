@@ -151,12 +151,8 @@ impl Daemon {
             herald: Herald::new(notifications, external_labels.unwrap_or_default()),
             follow,
         };
-        let stop = supervisor.shutdown();
-        supervisor.spawn_essential(
-            "decision",
-            panics.clone(),
-            decision.run(sighted, (reconfigurations, silenced), stop),
-        );
+        let deciding = decision.run(sighted, (reconfigurations, silenced), supervisor.shutdown());
+        supervisor.spawn_essential("decision", panics.clone(), deciding);
         let links = Links::of(&web, &server);
         let notifier = alertmanager::spawn(&mut supervisor, links.on(&config), clock, notified, &own, &panics);
         let runbooks = Arc::new(ArcSwap::from_pointee(links.runbooks));
