@@ -25,7 +25,6 @@ use self::{
     herald::Herald,
     prober::Targets,
     scouts::Scouts,
-    silences::SilenceKeeper,
 };
 use crate::{
     chain::Fleet,
@@ -134,7 +133,7 @@ impl Daemon {
         own.queue_bound(Queue::Notifications, NOTIFICATION_QUEUE);
         own.config_loaded(Some(config.hash.0), clock.now().wall);
 
-        let (silence_keeper, silenced) = SilenceKeeper::new(storage.as_deref(), clock);
+        let (silences, silenced) = silences::spawn(&mut supervisor, storage.as_deref(), clock, &panics);
         let keep = storage.as_deref().map(Keep::inside);
         let mut scouts = Scouts::new(keep, own.discovery.clone(), clock, panics.clone());
         scouts.follow(&config.discovery.sources);
@@ -156,12 +155,8 @@ impl Daemon {
             follow,
             tap,
         };
-        let stop = supervisor.shutdown();
-        supervisor.spawn_essential(
-            "decision",
-            panics.clone(),
-            decision.run(sighted, (reconfigurations, silenced), stop),
-        );
+        let deciding = decision.run(sighted, (reconfigurations, silenced), supervisor.shutdown());
+        supervisor.spawn_essential("decision", panics.clone(), deciding);
         let links = Links::of(&web, &server);
         let notifier = alertmanager::spawn(&mut supervisor, links.on(&config), clock, notified, &own, &panics);
         let runbooks = Arc::new(ArcSwap::from_pointee(links.runbooks));
@@ -170,9 +165,6 @@ impl Daemon {
         let targets = Arc::new(ArcSwap::from_pointee(Targets::of(&running, fleet.gates())));
         let prober = prober::run(Arc::clone(&targets), probes, panics.clone(), supervisor.shutdown());
         supervisor.spawn_essential("prober", panics.clone(), prober);
-        let (silences, silence_requests) = mpsc::channel(silences::SILENCE_QUEUE);
-        let keeper = silence_keeper.run(silence_requests, supervisor.shutdown());
-        supervisor.spawn_essential("silences", panics.clone(), keeper);
         let shared = http::Shared {
             snapshot: Arc::clone(&snapshot),
             own: own.clone(),

@@ -13,11 +13,11 @@ use crate::{
     engine::silence::{Silence, Span},
     model::{Now, UnixTime},
     output::api::silences::{Draft, Order, SilenceRefusal, SilenceRequest},
-    supervisor::Shutdown,
+    supervisor::{PanicCounter, Shutdown, Supervisor},
 };
 
 /// Orders waiting for the keeper; each takes as long as writing a small file.
-pub(super) const SILENCE_QUEUE: usize = 64;
+const SILENCE_QUEUE: usize = 64;
 
 /// Silences of people, those that are over included.
 const MAX_SILENCES: usize = 1000;
@@ -28,9 +28,22 @@ const REMEMBERED: Duration = Duration::from_secs(5 * 24 * 3600);
 /// The silences of people.
 pub(super) type Silences = Arc<[Silence]>;
 
+/// Starts the keeper of what `storage` holds: where orders go, and how the decision loop hears of silences.
+pub(super) fn spawn(
+    supervisor: &mut Supervisor,
+    storage: Option<&Path>,
+    clock: Clock,
+    panics: &PanicCounter,
+) -> (mpsc::Sender<SilenceRequest>, watch::Receiver<Silences>) {
+    let (orders, ordered) = mpsc::channel(SILENCE_QUEUE);
+    let (keeper, published) = SilenceKeeper::new(storage, clock);
+    supervisor.spawn_essential("silences", panics.clone(), keeper.run(ordered, supervisor.shutdown()));
+    (orders, published)
+}
+
 /// Keeps them.
 #[derive(Debug)]
-pub(super) struct SilenceKeeper {
+struct SilenceKeeper {
     list: Vec<Silence>,
     file: Option<SilenceFile>,
     clock: Clock,
@@ -39,7 +52,7 @@ pub(super) struct SilenceKeeper {
 
 impl SilenceKeeper {
     /// A keeper of what `storage` holds, and how the decision loop hears of it.
-    pub(super) fn new(storage: Option<&Path>, clock: Clock) -> (Self, watch::Receiver<Silences>) {
+    fn new(storage: Option<&Path>, clock: Clock) -> (Self, watch::Receiver<Silences>) {
         let file = storage.map(SilenceFile::inside);
         let list = file.as_ref().map(SilenceFile::read).unwrap_or_default();
         let (publish, published) = watch::channel(Arc::from(list.as_slice()));
@@ -47,7 +60,7 @@ impl SilenceKeeper {
     }
 
     /// Runs until the shutdown begins.
-    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<SilenceRequest>, mut shutdown: Shutdown) {
+    async fn run(mut self, mut requests: mpsc::Receiver<SilenceRequest>, mut shutdown: Shutdown) {
         loop {
             let request = tokio::select! {
                 biased;
@@ -118,16 +131,15 @@ fn set(
         updated_at: Some(now),
     };
     let mut list = list.to_vec();
-    match place {
-        Some(place) => list[place] = silence.clone(),
-        None => {
-            prune(&mut list, now);
-            if MAX_SILENCES <= list.len() {
-                return Err(SilenceRefusal::TooMany);
-            }
-            list.push(silence.clone());
-        }
+    if let Some(place) = place {
+        list[place] = silence.clone();
+        return Ok((list, silence));
     }
+    prune(&mut list, now);
+    if MAX_SILENCES <= list.len() {
+        return Err(SilenceRefusal::TooMany);
+    }
+    list.push(silence.clone());
     Ok((list, silence))
 }
 
@@ -158,8 +170,8 @@ fn expired(list: &[Silence], id: &str, now: UnixTime) -> Result<(Vec<Silence>, S
 fn new_id() -> Arc<str> {
     let bits = fastrand::u128(..) & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     let digits = format!("{bits:032x}");
-    let (a, b, c, d, e) = (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
-    Arc::from(format!("{a}-{b}-{c}-{d}-{e}"))
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    Arc::from(parts.join("-"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod expression;
 mod fault;
 mod summary;
+mod syntax;
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 

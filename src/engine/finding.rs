@@ -295,7 +295,7 @@ pub enum Finding {
         /// Its summary, with the values of now.
         summary: Arc<str>,
     },
-    /// RuleFailing: a rule of the user's own cannot be evaluated.
+    /// `RuleFailing`: a rule of the user's own cannot be evaluated.
     RuleFails {
         /// The rule; the first of them.
         rule: RuleName,

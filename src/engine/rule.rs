@@ -158,9 +158,9 @@ pub fn level(name: AlertName, core: bool) -> Level {
         | N::NodeLowPeers
         | N::NodeSlow
         | N::NodeErrors
-        | N::NodeClockSkew => Level::L3,
+        | N::NodeClockSkew
+        | N::RuleFailing => Level::L3,
         N::NodeSyncing | N::NodeRateLimited | N::NodeUnauthorized | N::HeightRegression => Level::L4,
-        N::RuleFailing => Level::L3,
         // A rule of the user's own says itself how loud it is.
         N::Custom(_) | N::Watchdog => Level::None,
     }
@@ -219,8 +219,7 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
         N::NodeRateLimited => (seconds(60), seconds(120)),
         N::HeightRegression => (seconds(0), seconds(300)),
         N::PlannedHalt | N::Custom(_) => (seconds(0), seconds(0)),
-        N::RuleFailing => (seconds(0), seconds(60)),
-        N::FinalityStalled | N::NetworkSplit => (seconds(0), seconds(60)),
+        N::FinalityStalled | N::NetworkSplit | N::RuleFailing => (seconds(0), seconds(60)),
         N::DeepReorg | N::DoubleSign | N::MonitorClockJump => (seconds(0), seconds(300)),
         N::QuorumAtRisk => (seconds(0), seconds(30)),
         N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks | N::UnusualTraffic => {

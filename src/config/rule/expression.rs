@@ -1,15 +1,14 @@
 //! Reads an expression of CEL and checks it: fields that exist, kinds that fit, no loops, a bounded size. What comes out
 //! is the engine's own tree; of the library only the reader is used, for its evaluation knows neither "unknown" nor kinds.
 
-use std::{ops::Range, sync::Arc, thread};
+use std::{ops::Range, sync::Arc};
 
 use cel::{
     IdedExpr,
     common::ast::{CallExpr, Expr, ListExpr, LiteralValue, SelectExpr, SourceInfo, operators as op},
-    parser::Parser,
 };
 
-use super::fault::Fault;
+use super::{fault::Fault, syntax};
 use crate::{
     config::{code::Code, suggest::nearest},
     engine::custom::{
@@ -23,20 +22,10 @@ use crate::{
 const MAX_BYTES: usize = 4096;
 
 /// Deepest nesting.
-const MAX_DEPTH: usize = 32;
-const PARSER_DEPTH: u16 = 64;
-
-/// Operators, dots, commas and brackets of one expression at the most.
-const MAX_SIGNS: usize = 400;
-
-/// The stack on which an expression is read, several times what the largest needs.
-const STACK_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Fields, constants and operators of one expression at the most.
 const MAX_PARTS: usize = 500;
-
-/// Longest part of the reader's own words that is told, in characters.
-const MAX_TOLD: usize = 120;
 
 const FUNCTIONS: [&str; 4] = ["startsWith", "endsWith", "contains", "has"];
 const FUNCTIONS_HELP: &str = "known here: startsWith, endsWith and contains of texts, has(field), in [..]";
@@ -47,8 +36,7 @@ pub(super) fn compile(text: &str, scope: Scope) -> Result<Expression, Fault> {
     if text.trim().is_empty() || MAX_BYTES < text.len() {
         return Err(Fault::new(Code::OutOfRange, whole, "the expression is empty or too long", "1 to 4096 bytes"));
     }
-    check_signs(text)?;
-    let (tree, source) = parsed(text)?;
+    let (tree, source) = syntax::parsed(text)?;
     let mut reader = Reader { text, source, scope, parts: 0 };
     let (expression, kind) = reader.read(&tree, 0)?;
     if kind != Kind::Flag {
@@ -56,77 +44,6 @@ pub(super) fn compile(text: &str, scope: Scope) -> Result<Expression, Fault> {
         return Err(Fault::new(Code::BadExpression, whole, message, "compare it with something"));
     }
     Ok(expression)
-}
-
-/// Has the library read the text, on a stack of its own: it recurses, and whoever calls us may have a small one.
-fn parsed(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
-    let read = || {
-        let parser = Parser::new().max_recursion_depth(PARSER_DEPTH).error_recovery_limit(1);
-        parser.parse_with_source_info(text).map_err(|errors| {
-            let first = errors.errors.first();
-            (first.map_or(0, |error| offset(text, error.pos)), first.map_or_else(String::new, |error| told(&error.msg)))
-        })
-    };
-    let read = thread::scope(|scope| {
-        let reader = thread::Builder::new().name("expression".to_owned()).stack_size(STACK_BYTES);
-        let reader = reader.spawn_scoped(scope, read).ok()?;
-        reader.join().ok()
-    });
-    let failed = || Err((0, "it could not be read".to_owned()));
-    read.unwrap_or_else(failed).map_err(|(at, told)| {
-        Fault::new(Code::BadExpression, at..(at + 1).min(text.len()), "this is not an expression of CEL", told)
-    })
-}
-
-/// The library recurses with every bracket and every sign: so many are refused before it sees them.
-fn check_signs(text: &str) -> Result<(), Fault> {
-    let (mut depth, mut signs, mut quote) = (0_usize, 0_usize, None);
-    let mut letters = text.char_indices();
-    while let Some((at, letter)) = letters.next() {
-        match letter {
-            '\\' if quote.is_some() => drop(letters.next()),
-            '\'' | '"' if quote.is_none() => quote = Some(letter),
-            letter if quote == Some(letter) => quote = None,
-            _ if quote.is_some() => {}
-            '(' | '[' | '{' | '?' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        signs += usize::from(quote.is_none() && letter.is_ascii_punctuation() && letter != '_');
-        if MAX_DEPTH < depth || MAX_SIGNS < signs {
-            return Err(too_deep(at..at + letter.len_utf8()));
-        }
-    }
-    Ok(())
-}
-
-fn too_deep(at: Range<usize>) -> Fault {
-    Fault::new(
-        Code::BadExpression,
-        at,
-        "the expression is too large, or nested too deeply",
-        "at most 32 levels and 400 signs; make two rules of it",
-    )
-}
-
-/// The byte at a line and a column, both counted from 1.
-fn offset(text: &str, (line, column): (isize, isize)) -> usize {
-    let line = usize::try_from(line).unwrap_or(1).max(1) - 1;
-    let column = usize::try_from(column).unwrap_or(1).max(1) - 1;
-    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
-    let letters = text.get(start..).unwrap_or_default().char_indices();
-    letters
-        .map(|(at, _)| start + at)
-        .chain([text.len()])
-        .nth(column)
-        .unwrap_or(text.len())
-        .min(text.len().saturating_sub(1))
-}
-
-fn told(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    let line = line.split(" expecting ").next().unwrap_or_default();
-    line.chars().filter(|c| !c.is_control()).take(MAX_TOLD).collect()
 }
 
 /// The field that is written so, if a rule about `scope` can ask it.
@@ -161,7 +78,7 @@ impl Reader<'_> {
     fn read(&mut self, node: &IdedExpr, depth: usize) -> Read {
         self.parts += 1;
         if MAX_DEPTH < depth {
-            return Err(too_deep(self.place(node)));
+            return Err(syntax::too_deep(self.place(node)));
         }
         if MAX_PARTS < self.parts {
             let help = "at most 500 fields, constants and operators";
@@ -169,9 +86,8 @@ impl Reader<'_> {
         }
         match &node.expr {
             Expr::Literal(literal) => self.literal(node, literal),
-            Expr::Ident(_) => self.field(node),
             Expr::Select(select) if select.test => self.known(node, select),
-            Expr::Select(_) => self.field(node),
+            Expr::Ident(_) | Expr::Select(_) => self.field(node),
             Expr::Call(call) => self.call(node, call, depth),
             Expr::Comprehension(_) => {
                 let help = "there are no lists here; all, exists, map and filter are not known";
