@@ -245,6 +245,11 @@ impl Node {
             self.moved_at = Some(at);
         }
         let reorg = self.told.tell(facts, self.state == NodeState::Forked, at);
+        if reorg.is_some() {
+            // Replaced blocks are gone: no other backend still stands there.
+            self.heights.clear();
+            self.heights.push_back(height);
+        }
         self.told.stand_at(self.height().unwrap_or(height));
         self.decrease = decrease::after(
             self.decrease,

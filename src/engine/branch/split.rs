@@ -17,6 +17,12 @@ const ENDS_AFTER: Duration = Duration::from_secs(600);
 /// See [`ENDS_AFTER`].
 const ENDS_AFTER_BLOCK_TIMES: u32 = 40;
 
+/// A branch lives that has grown within this time and so many block times.
+const ALIVE_AFTER: Duration = Duration::from_secs(30);
+
+/// See [`ALIVE_AFTER`].
+const ALIVE_BLOCK_TIMES: u32 = 12;
+
 /// One of the two branches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Side {
@@ -69,6 +75,8 @@ impl Split {
         if let Some(contest) = contest {
             split.follow(contest, reach, timer.now().at);
         }
+        let lately = block_time.saturating_mul(ALIVE_BLOCK_TIMES).max(ALIVE_AFTER);
+        split.alive &= split.sides.iter().all(|side| !timer.passed(side.moved.after(lately)));
         let patience = block_time.saturating_mul(ENDS_AFTER_BLOCK_TIMES).max(ENDS_AFTER);
         let last = split.sides.iter().fold(split.seen, |last, side| last.min(side.moved));
         let over = split.is_merged(ground) || timer.passed(last.max(split.since).after(patience));

@@ -127,7 +127,8 @@ fn a_minority_below_a_quarter_is_forked_and_does_not_flap() {
     world.run(300);
     part(&mut world, "h i", 9, 60);
     world.run(1200);
-    let told: Vec<_> = world.told_names().into_iter().filter(|line| line.contains("NodeForked")).collect();
+    let mut told: Vec<_> = world.told_names().into_iter().filter(|line| line.contains("NodeForked")).collect();
+    told.sort();
     assert_eq!(told, ["fire NodeForked h", "fire NodeForked i"], "{:?}", world.told());
 }
 

@@ -57,7 +57,9 @@ fn a_block_or_two_replaced_is_ordinary_life() {
     let mut world = world();
     for branch in 1..20 {
         reorganise(&mut world, &ALL, branch, 2, 0);
-        world.run(30);
+        world.run(4);
+        reorganise(&mut world, &ALL, 0, 0, 0);
+        world.run(26);
     }
     assert_eq!(deep(&world), Vec::<String>::new());
 }
