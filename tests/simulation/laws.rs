@@ -1,0 +1,165 @@
+//! What holds in every story: a healthy network alarms nobody, what lasts is told in time, what was told ends after it
+//! has healed, nothing is told twice, and nothing depends on how often the engine is asked.
+
+use std::collections::BTreeMap;
+
+use haltwatch::{
+    engine::snapshot::{AlertKey, Subject},
+    model::{AlertName, Level, NetworkIndex, NodeIndex},
+};
+
+use crate::{
+    fault::{Fault, Kind},
+    play::{self, Manner, Played, Told},
+    story::{AFTERMATH_MS, Story},
+    truth::Truth,
+};
+
+/// A story of every so many is also played in other manners.
+const REPLAYED: u64 = 16;
+
+/// Granted beyond every limit and two polls: an answer takes its time, and so does a block on its way.
+const GRACE_MS: i64 = 5000;
+
+/// The laws a played story breaks.
+pub fn broken(story: &Story, played: &Played) -> Vec<String> {
+    let mut broken = played.faults.clone();
+    broken.extend(unexcused(story, played));
+    broken.extend(untold(story, played));
+    broken.extend(out_of_order(story, played));
+    broken.extend(lasting(played));
+    if story.seed % REPLAYED == 0 {
+        for manner in [Manner::Plain, Manner::Restless, Manner::Reloaded] {
+            let again = play::play(story, manner);
+            if again.told != played.told {
+                broken.push(format!("{manner:?}: told otherwise: {}", difference(&played.told, &again.told)));
+            }
+        }
+    }
+    broken
+}
+
+/// Loud alerts for which there is no reason.
+fn unexcused(story: &Story, played: &Played) -> Vec<String> {
+    let loud = played.told.iter().filter(|told| told.fired && told.is_loud());
+    let unexcused = loud.filter(|told| !story.faults.iter().any(|fault| excuses(story, fault, told)));
+    unexcused.map(|told| format!("without reason: {told}")).collect()
+}
+
+fn excuses(story: &Story, fault: &Fault, told: &Told) -> bool {
+    if told.ms < fault.from || fault.until + AFTERMATH_MS < told.ms {
+        return false;
+    }
+    let AlertKey { name, subject } = told.key;
+    match subject {
+        Subject::Monitor => fault.kind == Kind::CutOff && name == AlertName::MonitorIsolated,
+        Subject::Network(network) => network.index() == fault.network && fault.kind.of_network().contains(&name),
+        Subject::Node(node) => {
+            let concerns = fault.node.map_or_else(
+                || story.settings.nodes[node.index()].network.index() == fault.network,
+                |position| position == node.index(),
+            );
+            concerns && fault.kind.of_nodes().contains(&name)
+        }
+    }
+}
+
+/// Faults that lasted and were not told in time. Where two things happen at once neither is due.
+fn untold(story: &Story, played: &Played) -> Vec<String> {
+    let truth = Truth::of(story);
+    let alone = story.faults.iter().filter(|fault| {
+        let others = story.faults.iter().filter(|other| !std::ptr::eq(*other, *fault));
+        !others.clone().any(|other| other.from < fault.until && fault.from < other.until + AFTERMATH_MS)
+    });
+    let due = alone.filter_map(|fault| Some((fault, due(story, &truth, fault)?)));
+    let in_time = |fault: &Fault, due: &Due| {
+        played.told.iter().any(|told| told.fired && told.key == due.key && fault.from <= told.ms && told.ms <= due.by)
+    };
+    due.filter(|(fault, due)| !in_time(fault, due))
+        .map(|(fault, due)| format!("{:?} not told by {} for {:?}", due.key.name, due.by, fault.kind))
+        .collect()
+}
+
+/// What must be told by when.
+struct Due {
+    key: AlertKey,
+    by: i64,
+}
+
+fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
+    let network = Subject::Network(NetworkIndex(u32::try_from(fault.network).unwrap()));
+    let node = fault.node.map(|node| Subject::Node(NodeIndex(u32::try_from(node).unwrap())));
+    let nodes = story.members(fault.network).len();
+    let slack = 2 * story.poll_ms + GRACE_MS;
+    let (name, subject, by) = match fault.kind {
+        // An undeclared block time is learned at its own pace.
+        Kind::Halt => {
+            story.settings.networks[fault.network].block_time?;
+            let threshold = (10 * story.block_ms[fault.network]).max(30_000);
+            let on_demand = story.is_on_demand(fault.network);
+            let counts = if on_demand { fault.from } else { truth.chains[fault.network].last_before(fault.from) };
+            (AlertName::NetworkHalted, network, counts + threshold + slack)
+        }
+        Kind::FinalityStops => {
+            (AlertName::FinalityStalled, network, fault.from + 120_000 + slack + 2 * story.block_ms[fault.network])
+        }
+        Kind::Reorg { depth } if 100 <= depth && story.checkpoints => {
+            (AlertName::DeepReorg, network, fault.from + 90_000)
+        }
+        Kind::Down if 1 < nodes => (AlertName::NodeOffline, node?, fault.from + 120_000 + slack),
+        Kind::Down => (AlertName::NetworkUnreachable, network, fault.from + 60_000 + slack + 5000),
+        Kind::WrongChain => (AlertName::NodeWrongChain, node?, fault.from + 130_000 + slack),
+        Kind::CutOff => (AlertName::MonitorIsolated, Subject::Monitor, fault.from + 85_000),
+        Kind::ClockSet => (AlertName::MonitorClockJump, Subject::Monitor, fault.from + 60_000),
+        _ => return None,
+    };
+    let lasts = fault.until <= fault.from + 1 || by < fault.until;
+    lasts.then_some(Due { key: AlertKey { name, subject }, by })
+}
+
+/// Nothing begins twice or ends without having begun; and beyond halts and the monitor itself, nothing comes and goes
+/// more than once in the window of the network.
+fn out_of_order(story: &Story, played: &Played) -> Vec<String> {
+    let mut open: BTreeMap<AlertKey, Level> = BTreeMap::new();
+    let mut began: BTreeMap<AlertKey, i64> = BTreeMap::new();
+    let mut broken = Vec::new();
+    let window = story.settings.networks.iter().map(|network| network.limits.flap_window).max().unwrap_or_default();
+    for told in &played.told {
+        if !told.fired {
+            if open.remove(&told.key).is_none() {
+                broken.push(format!("ended without a beginning: {told}"));
+            }
+            continue;
+        }
+        match open.insert(told.key, told.level) {
+            Some(before) if before <= told.level => broken.push(format!("told twice: {told}")),
+            Some(_) => continue,
+            None => {}
+        }
+        let excepted = [AlertName::NetworkHalted, AlertName::MonitorIsolated].contains(&told.key.name);
+        if let Some(before) = began.insert(told.key, told.ms)
+            && !excepted
+            && told.ms - before < i64::try_from(window.as_millis()).unwrap()
+        {
+            broken.push(format!("again after {} ms: {told}", told.ms - before));
+        }
+    }
+    let shown: Vec<AlertKey> = played.firing.iter().map(|(key, _)| *key).collect();
+    broken
+        .extend(open.keys().filter(|key| !shown.contains(key)).map(|key| format!("announced and not shown: {key:?}")));
+    broken
+}
+
+/// At the end, long after the last fault, nothing fires that anybody would act upon.
+fn lasting(played: &Played) -> Vec<String> {
+    let lasting = played.firing.iter().filter(|(_, level)| matches!(level, Level::L1 | Level::L2 | Level::L3));
+    lasting.map(|(key, _)| format!("still fires at the end: {key:?}")).collect()
+}
+
+fn difference(told: &[Told], again: &[Told]) -> String {
+    let first = told.iter().zip(again).find(|(a, b)| a != b);
+    match first {
+        Some((a, b)) => format!("{a} / {b}"),
+        None => format!("{} announcements, then {}", told.len(), again.len()),
+    }
+}
