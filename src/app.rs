@@ -134,15 +134,14 @@ impl Daemon {
         own.config_loaded(Some(config.hash.0), clock.now().wall);
 
         let (silences, silenced) = silences::spawn(&mut supervisor, storage.as_deref(), clock, &panics);
-        let keep = storage.as_deref().map(Keep::inside);
-        let mut scouts = Scouts::new(keep, own.discovery.clone(), clock, panics.clone());
+        let mut scouts =
+            Scouts::new(storage.as_deref().map(Keep::inside), own.discovery.clone(), clock, panics.clone());
         scouts.follow(&config.discovery.sources);
         let running = scouts.merged(&config);
         let mut fleet = Fleet::new(clock, sightings, panics.clone());
         let plan = fleet.plan(&running.chain);
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
         let heartbeat = Heartbeat::starting(clock.now().at);
-        let external_labels = config.alertmanager.as_ref().map(|settings| settings.external_labels.clone());
         let tap = recording::start(&mut supervisor, config.record.as_ref(), clock, &own, &panics)?;
         let decision = Decision {
             engine: Engine::new(Arc::new(running.engine.clone()), clock.now()),
@@ -151,7 +150,7 @@ impl Daemon {
             own: own.clone(),
             snapshot: Arc::clone(&snapshot),
             heartbeat: heartbeat.clone(),
-            herald: Herald::new(notifications, external_labels.unwrap_or_default()),
+            herald: Herald::new(notifications, external_labels(&config)),
             follow,
             tap,
         };
@@ -163,8 +162,8 @@ impl Daemon {
         fleet.carry_out(plan);
         let (probe, probes) = mpsc::channel(prober::PROBE_QUEUE);
         let targets = Arc::new(ArcSwap::from_pointee(Targets::of(&running, fleet.gates())));
-        let prober = prober::run(Arc::clone(&targets), probes, panics.clone(), supervisor.shutdown());
-        supervisor.spawn_essential("prober", panics.clone(), prober);
+        let probing = prober::run(Arc::clone(&targets), probes, panics.clone(), supervisor.shutdown());
+        supervisor.spawn_essential("prober", panics.clone(), probing);
         let shared = http::Shared {
             snapshot: Arc::clone(&snapshot),
             own: own.clone(),
@@ -274,4 +273,8 @@ pub fn log_warnings(warnings: &Problems) {
         let (code, line, column) = (problem.code.as_str(), known(problem.line), known(problem.column));
         tracing::warn!(code, line, column, help = problem.help.as_deref(), "{}: {}", warnings.source, problem.message);
     }
+}
+
+fn external_labels(config: &Config) -> crate::model::Labels {
+    config.alertmanager.as_ref().map(|settings| settings.external_labels.clone()).unwrap_or_default()
 }

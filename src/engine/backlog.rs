@@ -92,19 +92,25 @@ impl Backlog {
         };
     }
 
-    /// The queue, if what waits above the usual has not been served; `None` where nobody says what waits.
+    /// Whether anybody says what waits.
     #[must_use]
-    pub fn queue(&self) -> Option<Option<Queue>> {
+    pub fn is_told(&self) -> bool {
+        self.pending.is_some() && self.usual.is_some()
+    }
+
+    /// The queue, if what waits above the usual has not been served.
+    #[must_use]
+    pub fn queue(&self) -> Option<Queue> {
         let pending = self.pending?;
         let usual = self.usual?.saturating_mul(USUAL_TIMES).saturating_add(FEW);
         if pending <= usual {
-            return Some(None);
+            return None;
         }
         let unserved =
             |sample: &&Sample| self.served.saturating_sub(sample.served) < sample.pending.saturating_sub(usual);
         // Whoever came after the newest sample that has been served is still in the queue.
         let oldest = self.samples.iter().rev().take_while(unserved).last();
-        Some(oldest.map(|oldest| Queue { pending, oldest: oldest.at, grows: oldest.pending <= pending }))
+        oldest.map(|oldest| Queue { pending, oldest: oldest.at, grows: oldest.pending <= pending })
     }
 }
 
@@ -122,7 +128,7 @@ mod tests {
             backlog.sample(Timestamp(i64::try_from(n).unwrap() * 20_000), *pending);
         }
         let now = Timestamp(i64::try_from(script.len() - 1).unwrap() * 20_000);
-        let age = backlog.queue().unwrap().map(|queue| now.since(queue.oldest).as_secs());
+        let age = backlog.queue().map(|queue| now.since(queue.oldest).as_secs());
         assert_eq!(age, wanted);
     }
 

@@ -240,8 +240,11 @@ mod tests {
         }
     }
 
+    /// Kind, from, until, height.
+    type Announced = (&'static str, Option<i64>, Option<i64>, Option<u64>);
+
     /// How many plans are known after these announcements.
-    fn check(announced: &[(&str, Option<i64>, Option<i64>, Option<u64>)], wanted: usize) {
+    fn check(announced: &[Announced], wanted: usize) {
         let mut plans = Plans::default();
         for (kind, from, until, height) in announced {
             plans.announce(plan(kind, *from, *until, *height), Now::default());

@@ -114,7 +114,9 @@ impl Progress {
         self.abnormal.push(each);
         if NEW_NORMAL <= self.abnormal.len() {
             self.intervals.clear();
-            std::mem::take(&mut self.abnormal).into_iter().for_each(|each| self.learn(each));
+            for each in std::mem::take(&mut self.abnormal) {
+                self.learn(each);
+            }
         }
     }
 

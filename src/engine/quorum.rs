@@ -216,7 +216,9 @@ mod tests {
                 Some('?') => NodeState::Unknown,
                 _ => NodeState::Live,
             };
-            core.push((node_of(weight), Node { state, ..Node::default() }));
+            let mut node = Node::new(1);
+            node.state = state;
+            core.push((node_of(weight), node));
         }
         let nodes_of = core.iter().map(|(settings, node)| (settings, node));
         let quorum = Quorum::count(&settings, &Roll::default(), nodes_of, &Timer::new(Now::default()));

@@ -147,10 +147,12 @@ pub fn level(name: AlertName, core: bool) -> Level {
         | N::NetworkSplit
         | N::DeepReorg
         | N::QuorumAtRisk => Level::L2,
-        N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks => Level::L3,
-        N::UnusualTraffic | N::PlannedHalt | N::MonitorClockJump => Level::L4,
         N::NodeOffline | N::NodeStalled | N::NodeLagging | N::NodeWrongChain | N::NodeForked if core => Level::L2,
-        N::NodeOffline
+        N::BlocksSlow
+        | N::ConsensusStruggling
+        | N::TransactionBacklog
+        | N::EmptyBlocks
+        | N::NodeOffline
         | N::NodeStalled
         | N::NodeLagging
         | N::NodeWrongChain
@@ -160,7 +162,13 @@ pub fn level(name: AlertName, core: bool) -> Level {
         | N::NodeErrors
         | N::NodeClockSkew
         | N::RuleFailing => Level::L3,
-        N::NodeSyncing | N::NodeRateLimited | N::NodeUnauthorized | N::HeightRegression => Level::L4,
+        N::UnusualTraffic
+        | N::PlannedHalt
+        | N::MonitorClockJump
+        | N::NodeSyncing
+        | N::NodeRateLimited
+        | N::NodeUnauthorized
+        | N::HeightRegression => Level::L4,
         // A rule of the user's own says itself how loud it is.
         N::Custom(_) | N::Watchdog => Level::None,
     }
@@ -207,21 +215,17 @@ pub fn policy(name: AlertName, sustained: Duration) -> Policy {
     use AlertName as N;
     let seconds = Duration::from_secs;
     let (wait, hold) = match name {
-        N::NetworkHalted | N::Watchdog => (seconds(0), seconds(0)),
+        N::NetworkHalted | N::PlannedHalt | N::Custom(_) | N::Watchdog => (seconds(0), seconds(0)),
         N::MonitorIsolated => (seconds(0), seconds(15)),
         N::NetworkUnreachable => (seconds(0), seconds(20)),
-        N::NodeOffline | N::NodeForked => (seconds(0), seconds(30)),
+        N::NodeOffline | N::NodeForked | N::QuorumAtRisk => (seconds(0), seconds(30)),
         N::NodeStalled | N::NodeLagging | N::NodeUnauthorized => (seconds(30), seconds(30)),
         N::NodeWrongChain => (seconds(10), seconds(30)),
         N::NodeSyncing | N::NodeClockSkew => (seconds(60), seconds(60)),
         N::NodeLowPeers | N::NodeSlow => (sustained, seconds(60)),
-        N::NodeErrors => (seconds(0), seconds(60)),
+        N::FinalityStalled | N::NetworkSplit | N::NodeErrors | N::RuleFailing => (seconds(0), seconds(60)),
         N::NodeRateLimited => (seconds(60), seconds(120)),
-        N::HeightRegression => (seconds(0), seconds(300)),
-        N::PlannedHalt | N::Custom(_) => (seconds(0), seconds(0)),
-        N::FinalityStalled | N::NetworkSplit | N::RuleFailing => (seconds(0), seconds(60)),
-        N::DeepReorg | N::DoubleSign | N::MonitorClockJump => (seconds(0), seconds(300)),
-        N::QuorumAtRisk => (seconds(0), seconds(30)),
+        N::DeepReorg | N::DoubleSign | N::MonitorClockJump | N::HeightRegression => (seconds(0), seconds(300)),
         N::BlocksSlow | N::ConsensusStruggling | N::TransactionBacklog | N::EmptyBlocks | N::UnusualTraffic => {
             (seconds(0), seconds(120))
         }
@@ -243,7 +247,7 @@ mod tests {
             lag: seconds(lag),
             limit: seconds(120),
         };
-        let reorg = |depth| Finding::Reorganised { from: Height(500), depth, at_most: None, nodes: 3 };
+        let reorg = |depth| Finding::Reorganised { from: Height(500), depth, at_most: None, limit: 10, nodes: 3 };
         let split = |lasting| Finding::BranchesGrow {
             height: Height(9),
             larger: 3,
@@ -251,7 +255,8 @@ mod tests {
             length: 7,
             lasting: seconds(lasting),
         };
-        let rare = |lasting| Finding::BlocksRare { blocks: 1, expected: 9, lasting: seconds(lasting) };
+        let rare =
+            |lasting| Finding::BlocksRare { blocks: 1, expected: 9, lasting: seconds(lasting), limit: seconds(120) };
         let backlog = |oldest| Finding::Backlog { pending: 9, oldest: seconds(oldest), limit: seconds(300) };
         let forked = Finding::HashDiffers { height: Height(1), wanted: BlockHash([1; 32]), said: BlockHash([2; 32]) };
         for (name, finding, wanted) in [

@@ -52,7 +52,7 @@ fn excuses(story: &Story, fault: &Fault, told: &Told) -> bool {
     }
     let AlertKey { name, subject } = told.key;
     match subject {
-        Subject::Monitor => fault.kind == Kind::CutOff && name == AlertName::MonitorIsolated,
+        Subject::Monitor | Subject::Vantage(_) => fault.kind == Kind::CutOff && name == AlertName::MonitorIsolated,
         Subject::Network(network) => network.index() == fault.network && fault.kind.of_network().contains(&name),
         Subject::Node(node) => {
             let concerns = fault.node.map_or_else(

@@ -179,7 +179,7 @@ impl<'s> Stage<'s> {
         self.wake = outcome.wake_at.map(|at| at.0);
         for effect in &outcome.effects {
             match effect {
-                Effect::Fired(alert) => self.tell(ms, true, alert),
+                Effect::Fired(alert) | Effect::Raised(alert) => self.tell(ms, true, alert),
                 Effect::Resolved(alert) => self.tell(ms, false, alert),
                 Effect::Quiet(..) | Effect::NodeState { .. } => {}
             }
@@ -192,7 +192,7 @@ impl<'s> Stage<'s> {
         }
         let settings = &self.story.settings;
         let subject = match alert.key.subject {
-            Subject::Monitor => &settings.monitor,
+            Subject::Monitor | Subject::Vantage(_) => &settings.monitor,
             Subject::Network(network) => &settings.networks[network.index()].name,
             Subject::Node(node) => &settings.nodes[node.index()].name,
         };

@@ -113,7 +113,7 @@ impl Ground {
     #[must_use]
     pub fn compare(&self, told: &Told) -> Standing {
         let mut standing = Standing::Open;
-        for (height, said) in told.from_the_top() {
+        for (height, said) in told.downwards() {
             let Some(blocks) = self.heights.get(&height) else { continue };
             let here = compare_one(height, said, blocks);
             if self.speakers < 2 * blocks.iter().map(|block| block.nodes).sum::<usize>() {

@@ -229,7 +229,7 @@ impl Told {
     }
 
     /// Its words, from the highest down.
-    pub fn from_the_top(&self) -> impl Iterator<Item = (Height, BlockHash)> {
+    pub fn downwards(&self) -> impl Iterator<Item = (Height, BlockHash)> {
         self.words.range(..=self.height).rev().map(|(height, word)| (*height, word.hash))
     }
 
@@ -308,14 +308,16 @@ mod tests {
 
     #[test]
     fn the_depth_is_bounded_from_both_sides() {
-        [20, 37, 157, 600, 3693].into_iter().for_each(|depth| check(depth, 10_001));
+        for depth in [20, 37, 157, 600, 3693] {
+            check(depth, 10_001);
+        }
     }
 
     #[test]
     fn a_rollback_is_proven_as_soon_as_new_blocks_reach_heights_told_before() {
         let mut told = Told::default();
         (9_000..=10_000).for_each(|height| assert!(tell(&mut told, 0, &answer(height, u64::MAX, 0)).is_none()));
-        let proof = (9_941..).find(|height| tell(&mut told, 1, &answer(*height, 9_940, 7)).is_some()).unwrap();
+        let proof = (9_941..20_000).find(|height| tell(&mut told, 1, &answer(*height, 9_940, 7)).is_some()).unwrap();
         assert!(proof <= 9_944, "{proof}");
     }
 
@@ -349,7 +351,7 @@ mod tests {
                 counted.extend(now.map(|now| (height, now)));
             });
         }
-        assert_eq!(counted, told.from_the_top().collect());
+        assert_eq!(counted, told.downwards().collect());
         told.forget();
         told.settle(true, |height, before, _| assert_eq!(counted.remove(&height), before));
         assert!(counted.is_empty());

@@ -18,10 +18,11 @@ const NEGLIGIBLE: u64 = 10 * crate::engine::traffic::ONE;
 
 /// `TransactionBacklog`: more wait than usual, ever more, and the oldest for longer than the limit.
 pub fn backlog(case: &NetworkCase<'_>) -> Verdict {
-    let Some(queue) = case.network.vitals.backlog.queue().filter(|_| case.network.sight) else {
+    let backlog = &case.network.vitals.backlog;
+    if !case.network.sight || !backlog.is_told() {
         return Verdict::Unknown;
-    };
-    let Some(queue) = queue else { return Verdict::Clear };
+    }
+    let Some(queue) = backlog.queue() else { return Verdict::Clear };
     let limit = case.settings.limits.confirmation_limit;
     if !case.timer.passed(queue.oldest.after(limit)) {
         return Verdict::Clear;

@@ -236,8 +236,12 @@ mod tests {
             ("rack=~.+", &["a"], &[""]),
         ] {
             let matcher = Matcher::parse(text).unwrap();
-            yes.iter().for_each(|value| assert!(matcher.matches(value), "{text} must match {value:?}"));
-            no.iter().for_each(|value| assert!(!matcher.matches(value), "{text} must not match {value:?}"));
+            for value in yes {
+                assert!(matcher.matches(value), "{text} must match {value:?}");
+            }
+            for value in no {
+                assert!(!matcher.matches(value), "{text} must not match {value:?}");
+            }
             assert_eq!(Matcher::parse(&matcher.to_string()), Ok(matcher), "{text}");
         }
     }
