@@ -82,6 +82,7 @@ pub fn of_node(
     let firing = firing_of(network, network_index);
     let offline = || node.lives.fires(rule::OFFLINE).then(|| own(N::NodeOffline));
     let wrong = || node.lives.fires(rule::WRONG_CHAIN).then(|| own(N::NodeWrongChain));
+    let stalled = || node.lives.fires(rule::STALLED).then(|| own(N::NodeStalled));
     let lost = || by_halt.or_else(|| firing(rule::UNREACHABLE));
     let planned = || firing(rule::PLANNED);
     // While two branches stand side by side nobody knows yet who has strayed, nor whether it will be a split.
@@ -92,8 +93,11 @@ pub fn of_node(
     match name {
         N::NodeOffline => lost().or_else(planned),
         N::NodeForked => lost().or_else(split).or_else(offline).or_else(wrong),
-        N::NodeStalled | N::NodeLagging => lost().or_else(planned).or_else(split).or_else(offline).or_else(wrong),
-        N::NodeLowPeers | N::NodeSyncing => lost().or_else(planned).or_else(offline).or_else(wrong),
+        N::NodeStalled => lost().or_else(planned).or_else(split).or_else(offline).or_else(wrong),
+        // Who has stood still trails until it has caught up: the same trouble, not another.
+        N::NodeLagging => lost().or_else(planned).or_else(split).or_else(offline).or_else(wrong).or_else(stalled),
+        N::NodeSyncing => lost().or_else(planned).or_else(offline).or_else(wrong).or_else(stalled),
+        N::NodeLowPeers => lost().or_else(planned).or_else(offline).or_else(wrong),
         N::NodeSlow | N::NodeErrors => lost().or_else(planned).or_else(offline),
         N::HeightRegression => by_halt.or_else(split).or_else(offline).or_else(wrong),
         _ => offline(),

@@ -133,6 +133,8 @@ pub const NODE_RULES: [NodeRule; 13] = [
 pub const OFFLINE: usize = 0;
 /// See [`OFFLINE`].
 pub const WRONG_CHAIN: usize = 1;
+/// See [`OFFLINE`].
+pub const STALLED: usize = 3;
 
 /// How loud an alert is at first; about core nodes some are louder. What a finding says may make it louder still:
 /// [`escalated`].

@@ -1,8 +1,8 @@
 //! Thousands of small invented stories: networks, nodes and a monitor, to which things happen. Each follows from one
 //! number, the seed, so that what failed once can be watched again.
 //!
-//! `cargo test --test simulation` plays some; `cargo test --release --test simulation -- --seeds 20000` plays many;
-//! `-- --seed 7` plays one and tells it.
+//! `cargo test --test simulation` plays some, `.ci/stories 20000` many, and `cargo test --test simulation -- --seed 7` one,
+//! which it tells.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::disallowed_methods, reason = "it measures how long the stories take")]

@@ -209,6 +209,19 @@ fn a_node_that_stands_still_has_stalled_and_one_that_trails_is_lagging() {
 }
 
 #[test]
+fn a_node_that_catches_up_after_standing_still_is_one_trouble_and_not_two() {
+    let mut world = World::of("a b c d");
+    world.run(60);
+    world.let_say("d", |m| m.at(1060));
+    world.run(300);
+    world.let_say("d", |m| m.at((1060 + (u64::try_from(m.second).unwrap() - 360) * 6).min(m.height)));
+    world.run(45);
+    assert_eq!(state(&world, "d"), NodeState::Lagging);
+    world.run(600);
+    assert_eq!(world.told_names(), ["fire NodeStalled d", "resolve NodeStalled d"]);
+}
+
+#[test]
 fn lag_clears_at_a_third_of_its_limit() {
     let mut world = World::of("a b c d");
     world.run(200);
