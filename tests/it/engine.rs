@@ -22,6 +22,7 @@ mod pace;
 mod plans;
 mod quorum;
 mod reorgs;
+mod restarts;
 mod sight;
 mod silences;
 mod traffic;
