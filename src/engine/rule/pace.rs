@@ -23,7 +23,8 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     let stretch = |span, share| network.vitals.pace.stretch(tip, span, share, (block_time, case.settings));
     let Some(slow) = stretch(Span::Lately, SLOW) else { return Verdict::Clear };
     let limit = slow.window;
-    let settled = seeing.after(network.vitals.settle);
+    // Who could not see cannot tell slowness from a standstill, until it has lasted for as long as a halt.
+    let settled = seeing.after(network.progress.threshold(case.settings).saturating_add(network.vitals.settle));
     let is_due = |stretch: &Stretch| case.timer.passed(stretch.since.after(stretch.window).max(settled));
     if is_due(&slow) {
         let long = stretch(Span::Long, SLOW).filter(is_due);
