@@ -1,10 +1,17 @@
 //! How far finality is behind the head, by our own clock: the block that is final now was the head at some time, and we
 //! remember when. Timestamps of producers are asked only about blocks that came before we looked, and believed only as
 //! far as a count of blocks agrees.
+//!
+//! Only time in which the head may have grown counts. Of a standstill no more counts than an ordinary gap lasts: nothing
+//! can become final then, and when the head goes on, finality is given its ordinary time again.
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{settings::NetworkSettings, trail::Trail, vitals::Scene};
+use super::{
+    settings::{Cadence, NetworkSettings},
+    trail::Trail,
+    vitals::Scene,
+};
 use crate::model::{Height, Timestamp, UnixTime};
 
 /// Lags from which the normal one is learned: each is that before finality moved on, the peak of a saw-tooth.
@@ -12,6 +19,9 @@ const PEAKS: usize = 16;
 
 /// Fewer peaks teach nothing.
 const PEAKS_NEEDED: usize = 3;
+
+/// Standstills remembered at the most; of more the oldest count as one.
+const STANDSTILLS: usize = 32;
 
 /// As long as nobody knows how long finality takes here, nothing shorter than this is called stalled: there are chains
 /// whose proofs need hours.
@@ -33,6 +43,17 @@ pub struct Finality {
     last: Option<Last>,
     tellers: usize,
     peaks: VecDeque<Duration>,
+    /// When the head rose last.
+    head: Option<Timestamp>,
+    standstills: VecDeque<Standstill>,
+}
+
+/// The head stood still for longer than it ordinarily does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standstill {
+    end: Timestamp,
+    /// So much of it does not count.
+    excess: Duration,
 }
 
 /// The newest final block.
@@ -44,6 +65,8 @@ pub struct Last {
     pub was_head: Timestamp,
     /// When the head passed it.
     pub passed: Option<Timestamp>,
+    /// For so long since then the head stood still beyond what is ordinary.
+    pub stood: Duration,
 }
 
 impl Finality {
@@ -52,20 +75,56 @@ impl Finality {
         match scene.blocks {
             None => self.restart(scene.tip, scene.risen),
             Some(0) => {}
-            Some(_) => self.trail.rise(scene.tip, scene.risen),
+            Some(blocks) => {
+                self.stand_still(blocks, scene);
+                self.trail.rise(scene.tip, scene.risen);
+            }
         }
+        self.head = Some(scene.risen_at());
         self.tellers = claims.len();
         if let Some(height) = corroborated(claims).map(|height| height.min(scene.tip)) {
             self.move_to(height, scene, claims);
         }
-        if let Some(last) = &mut self.last {
+        if let Some(mut last) = self.last {
             last.passed = last.passed.or_else(|| Some(self.trail.passed(last.height)?.at));
+            last.stood = self.stood_since(last.was_head);
+            self.last = Some(last);
         }
     }
 
     fn restart(&mut self, tip: Height, at: Timestamp) {
         self.trail.restart(tip, at);
         self.last = None;
+        self.standstills.clear();
+    }
+
+    /// The head rose by `blocks`: what was too long for an ordinary gap before it does not count. Where we could not see
+    /// all the while, the blocks themselves say how long it may have grown.
+    fn stand_still(&mut self, blocks: u64, scene: &Scene<'_>) {
+        let (Some(head), Some(ordinary)) = (self.head, ordinary_gap(scene)) else { return };
+        let end = scene.risen_at();
+        let saw = scene.network.progress.seeing_since().is_some_and(|since| since <= head);
+        let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
+        let grown = scene.block_time().filter(|_| !saw).map(|block_time| block_time.saturating_mul(blocks));
+        let excess = end.since(head).saturating_sub(ordinary.max(grown.unwrap_or_default()));
+        if !excess.is_zero() {
+            self.remember(Standstill { end, excess });
+        }
+    }
+
+    fn remember(&mut self, standstill: Standstill) {
+        if self.standstills.len() == STANDSTILLS
+            && let Some(oldest) = self.standstills.pop_front()
+            && let Some(next) = self.standstills.front_mut()
+        {
+            next.excess = next.excess.saturating_add(oldest.excess);
+        }
+        self.standstills.push_back(standstill);
+    }
+
+    fn stood_since(&self, at: Timestamp) -> Duration {
+        let since = self.standstills.iter().filter(|standstill| at < standstill.end);
+        since.fold(Duration::ZERO, |sum, standstill| sum.saturating_add(standstill.excess))
     }
 
     /// What is final stays final: a lower claim is an old answer.
@@ -78,9 +137,11 @@ impl Finality {
             Some(mark) => mark.at,
             None => self.before_we_looked(height, scene, claims),
         };
-        if let Some(before) = self.last.replace(Last { height, was_head, passed: None }) {
-            self.learn(scene.risen_at().since(before.was_head), before.was_head, scene);
+        if let Some(before) = self.last.replace(Last { height, was_head, passed: None, stood: Duration::ZERO }) {
+            let stood = self.stood_since(before.was_head);
+            self.learn(scene.risen_at().since(before.was_head).saturating_sub(stood), before.was_head, scene);
         }
+        self.standstills.retain(|standstill| was_head < standstill.end);
         self.trail.forget_below(height);
     }
 
@@ -143,6 +204,12 @@ impl Finality {
     }
 }
 
+/// A longer gap between two blocks is a standstill. Where nobody knows how often blocks come, none is.
+fn ordinary_gap(scene: &Scene<'_>) -> Option<Duration> {
+    let with_work = matches!(scene.settings.cadence, Cadence::OnDemand | Cadence::IdleMax(_));
+    (with_work || scene.block_time().is_some()).then(|| scene.network.progress.threshold(scene.settings))
+}
+
 /// Of three or more tellers two must have reached it, as with the tip; of two the higher is believed, for one may be
 /// stuck.
 fn corroborated(claims: &[Claim]) -> Option<Height> {
@@ -154,6 +221,21 @@ fn corroborated(claims: &[Claim]) -> Option<Height> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn standstills_count_from_when_a_block_was_the_head_and_are_bounded() {
+        let at = |second: u64| Timestamp(i64::try_from(second).unwrap() * 1000);
+        let mut finality = Finality::default();
+        for n in 1..=100 {
+            finality.remember(Standstill { end: at(n * 10), excess: Duration::from_secs(1) });
+        }
+        assert_eq!(finality.standstills.len(), STANDSTILLS);
+        assert_eq!(finality.stood_since(at(0)).as_secs(), 100, "nothing is lost");
+        assert_eq!(finality.stood_since(at(990)).as_secs(), 1);
+        assert_eq!(finality.stood_since(at(1000)), Duration::ZERO);
+        finality.remember(Standstill { end: at(2000), excess: Duration::MAX });
+        assert_eq!(finality.stood_since(at(0)), Duration::MAX);
+    }
 
     #[test]
     fn of_three_tellers_two_must_agree_and_of_two_the_higher_counts() {

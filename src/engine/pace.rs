@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{
+    rule,
     settings::{Cadence, NetworkSettings},
     trail::Trail,
     vitals::Scene,
@@ -16,13 +17,23 @@ const EXPECTED: u32 = 20;
 /// Chernoff's exponent for a third: of n blocks due at random, at most a third come with a probability of `exp(-n * 0.3)`.
 const RARITY: f64 = 0.3;
 
-/// The pace is remembered over this many windows.
+/// Slowness lasts when it has filled so many windows, however long one is.
 const WINDOWS: u32 = 3;
 
-/// How the tip rose lately.
+/// How the tip rose. A trail gets coarser the longer it is, so each stretch has one of its own.
 #[derive(Debug, Default)]
 pub struct Pace {
-    trail: Trail,
+    lately: Trail,
+    long: Trail,
+}
+
+/// Over what time blocks are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// The shortest in which their number says something.
+    Lately,
+    /// So long that slowness is no passing trouble any more.
+    Long,
 }
 
 /// A stretch of time in which too few blocks came.
@@ -40,45 +51,53 @@ impl Pace {
     /// Takes in a view of the network.
     pub fn follow(&mut self, scene: &Scene<'_>, resting: bool) {
         if resting || scene.blocks.is_none() {
-            self.trail.restart(scene.tip, scene.timer.now().at);
+            self.lately.restart(scene.tip, scene.timer.now().at);
+            self.long.restart(scene.tip, scene.timer.now().at);
             return;
         }
-        if scene.blocks != Some(0) {
-            self.trail.rise(scene.tip, scene.risen);
+        let kept = |span| scene.block_time().and_then(|b| window(span, b, scene.settings)).unwrap_or_default();
+        for (trail, kept) in [(&mut self.lately, kept(Span::Lately)), (&mut self.long, kept(Span::Long))] {
+            if scene.blocks != Some(0) {
+                trail.rise(scene.tip, scene.risen);
+            }
+            trail.forget_before(scene.timer.now().at.before(kept));
         }
-        let kept = scene.block_time().and_then(|b| window(b, scene.settings)).unwrap_or_default();
-        self.trail.forget_before(scene.timer.now().at.before(kept.saturating_mul(WINDOWS)));
+    }
+
+    fn trail(&self, span: Span) -> &Trail {
+        match span {
+            Span::Lately => &self.lately,
+            Span::Long => &self.long,
+        }
     }
 
     /// The stretch that is slow once it is as long as its window: since then at most `1 / share` of the blocks due in
-    /// `windows` windows have come. `None` where blocks need not come, or nobody knows how often.
+    /// `span` have come. `None` where blocks need not come, or nobody knows how often.
     #[must_use]
-    pub fn stretch(
-        &self,
-        tip: Height,
-        windows: u32,
-        share: u64,
-        scene: (Duration, &NetworkSettings),
-    ) -> Option<Stretch> {
+    pub fn stretch(&self, tip: Height, span: Span, share: u64, scene: (Duration, &NetworkSettings)) -> Option<Stretch> {
         let (block_time, settings) = scene;
-        let window = window(block_time, settings)?.saturating_mul(windows);
+        let window = window(span, block_time, settings)?;
         let due = window.as_nanos() / block_time.as_nanos().max(1);
         let expected = u64::try_from(due).unwrap_or(u64::MAX);
         let few = expected.div_ceil(share).saturating_sub(1);
-        let since = self.trail.reached(Height(tip.0.saturating_sub(few)))?.at;
+        let since = self.trail(span).reached(Height(tip.0.saturating_sub(few)))?.at;
         Some(Stretch { window, expected, since })
     }
 
     /// Blocks since `since`, the tip being at `tip`.
     #[must_use]
-    pub fn blocks_since(&self, since: Timestamp, tip: Height) -> u64 {
-        self.trail.at(since).map_or(0, |height| tip.above(height))
+    pub fn blocks_since(&self, since: Timestamp, tip: Height, span: Span) -> u64 {
+        self.trail(span).at(since).map_or(0, |height| tip.above(height))
     }
 }
 
 /// The time in which enough blocks are due for their number to mean something: where they come at random, so many that
-/// a third of them comes by chance once in the horizon.
-fn window(block_time: Duration, settings: &NetworkSettings) -> Option<Duration> {
+/// a third of them comes by chance once in the horizon. The long one is several of those. A block time
+/// of nothing is none.
+fn window(span: Span, block_time: Duration, settings: &NetworkSettings) -> Option<Duration> {
+    if block_time.is_zero() {
+        return None;
+    }
     let blocks = match settings.cadence {
         Cadence::Interval | Cadence::Slots => EXPECTED,
         Cadence::Poisson => {
@@ -89,5 +108,10 @@ fn window(block_time: Duration, settings: &NetworkSettings) -> Option<Duration> 
         }
         Cadence::IdleMax(_) | Cadence::OnDemand => return None,
     };
-    Some(block_time.saturating_mul(blocks).max(settings.limits.slow_after))
+    let slow_after = settings.limits.slow_after;
+    let lately = block_time.saturating_mul(blocks).max(slow_after);
+    Some(match span {
+        Span::Lately => lately,
+        Span::Long => lately.saturating_mul(WINDOWS).max(slow_after.saturating_mul(rule::TROUBLE_LASTS)),
+    })
 }

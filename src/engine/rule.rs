@@ -179,8 +179,9 @@ pub fn level(name: AlertName, core: bool) -> Level {
 /// Finality this many times its limit behind is critical.
 const FINALITY_LOST: u32 = 3;
 
-/// Blocks that have been rare for this many times the limit, and transactions that have waited so, are an error.
-const TROUBLE_LASTS: u32 = 15;
+/// Blocks that have been rare for this many times the limit, and transactions that have waited so, are an error. Where
+/// blocks are so rare that a longer time is needed to count them, that alone is no reason to be louder.
+pub const TROUBLE_LASTS: u32 = 15;
 
 /// How loud this finding is, when the alert is at `level` by its name: what is far beyond its limit is louder.
 #[must_use]
@@ -190,7 +191,9 @@ pub fn escalated(finding: &Finding, level: Level, limits: &NetworkLimits) -> Lev
         F::FinalityBehind { lag, limit, .. } => (limit.saturating_mul(FINALITY_LOST) < *lag, Level::L1),
         F::Reorganised { depth, limit, .. } => (limit.saturating_mul(reorg::SEVERE) <= *depth, Level::L1),
         F::BranchesGrow { lasting, .. } => (split::LONG_SPLIT <= *lasting, Level::L1),
-        F::BlocksRare { lasting, .. } => (limits.slow_after.saturating_mul(TROUBLE_LASTS) <= *lasting, Level::L2),
+        F::BlocksRare { lasting, limit, .. } => {
+            (limit < lasting && limits.slow_after.saturating_mul(TROUBLE_LASTS) <= *lasting, Level::L2)
+        }
         F::Backlog { oldest, limit, .. } => (limit.saturating_mul(TROUBLE_LASTS) <= *oldest, Level::L2),
         _ => (false, level),
     };
@@ -259,6 +262,7 @@ mod tests {
         };
         let rare =
             |lasting| Finding::BlocksRare { blocks: 1, expected: 9, lasting: seconds(lasting), limit: seconds(120) };
+        let few_due = Finding::BlocksRare { blocks: 9, expected: 44, lasting: seconds(26_400), limit: seconds(26_400) };
         let backlog = |oldest| Finding::Backlog { pending: 9, oldest: seconds(oldest), limit: seconds(300) };
         let forked = Finding::HashDiffers { height: Height(1), wanted: BlockHash([1; 32]), said: BlockHash([2; 32]) };
         for (name, finding, wanted) in [
@@ -270,6 +274,7 @@ mod tests {
             (AlertName::NetworkSplit, split(600), Level::L1),
             (AlertName::BlocksSlow, rare(1799), Level::L3),
             (AlertName::BlocksSlow, rare(1800), Level::L2),
+            (AlertName::BlocksSlow, few_due, Level::L3),
             (AlertName::TransactionBacklog, backlog(4499), Level::L3),
             (AlertName::TransactionBacklog, backlog(4500), Level::L2),
             (AlertName::NodeForked, forked, Level::L3),

@@ -38,7 +38,7 @@ pub struct Traffic {
     seen: Option<Height>,
     empty: Option<Empty>,
     bucket: Bucket,
-    /// Means per bucket, in hundredths, newest last: the warm-up, later only what came lately.
+    /// Means per bucket, in hundredths, newest last: the warm-up, then only what came after it, and lately.
     means: VecDeque<u64>,
     usual: Option<u64>,
 }
@@ -109,7 +109,7 @@ impl Traffic {
         self.means.push_back(mean);
         self.usual = match self.usual {
             Some(usual) => Some(step(usual, mean)),
-            None if self.means.len() == WARM_UP => Some(median(&self.means)),
+            None if self.means.len() == WARM_UP => Some(median(&std::mem::take(&mut self.means))),
             None => None,
         };
     }
@@ -126,7 +126,8 @@ impl Traffic {
         self.usual
     }
 
-    /// Transactions per block of late, in hundredths: the middle of the last minutes, so that one burst is nothing.
+    /// Transactions per block of late, in hundredths: the middle of the last minutes, so that one burst is nothing. What
+    /// made the usual is not compared with it.
     #[must_use]
     pub fn lately(&self) -> Option<u64> {
         let recent = self.means.len().checked_sub(LATELY)?;

@@ -2,8 +2,8 @@
 //! for the chain: constant, in bursts, or as the saw-tooth of its epochs. When it stays behind by several times that, it
 //! has stalled.
 //!
-//! The distance is measured to the head, not to now: where the head stands still nothing can become final, and that has
-//! another name.
+//! The distance is measured to the head, not to now, and a standstill of the head does not count: nothing can become
+//! final then, and that has another name.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
         return Verdict::Clear;
     }
     let limit = finality.limit(case.settings);
-    let lag = head.since(last.was_head);
+    let lag = head.since(last.was_head).saturating_sub(last.stood);
     if is_behind(case, &last, limit, head, since) {
         return Verdict::Holds(finding(last.height, tip, lag.max(limit), limit));
     }
@@ -45,7 +45,7 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
 /// one, and after we could not see.
 fn is_behind(case: &NetworkCase<'_>, last: &Last, limit: Duration, head: Timestamp, seeing: Timestamp) -> bool {
     let settle = case.network.vitals.settle;
-    let crosses = last.was_head.after(limit);
+    let crosses = last.was_head.after(limit.saturating_add(last.stood));
     let block_time = case.network.progress.block_time(case.settings).unwrap_or_default();
     let under_way = block_time.saturating_mul(UNDER_WAY).min(limit / UNDER_WAY_FRACTION);
     let due = crosses.max(seeing.after(settle)).max(last.passed.unwrap_or(head).after(settle));

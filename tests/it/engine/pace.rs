@@ -46,11 +46,17 @@ fn blocks_at_a_quarter_of_their_rate_are_told_within_five_minutes_and_louder_whe
         assert_eq!(alert.level, Level::L3);
         let Finding::BlocksRare { blocks, expected, .. } = alert.finding else { panic!("{:?}", alert.finding) };
         assert!(3 * blocks < expected, "{blocks} of {expected}");
-        world.run(600);
+        world.run(900);
+        assert_eq!(world.snapshot().alerts.last().unwrap().level, Level::L3, "{block_ms} ms, after twenty minutes");
+        world.run(900);
         assert_eq!(world.snapshot().alerts.last().unwrap().level, Level::L2, "{block_ms} ms");
         world.beat("main", block_ms);
         world.run(600);
-        assert_eq!(world.told_names(), ["fire BlocksSlow main", "resolve BlocksSlow main"], "{block_ms} ms");
+        assert_eq!(
+            world.told_names(),
+            ["fire BlocksSlow main", "raise BlocksSlow main", "resolve BlocksSlow main"],
+            "{block_ms} ms"
+        );
     }
 }
 

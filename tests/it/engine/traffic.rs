@@ -35,7 +35,9 @@ fn a_queue_whose_oldest_waits_too_long_is_told_and_resolves_when_it_is_served() 
     assert!((300..340).contains(&oldest.as_secs()), "{oldest:?}");
     assert!((900_000..1_100_000).contains(&ms), "told at {ms} ms");
     world.run(900);
-    assert_eq!(world.told_names(), ["fire TransactionBacklog main", "resolve TransactionBacklog main"]);
+    let about = |line: &&String| line.contains("TransactionBacklog");
+    let told: Vec<String> = world.told_names().iter().filter(about).cloned().collect();
+    assert_eq!(told, ["fire TransactionBacklog main", "resolve TransactionBacklog main"]);
 }
 
 #[test]
