@@ -160,17 +160,19 @@ impl Told {
         }
         self.changed = true;
         self.words.insert(height, Word { hash, top: head, answer, counted: None });
-        self.crowd_out(rank(height));
+        self.crowd_out(rank(height), head);
     }
 
-    /// Of too many words of one rank the one that was not told for the longest time is forgotten.
-    fn crowd_out(&mut self, of: u32) {
+    /// Of too many words of one rank the one furthest from the head is forgotten, but none before those told just now:
+    /// after a rollback it is the words right above the head that new blocks will contradict first.
+    fn crowd_out(&mut self, of: u32, head: Height) {
         let peers = || self.words.iter().filter(|(height, _)| rank(**height) == of);
         if peers().count() <= WORDS_OF_A_RANK {
             return;
         }
-        let oldest = peers().min_by_key(|(height, word)| (word.answer, **height)).map(|(height, _)| *height);
-        self.retract(|height| Some(height) == oldest);
+        let worth = |height: Height, word: &Word| (word.answer != self.answers, height.0.abs_diff(head.0), height);
+        let least = peers().max_by_key(|(height, word)| worth(**height, word)).map(|(height, _)| *height);
+        self.retract(|height| Some(height) == least);
     }
 
     fn retract(&mut self, is_void: impl Fn(Height) -> bool) {
