@@ -107,23 +107,35 @@ impl Ground {
         told.max_by_key(|block| (block.nodes, std::cmp::Reverse(block.hash)))
     }
 
-    /// How a node stands to the others. What counts is the highest height of which most of them speak: above it only a
-    /// few have been heard, and whoever speaks first agrees with himself; below it lies what may long be settled. Where
-    /// most never speak of one height, whatever is known decides.
+    /// How a node stands to the others. What counts is the highest height at which those who have not spoken of it could
+    /// change nothing: above it only some have been heard, and whoever speaks first agrees with himself; below it lies
+    /// what may long be settled. Where there is none, the highest of which most speak decides, or whatever is known.
     #[must_use]
     pub fn compare(&self, told: &Told) -> Standing {
-        let mut standing = Standing::Open;
+        let (mut most, mut any) = (None, None);
         for (height, said) in told.downwards() {
             let Some(blocks) = self.heights.get(&height) else { continue };
             let here = compare_one(height, said, blocks);
-            if self.speakers < 2 * blocks.iter().map(|block| block.nodes).sum::<usize>() {
-                return self.unless_few(here);
+            if self.is_decided(blocks) {
+                // A contradiction above the last agreement is not proven yet, but neither is it over.
+                let doubted = here == Standing::Same && matches!(most, Some(Standing::Differs { .. }));
+                return self.unless_few(if doubted { Standing::Open } else { here });
             }
-            if standing == Standing::Open {
-                standing = here;
+            if self.speakers < 2 * spoken(blocks) {
+                most = most.or(Some(here));
             }
+            any = any.or(Some(here).filter(|here| *here != Standing::Open));
         }
-        self.unless_few(standing)
+        self.unless_few(most.or(any).unwrap_or(Standing::Open))
+    }
+
+    /// Whether most speak, and those who do not could not turn the outcome.
+    fn is_decided(&self, blocks: &[Block]) -> bool {
+        let silent = self.speakers.saturating_sub(spoken(blocks));
+        let most = blocks.iter().map(|block| block.nodes).max().unwrap_or(0);
+        let lead = blocks.iter().map(|block| most - block.nodes).filter(|lead| 0 < *lead).min().unwrap_or(most);
+        let drawn = 1 < blocks.iter().filter(|block| block.nodes == most).count();
+        silent == 0 || (!drawn && silent < lead && self.speakers < 2 * spoken(blocks))
     }
 
     /// Where two nodes answer, each is alone as soon as they disagree: that says nothing about either.
@@ -177,6 +189,11 @@ impl Ground {
         let most = blocks.iter().map(|block| block.nodes).max()?;
         (2 <= most && self.speakers.saturating_mul(3) < most.saturating_mul(4)).then_some(most)
     }
+}
+
+/// How many nodes speak of a height.
+fn spoken(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| block.nodes).sum()
 }
 
 fn compare_one(height: Height, said: BlockHash, blocks: &[Block]) -> Standing {
@@ -245,6 +262,12 @@ mod tests {
         check("ba ba .a .a .a .a", "======");
         check("bb bb .a .a .a .a", "!!====");
         check("ba ca .a .a .a .a", "======");
+    }
+
+    #[test]
+    fn who_speaks_first_of_a_height_is_no_majority_while_the_silent_could_turn_it() {
+        check("bb bb aa .a .a", "!!?==");
+        check("bb bb aa aa .a", "!!===");
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Told {
                 (Some(word), None) => {
                     found = Some(Reorg {
                         at,
-                        from: word.top.max(*height),
+                        from: self.descended(*height, word.top),
                         lowest: *height,
                         common,
                         homecoming: stray,
@@ -132,6 +132,13 @@ impl Told {
             }
         }
         found
+    }
+
+    /// The highest head that descends from the block at `height`, which was told together with `top`: whatever was told
+    /// of the heights between bears it out further up.
+    fn descended(&self, height: Height, top: Height) -> Height {
+        let above = self.words.range(height..);
+        above.fold(top.max(height), |top, (height, word)| if *height <= top { top.max(word.top) } else { top })
     }
 
     /// A reorganisation is one when the node stays with it: a second answer must not bring the old block back.
@@ -160,17 +167,19 @@ impl Told {
         }
         self.changed = true;
         self.words.insert(height, Word { hash, top: head, answer, counted: None });
-        self.crowd_out(rank(height));
+        self.crowd_out(rank(height), head);
     }
 
-    /// Of too many words of one rank the one that was not told for the longest time is forgotten.
-    fn crowd_out(&mut self, of: u32) {
+    /// Of too many words of one rank the one furthest from the head is forgotten, but none before those told just now:
+    /// after a rollback it is the words right above the head that new blocks will contradict first.
+    fn crowd_out(&mut self, of: u32, head: Height) {
         let peers = || self.words.iter().filter(|(height, _)| rank(**height) == of);
         if peers().count() <= WORDS_OF_A_RANK {
             return;
         }
-        let oldest = peers().min_by_key(|(height, word)| (word.answer, **height)).map(|(height, _)| *height);
-        self.retract(|height| Some(height) == oldest);
+        let worth = |height: Height, word: &Word| (word.answer != self.answers, height.0.abs_diff(head.0), height);
+        let least = peers().max_by_key(|(height, word)| worth(**height, word)).map(|(height, _)| *height);
+        self.retract(|height| Some(height) == least);
     }
 
     fn retract(&mut self, is_void: impl Fn(Height) -> bool) {
@@ -319,6 +328,14 @@ mod tests {
         (9_000..=10_000).for_each(|height| assert!(tell(&mut told, 0, &answer(height, u64::MAX, 0)).is_none()));
         let proof = (9_941..20_000).find(|height| tell(&mut told, 1, &answer(*height, 9_940, 7)).is_some()).unwrap();
         assert!(proof <= 9_944, "{proof}");
+    }
+
+    #[test]
+    fn a_rollback_is_as_deep_as_the_head_that_stood_on_what_was_replaced() {
+        let mut told = Told::default();
+        (9_000..=10_000).for_each(|height| assert!(tell(&mut told, 0, &answer(height, u64::MAX, 0)).is_none()));
+        let found = tell(&mut told, 1, &answer(9_860, 9_843, 7)).unwrap();
+        assert_eq!((found.from, found.at_most()), (Height(10_000), Some(160)), "{found:?}");
     }
 
     #[test]

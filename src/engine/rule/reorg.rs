@@ -25,14 +25,14 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
         return Verdict::Unknown;
     }
     let limit = u64::from(case.settings.limits.reorg_depth);
-    let moved: Vec<&Reorg> = moved(case, limit).collect();
-    let Some(deepest) = moved.iter().max_by_key(|reorg| reorg.depth()).filter(|_| speakers < 2 * moved.len()) else {
-        return Verdict::Clear;
-    };
+    let mut moved: Vec<&Reorg> = moved(case, limit).collect();
+    moved.sort_unstable_by_key(|reorg| std::cmp::Reverse(reorg.depth()));
+    // What is told is what most have lost: one node's word could make it any depth.
+    let Some(most) = moved.get(speakers / 2) else { return Verdict::Clear };
     Verdict::Holds(Finding::Reorganised {
-        from: deepest.from,
-        depth: deepest.depth(),
-        at_most: deepest.at_most(),
+        from: most.from,
+        depth: most.depth(),
+        at_most: most.at_most(),
         nodes: moved.len(),
         limit,
     })
