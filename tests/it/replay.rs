@@ -33,7 +33,8 @@ fn stream(seconds: i64, last_block: i64, silent: std::ops::Range<i64>) -> String
             )
             .unwrap();
         }
-        writeln!(text, r#"{{"k":"canary","t":{},"w":0,"v":"m2","target":"gw","ok":0}}"#, t * 1000 + 300).unwrap();
+        let (at, wall) = (t * 1000 + 300, 1_700_000_000_300 + t * 1000);
+        writeln!(text, r#"{{"k":"canary","t":{at},"w":{wall},"v":"m2","target":"gw","ok":0}}"#).unwrap();
     }
     text
 }
