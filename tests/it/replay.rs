@@ -181,6 +181,22 @@ fn another_configuration_says_when_it_would_have_called() {
 }
 
 #[test]
+fn the_rules_and_silences_of_a_configuration_hold_for_a_stream_as_well() {
+    let rule = "[[rule]]\nname = \"BelowPlan\"\nscope = \"node\"\nwhen = \"node.height < 1040\"\nlevel = \"L3\"\n\
+                summary = \"{{node.name}} is below plan\"\nfor = \"0s\"\n";
+    let silence = "[[silence]]\nmatchers = [\"alertname=BelowPlan\", \"node=~a|b\"]\ncomment = \"known\"\n\
+                   from = \"2023-11-01T00:00:00Z\"\nuntil = \"2023-12-01T00:00:00Z\"\n";
+    let under = |more: &str| {
+        let config = configuration(&format!("{OTHER}{more}"));
+        told_under(&stream(40, 40, 0..0), |stream| recast(stream, &config).0).0
+    };
+    let told = under(rule);
+    assert_eq!(told.iter().filter(|line| line.contains("BelowPlan fires L3")).count(), 3, "{told:?}");
+    let told = under(&format!("{rule}{silence}"));
+    assert_eq!(told.iter().filter(|line| line.contains("BelowPlan fires L3")).count(), 1, "{told:?}");
+}
+
+#[test]
 fn the_lines_for_machines_are_alerts_and_nothing_else() {
     let output = command(&[], &stream(180, 100, 0..0));
     assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
