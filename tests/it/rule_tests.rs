@@ -134,6 +134,32 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
 }
 
 #[test]
+fn rules_of_the_configuration_can_be_expected_by_their_names() {
+    let folder = std::env::temp_dir().join(format!("haltwatch-own-rules-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let config = folder.join("c.toml");
+    fs::write(
+        &config,
+        "[[network]]\nname = \"main\"\nfamily = \"evm\"\nblock_time = \"5s\"\n\
+         [[network.node]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\n\
+         [[rule]]\nname = \"TooHigh\"\nscope = \"node\"\nwhen = \"node.height > 110\"\nlevel = \"L3\"\n\
+         for = \"0s\"\nsummary = \"too high\"\n",
+    )
+    .unwrap();
+    let expect = |alert: &str| {
+        story(&format!(
+            "config = \"{}\"\n[[network]]\nname = \"main\"\nheight = \"100+1x3m\"\n\
+             [[expect]]\nat = \"30s\"\nnot = \"{alert}\"\nnode = \"a\"\n\
+             [[expect]]\nat = \"2m\"\nalert = \"{alert}\"\nnode = \"a\"\nlevel = \"L3\"\n",
+            config.display()
+        ))
+    };
+    assert_eq!(expect("TooHigh").unwrap(), Vec::<String>::new());
+    assert!(expect("TooHihg").unwrap_err().contains("did you mean \"TooHigh\"?"));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_configuration_is_tested_as_it_is() {
     let folder = std::env::temp_dir().join(format!("haltwatch-rules-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
