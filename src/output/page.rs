@@ -134,15 +134,24 @@ fn alert_row(html: &mut Html, snapshot: &Snapshot, alert: &Alert) {
         None => html.text(name),
     });
     html.leaf("td", &[], &subject_name(&snapshot.settings, alert.key.subject));
-    let state = match (alert.inhibited_by, &alert.silenced_by) {
-        (Some(by), _) => format!("{}, muted by {}", alert.state.as_str(), by.name.as_str()),
-        (None, Some(by)) => format!("{}, silenced by {by}", alert.state.as_str()),
-        (None, None) => alert.state.as_str().to_owned(),
-    };
-    html.leaf("td", &[], &state);
+    html.leaf("td", &[], &state(alert));
     let lasting = whole_seconds(snapshot.taken.wall.since(alert.active_at));
     html.leaf("td", &[("class", "when"), ("title", &alert.active_at.to_string())], &lasting);
     html.leaf("td", &[("class", "said")], &alert.finding.to_string());
+}
+
+/// The state in words, with what keeps the alert from being announced or from ending.
+fn state(alert: &Alert) -> String {
+    let mut words = alert.state.as_str().to_owned();
+    match (alert.inhibited_by, &alert.silenced_by) {
+        (Some(by), _) => words = format!("{words}, muted by {}", by.name.as_str()),
+        (None, Some(by)) => words = format!("{words}, silenced by {by}"),
+        (None, None) => (),
+    }
+    match alert.clear_since {
+        Some(since) => format!("{words}, held, clear since {since}"),
+        None => words,
+    }
 }
 
 fn level_class(level: Level) -> &'static str {

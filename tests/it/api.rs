@@ -266,6 +266,7 @@ async fn a_declared_finality_lag_gives_a_limit_in_numbers() {
         let mut settings = sample::settings();
         settings.networks[0].finality_lag = Some(Duration::from_secs(780));
         it.settings = Arc::new(settings);
+        it.networks[0].finality_limit = Some(Duration::from_secs(3 * 780));
     });
     assert_eq!(rule.await["limit"], "the final block is 39m behind the head");
 }

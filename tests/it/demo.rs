@@ -32,6 +32,8 @@ fn the_demo_tells_its_story_and_every_alert_comes_as_it_has_to() {
     for text in wanted {
         rest = rest.split_once(text).unwrap_or_else(|| panic!("{text:?} is missing or out of order in\n{lines}")).1;
     }
+    let before_the_halt = lines.split("Validator v3 stops as well").next().unwrap();
+    assert!(before_the_halt.contains("fired    QuorumAtRisk consortium"), "{lines}");
 }
 
 /// `haltwatch demo | head -1` is a way to see what it prints.

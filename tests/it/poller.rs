@@ -293,7 +293,7 @@ async fn answers_are_matched_by_id_and_the_first_word_counts() {
     let shuffled = |asked: &Asked| {
         let Reply::Raw(bytes) = healthy(5)(asked) else { panic!() };
         let body = String::from_utf8(bytes).unwrap().split_once("\r\n\r\n").unwrap().1.to_owned();
-        let mut items: Vec<serde_json::Value> = serde_json::from_str(&body).unwrap();
+        let mut items: Vec<Value> = serde_json::from_str(&body).unwrap();
         items.reverse();
         items.push(json!({"jsonrpc": "2.0", "id": 1, "result": evm_answer(99, "eth_getBlockByNumber", &json!(["latest"]))["result"]}));
         items.push(json!({"jsonrpc": "2.0", "id": {"odd": true}, "result": null}));

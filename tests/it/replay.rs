@@ -33,7 +33,8 @@ fn stream(seconds: i64, last_block: i64, silent: std::ops::Range<i64>) -> String
             )
             .unwrap();
         }
-        writeln!(text, r#"{{"k":"canary","t":{},"w":0,"v":"m2","target":"gw","ok":0}}"#, t * 1000 + 300).unwrap();
+        let (at, wall) = (t * 1000 + 300, 1_700_000_000_300 + t * 1000);
+        writeln!(text, r#"{{"k":"canary","t":{at},"w":{wall},"v":"m2","target":"gw","ok":0}}"#).unwrap();
     }
     text
 }
@@ -177,6 +178,22 @@ fn another_configuration_says_when_it_would_have_called() {
             "the stream knows nothing of these nodes of the configuration: main/z, far/f",
         ]
     );
+}
+
+#[test]
+fn the_rules_and_silences_of_a_configuration_hold_for_a_stream_as_well() {
+    let rule = "[[rule]]\nname = \"BelowPlan\"\nscope = \"node\"\nwhen = \"node.height < 1040\"\nlevel = \"L3\"\n\
+                summary = \"{{node.name}} is below plan\"\nfor = \"0s\"\n";
+    let silence = "[[silence]]\nmatchers = [\"alertname=BelowPlan\", \"node=~a|b\"]\ncomment = \"known\"\n\
+                   from = \"2023-11-01T00:00:00Z\"\nuntil = \"2023-12-01T00:00:00Z\"\n";
+    let under = |more: &str| {
+        let config = configuration(&format!("{OTHER}{more}"));
+        told_under(&stream(40, 40, 0..0), |stream| recast(stream, &config).0).0
+    };
+    let told = under(rule);
+    assert_eq!(told.iter().filter(|line| line.contains("BelowPlan fires L3")).count(), 3, "{told:?}");
+    let told = under(&format!("{rule}{silence}"));
+    assert_eq!(told.iter().filter(|line| line.contains("BelowPlan fires L3")).count(), 1, "{told:?}");
 }
 
 #[test]

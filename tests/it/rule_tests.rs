@@ -40,16 +40,7 @@ fn our_own_stories_come_true() {
         let failures = story(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|problems| panic!("{problems}"));
         assert!(failures.is_empty(), "{}:\n{}", path.display(), failures.join("\n"));
     }
-    assert!(8 <= count, "{count} stories");
-}
-
-/// Stories of verdicts that are still to come are well-formed; those that come true move up.
-#[test]
-fn stories_of_what_is_awaited_can_be_read() {
-    for entry in fs::read_dir(folder().join("awaited")).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        story(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|problems| panic!("{}: {problems}", path.display()));
-    }
+    assert!(12 <= count, "{count} stories");
 }
 
 /// The text between the fences of the language `toml` in the documentation.
@@ -140,6 +131,32 @@ fn what_is_wrong_with_a_file_is_told_with_its_place() {
         let said = story(&text).unwrap_err();
         assert!(said.contains(problem), "{text}\n--- said:\n{said}\n--- wanted:\n{problem}");
     }
+}
+
+#[test]
+fn rules_of_the_configuration_can_be_expected_by_their_names() {
+    let folder = std::env::temp_dir().join(format!("haltwatch-own-rules-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let config = folder.join("c.toml");
+    fs::write(
+        &config,
+        "[[network]]\nname = \"main\"\nfamily = \"evm\"\nblock_time = \"5s\"\n\
+         [[network.node]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\n\
+         [[rule]]\nname = \"TooHigh\"\nscope = \"node\"\nwhen = \"node.height > 110\"\nlevel = \"L3\"\n\
+         for = \"0s\"\nsummary = \"too high\"\n",
+    )
+    .unwrap();
+    let expect = |alert: &str| {
+        story(&format!(
+            "config = \"{}\"\n[[network]]\nname = \"main\"\nheight = \"100+1x3m\"\n\
+             [[expect]]\nat = \"30s\"\nnot = \"{alert}\"\nnode = \"a\"\n\
+             [[expect]]\nat = \"2m\"\nalert = \"{alert}\"\nnode = \"a\"\nlevel = \"L3\"\n",
+            config.display()
+        ))
+    };
+    assert_eq!(expect("TooHigh").unwrap(), Vec::<String>::new());
+    assert!(expect("TooHihg").unwrap_err().contains("did you mean \"TooHigh\"?"));
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

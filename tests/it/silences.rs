@@ -87,7 +87,7 @@ async fn a_silence_is_made_shown_obeyed_kept_over_a_restart_and_ended() {
     };
     assert_eq!(known(&list), ["config-1".to_owned(), id.clone()]);
     let some = ask(address, "GET", "/api/v2/silences?filter=alertname%3DHigh", "").await.json();
-    assert_eq!(known(&some), [id.clone()]);
+    assert_eq!(known(&some), std::slice::from_ref(&id));
     assert_eq!(some[0]["status"]["state"], "active");
     assert!(daemon.stop().await);
 

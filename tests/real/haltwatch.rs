@@ -126,7 +126,7 @@ impl Config {
     pub fn text(&self, listen: SocketAddr) -> String {
         format!(
             "[monitor]\nname = \"real\"\n{}\n[web]\nlisten = [\"{listen}\"]\n{}\n[defaults]\ninterval = \"{}ms\"\n\
-             timeout = \"3s\"\noffline_after = \"12s\"\n{}",
+             timeout = \"3s\"\noffline_after = \"12s\"\nflap_window = \"1s\"\n{}",
             self.monitor,
             self.web,
             INTERVAL.as_millis(),

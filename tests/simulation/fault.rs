@@ -72,12 +72,11 @@ impl Kind {
     /// Loud alerts about its node, or about all nodes of its network where it is the network's, that it may cause.
     pub fn of_nodes(self) -> &'static [AlertName] {
         match self {
-            // Nodes that come back from a halt do not come back at once.
-            Self::Halt => &[N::NodeStalled, N::NodeLagging],
+            // Nodes that come back from a halt do not come back at once; one that freezes answers on, always the same.
+            Self::Halt | Self::Freezes => &[N::NodeStalled, N::NodeLagging],
             Self::Down => &[N::NodeOffline, N::NodeStalled, N::NodeLagging],
             Self::Rogue => &[N::NodeForked, N::NodeStalled, N::NodeLagging, N::NodeWrongChain],
             Self::WrongChain => &[N::NodeWrongChain],
-            Self::Freezes => &[N::NodeStalled, N::NodeLagging],
             _ => &[],
         }
     }

@@ -28,7 +28,7 @@ pub fn broken(story: &Story, played: &Played) -> Vec<String> {
     broken.extend(untold(story, played));
     broken.extend(out_of_order(story, played));
     broken.extend(lasting(played));
-    if story.seed % REPLAYED == 0 {
+    if story.seed.is_multiple_of(REPLAYED) {
         for manner in [Manner::Plain, Manner::Restless, Manner::Reloaded] {
             let again = play::play(story, manner);
             if again.told != played.told {

@@ -57,7 +57,10 @@ impl Act {
     pub fn line(self) -> &'static str {
         match self {
             Self::Peace => "Three networks, all well. Idle is well too: nobody has ordered anything from 'orders'.",
-            Self::OneDown => "Validator v4 of 'consortium' stops. Three of four are a quorum: the network must go on.",
+            Self::OneDown => {
+                "Validator v4 of 'consortium' stops. Three of four are a quorum: the network must go on, \
+                 and nobody else may be lost."
+            }
             Self::Halt => "Validator v3 stops as well. Two of four are no quorum: no block can be made any more.",
             Self::Recovery => {
                 "Both validators return. Five blocks later the halt is over; the alert about a node ends once the node \
@@ -115,6 +118,7 @@ impl Act {
         match told.name {
             AlertName::Watchdog => true,
             AlertName::NodeOffline => (self == Self::OneDown && first) || (self == Self::Halt && stopped),
+            AlertName::QuorumAtRisk => self == Self::OneDown && told.place == NETWORK,
             AlertName::NetworkHalted => self == Self::Halt && told.place == NETWORK,
             AlertName::NodeSyncing => self == Self::Recovery && stopped,
             _ => false,
@@ -129,6 +133,8 @@ pub struct Marks {
     pub first_stopped: Option<Now>,
     /// Its alert fired.
     pub node_offline: Option<Now>,
+    /// `QuorumAtRisk` fired.
+    pub quorum_at_risk: Option<Now>,
     /// The second validator stopped: the quorum was lost.
     pub quorum_lost: Option<Now>,
     /// `NetworkHalted` fired.
@@ -207,6 +213,7 @@ impl Story {
             self.surprises.push(format!("{} {} fired unexpectedly", told.name.as_str(), told.place));
         }
         note(&mut self.marks.node_offline, told.name == AlertName::NodeOffline && told.place == FIRST, now);
+        note(&mut self.marks.quorum_at_risk, told.name == AlertName::QuorumAtRisk && told.place == NETWORK, now);
         note(&mut self.marks.halt_fired, told.name == AlertName::NetworkHalted && told.place == NETWORK, now);
         if told.name != AlertName::Watchdog {
             self.firing.push(alert);
@@ -240,7 +247,7 @@ impl Story {
     fn act_is_complete(&self, scene: Scene) -> bool {
         match self.act {
             Act::Peace => scene.all_well,
-            Act::OneDown => self.marks.node_offline.is_some(),
+            Act::OneDown => self.marks.node_offline.is_some() && self.marks.quorum_at_risk.is_some(),
             Act::Halt => self.marks.halt_fired.is_some(),
             Act::Recovery => self.marks.all_resolved.is_some() && scene.all_well,
             Act::Over => true,
@@ -250,7 +257,7 @@ impl Story {
     fn missing(&self) -> &'static str {
         match self.act {
             Act::Peace => "the networks have not all become live or idle",
-            Act::OneDown => "NodeOffline consortium/v4 has not fired",
+            Act::OneDown => "NodeOffline consortium/v4 and QuorumAtRisk consortium have not both fired",
             Act::Halt => "NetworkHalted consortium has not fired",
             Act::Recovery => "not everything has been resolved",
             Act::Over => "nothing",
@@ -275,6 +282,7 @@ impl Story {
         let marks = &self.marks;
         let mut lines = vec![
             measured("NodeOffline fired", marks.node_offline, "v4 stopped", marks.first_stopped),
+            measured("QuorumAtRisk fired", marks.quorum_at_risk, "v4 stopped", marks.first_stopped),
             measured("NetworkHalted fired", marks.halt_fired, "the quorum was lost", marks.quorum_lost),
             measured("the first new block was seen", marks.block_again, "the validators returned", marks.returned),
             measured("NetworkHalted was resolved", marks.halt_resolved, "the validators returned", marks.returned),
@@ -333,10 +341,12 @@ mod tests {
     fn good_events() -> Vec<(i64, Told)> {
         vec![
             (0, told(AlertName::Watchdog, "", true)),
+            (14, told(AlertName::QuorumAtRisk, NETWORK, true)),
             (14, told(AlertName::NodeOffline, FIRST, true)),
             (28, told(AlertName::NodeOffline, SECOND, true)),
             (33, told(AlertName::NetworkHalted, NETWORK, true)),
             (47, told(AlertName::NetworkHalted, NETWORK, false)),
+            (48, told(AlertName::QuorumAtRisk, NETWORK, false)),
             (48, told(AlertName::NodeOffline, SECOND, false)),
             (49, told(AlertName::NodeOffline, FIRST, false)),
         ]
@@ -348,6 +358,7 @@ mod tests {
         expect_test::expect![[r"
             [(8, Stop(3)), (22, Stop(2)), (38, Start(2)), (38, Start(3))]
             NodeOffline fired 6.0 s after v4 stopped (2026-11-21T22:26:54.000Z)
+            QuorumAtRisk fired 6.0 s after v4 stopped (2026-11-21T22:26:54.000Z)
             NetworkHalted fired 11.0 s after the quorum was lost (2026-11-21T22:27:13.000Z)
             the first new block was seen 2.0 s after the validators returned (2026-11-21T22:27:20.000Z)
             NetworkHalted was resolved 9.0 s after the validators returned (2026-11-21T22:27:27.000Z)
@@ -376,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_halt_that_is_missed_spoils_the_story_but_does_not_stop_it() {
-        let (story, cues) = play(&good_events()[..2], |_| 1, 130);
+        let (story, cues) = play(&good_events()[..3], |_| 1, 130);
         assert_eq!((story.act(), cues.len()), (Act::Over, 4));
         assert_eq!(
             story.surprises(),

@@ -252,10 +252,11 @@ impl Reader<'_> {
     }
 
     fn unknown_function(&self, node: &IdedExpr, name: &str) -> Fault {
-        let name = name.trim_matches(['_', '@']);
+        // The parser calls the asking by index `_[_]`.
+        let name = if name == "_[_]" { "[]" } else { name.trim_matches(['_', '@']) };
         let help = match (name, nearest(name, FUNCTIONS)) {
             ("matches", _) => "patterns are not known here; use startsWith, endsWith or contains".to_owned(),
-            ("[]" | "[", _) => "write node.labels.NAME".to_owned(),
+            ("[]", _) => "write node.labels.NAME".to_owned(),
             (_, Some(near)) => format!("did you mean `{near}`?"),
             _ => FUNCTIONS_HELP.to_owned(),
         };

@@ -62,7 +62,7 @@ impl Plot {
         network: Option<&Item<'_>>,
         node: Option<&Item<'_>>,
     ) -> Option<AlertKey> {
-        let name = alert_name(item)?;
+        let name = self.alert_name(item)?;
         let subject = match (name.scope(), node) {
             (Scope::Monitor, _) => Subject::Monitor,
             (Scope::Network, None) => Subject::Network(self.network_of(section, network)?),
@@ -88,7 +88,7 @@ impl Plot {
         let help = "write \"NetworkHalted main\" or \"NodeOffline main/v1\"";
         let text = item.text("a string", help)?;
         let (alert, subject) = text.split_once(' ').unwrap_or((&text, ""));
-        let name = alert_named(&item, alert)?;
+        let name = self.alert_named(&item, alert)?;
         let only = || (self.settings.networks.len() == 1).then_some(0);
         let place = |name: &str| self.settings.networks.iter().position(|it| &*it.name == name);
         let found = match name.scope() {
@@ -115,15 +115,18 @@ impl Plot {
         let known = self.settings.nodes.iter().filter(|it| it.network == network).map(|it| &*it.name);
         found.or_else(|| unknown(item, "node", known))
     }
-}
 
-fn alert_name(item: &Item<'_>) -> Option<AlertName> {
-    let item = item.harmless();
-    let text = item.text("the name of an alert", "like \"NetworkHalted\"")?;
-    alert_named(&item, &text)
-}
+    fn alert_name(&self, item: &Item<'_>) -> Option<AlertName> {
+        let item = item.harmless();
+        let text = item.text("the name of an alert", "like \"NetworkHalted\"")?;
+        self.alert_named(&item, &text)
+    }
 
-fn alert_named(item: &Item<'_>, text: &str) -> Option<AlertName> {
-    let found = AlertName::ALL.iter().copied().find(|name| name.as_str() == text);
-    found.or_else(|| unknown(item, "alert", AlertName::ALL.iter().map(|name| name.as_str())))
+    /// An alert of haltwatch's own, or of a rule of the configuration that the story tests.
+    fn alert_named(&self, item: &Item<'_>, text: &str) -> Option<AlertName> {
+        let rules = self.settings.rules.iter().map(|rule| AlertName::Custom(rule.name));
+        let known = || AlertName::ALL.iter().copied().chain(rules.clone());
+        let found = known().find(|name| name.as_str() == text);
+        found.or_else(|| unknown(item, "alert", known().map(AlertName::as_str)))
+    }
 }

@@ -38,6 +38,9 @@ impl ShownAlert {
         if let Some(by) = &alert.silenced_by {
             annotations.push((Arc::from("silenced_by"), Arc::clone(by)));
         }
+        if let Some(since) = alert.clear_since {
+            annotations.push((Arc::from("clear_since"), Arc::from(since.to_string())));
+        }
         let own = snapshot.settings.rule(alert.key.name).and_then(|rule| rule.runbook_url.clone());
         if let Some(url) = own.or_else(|| runbooks.url(alert.key.name.as_str()).map(Arc::from)) {
             annotations.push((Arc::from("runbook_url"), url));
@@ -53,7 +56,8 @@ impl ShownAlert {
     }
 }
 
-/// Pending and firing alerts; muted ones carry the annotation `muted_by`, silenced ones `silenced_by`.
+/// Pending and firing alerts; muted ones carry the annotation `muted_by`, silenced ones `silenced_by`, and
+/// those that are held though their trouble is over `clear_since`.
 pub fn alerts(snapshot: &Snapshot, runbooks: &Runbooks) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     struct Data {

@@ -101,6 +101,7 @@ struct ExplainedAlert {
     fired_at: Option<Time>,
     muted_by: Option<MutedBy>,
     silenced_by: Option<Arc<str>>,
+    clear_since: Option<Time>,
     #[serde(flatten)]
     alert: ShownAlert,
 }
@@ -313,6 +314,7 @@ fn explained_alert(snapshot: &Snapshot, runbooks: &Runbooks, alert: &Alert) -> E
             subject: subject_name(&snapshot.settings, key.subject),
         }),
         silenced_by: alert.silenced_by.clone(),
+        clear_since: alert.clear_since.map(Time),
         alert: ShownAlert::new(snapshot, runbooks, alert),
     }
 }

@@ -13,12 +13,12 @@ use haltwatch::{
 
 use super::world::{WALL, World, network, settings};
 
-fn at(second: i64) -> Option<Instant> {
-    Some(Instant::At(Timestamp(second * 1000)))
+fn at(second: i64) -> Instant {
+    Instant::At(Timestamp(second * 1000))
 }
 
-fn wall(second: i64) -> Option<Instant> {
-    Some(Instant::Wall(UnixTime::from_millis(WALL + second * 1000)))
+fn wall(second: i64) -> Instant {
+    Instant::Wall(UnixTime::from_millis(WALL + second * 1000))
 }
 
 fn plan(from: Option<Instant>, until: Option<Instant>, at_height: Option<u64>) -> PlannedHalt {
@@ -54,7 +54,7 @@ fn configured(planned: Vec<PlannedHalt>) -> Settings {
 fn an_upgrade_that_keeps_to_its_time_pages_nobody_though_every_node_restarts() {
     let mut world = World::of("A B C D e f");
     world.run(30);
-    world.announce(plan(at(1000), at(3000), None));
+    world.announce(plan(Some(at(1000)), Some(at(3000)), None));
     world.run(980);
     world.stop("main");
     for name in ["A", "B", "C", "D", "e", "f"] {
@@ -79,7 +79,7 @@ fn a_halt_that_overruns_its_window_is_told_one_threshold_later() {
     for restless in [i64::MAX, 700] {
         let mut world = World::of("A B C D");
         world.restless = restless;
-        world.announce(plan(at(100), at(600), None));
+        world.announce(plan(Some(at(100)), Some(at(600)), None));
         world.run(110);
         world.stop("main");
         world.run(500);
@@ -98,7 +98,7 @@ fn a_halt_that_overruns_its_window_is_told_one_threshold_later() {
 #[test]
 fn an_old_window_mutes_no_later_halt() {
     let mut world = World::of("A B C D");
-    world.announce(plan(at(100), at(600), None));
+    world.announce(plan(Some(at(100)), Some(at(600)), None));
     world.run(110);
     world.stop("main");
     world.run(300);
@@ -117,7 +117,7 @@ fn a_late_notice_does_not_end_a_real_halt() {
     world.run(100);
     world.stop("main");
     world.run(60);
-    world.announce(plan(at(150), at(400), None));
+    world.announce(plan(Some(at(150)), Some(at(400)), None));
     world.run(400);
     world.go("main");
     world.run(60);
@@ -128,7 +128,7 @@ fn a_late_notice_does_not_end_a_real_halt() {
 #[test]
 fn the_window_opens_when_the_last_block_before_the_upgrade_comes_early() {
     let mut world = World::of("A B C D");
-    world.announce(plan(at(2000), at(3000), Some(1201)));
+    world.announce(plan(Some(at(2000)), Some(at(3000)), Some(1201)));
     world.run_up_to("main", 1200);
     let reached = world.ms / 1000;
     world.run(3000 - reached);
@@ -142,7 +142,7 @@ fn a_height_that_had_passed_when_we_heard_of_it_opens_nothing() {
     for height in [0, 1, 500, 1000] {
         let mut world = World::of("A B C D");
         world.run(100);
-        world.announce(plan(None, at(90_000), Some(height)));
+        world.announce(plan(None, Some(at(90_000)), Some(height)));
         world.run(50);
         world.stop("main");
         world.run(60);
@@ -155,17 +155,19 @@ fn windows_that_end_before_they_begin_or_never_come_mute_nothing() {
     let mut world = World::of("A B C D");
     world.run(50);
     for absurd in [
-        plan(at(500), at(10), None),
-        plan(at(10), at(20), None),
+        plan(Some(at(500)), Some(at(10)), None),
+        plan(Some(at(10)), Some(at(20)), None),
         plan(None, None, None),
-        plan(None, at(500), None),
+        plan(None, Some(at(500)), None),
         plan(None, None, Some(u64::MAX)),
-        plan(at(i64::MAX / 1000), at(i64::MAX / 1000), None),
+        plan(Some(at(i64::MAX / 1000)), Some(at(i64::MAX / 1000)), None),
         plan(Some(Instant::Wall(UnixTime::from_millis(i64::MAX))), None, None),
     ] {
         world.announce(PlannedHalt { kind: format!("{absurd:?}").into(), ..absurd });
     }
-    (0..300).for_each(|i| world.announce(PlannedHalt { kind: format!("{i}").into(), ..plan(at(i), at(i), Some(5)) }));
+    (0..300).for_each(|i| {
+        world.announce(PlannedHalt { kind: format!("{i}").into(), ..plan(Some(at(i)), Some(at(i)), Some(5)) })
+    });
     world.run(50);
     world.stop("main");
     world.run(60);
@@ -175,11 +177,11 @@ fn windows_that_end_before_they_begin_or_never_come_mute_nothing() {
 #[test]
 fn a_window_that_is_moved_while_it_is_open_closes_at_its_new_time() {
     let mut world = World::of("A B C D");
-    world.announce(plan(at(100), at(300), None));
+    world.announce(plan(Some(at(100)), Some(at(300)), None));
     world.run(110);
     world.stop("main");
     world.run(100);
-    world.announce(plan(at(100), at(900), None));
+    world.announce(plan(Some(at(100)), Some(at(900)), None));
     world.run(1000);
     assert_told(&world, &[(100, BEGINS), (900, ENDS), (930, HALTS)]);
 }
@@ -187,9 +189,9 @@ fn a_window_that_is_moved_while_it_is_open_closes_at_its_new_time() {
 #[test]
 fn windows_that_follow_each_other_are_one_to_the_halt() {
     let mut world = World::of("A B C D");
-    world.announce(plan(at(100), at(300), None));
-    world.announce(PlannedHalt { kind: "backup".into(), ..plan(at(290), at(500), None) });
-    world.announce(plan(at(2000), at(2100), None));
+    world.announce(plan(Some(at(100)), Some(at(300)), None));
+    world.announce(PlannedHalt { kind: "backup".into(), ..plan(Some(at(290)), Some(at(500)), None) });
+    world.announce(plan(Some(at(2000)), Some(at(2100)), None));
     world.run(110);
     world.stop("main");
     world.run(400);
@@ -206,7 +208,7 @@ fn windows_that_follow_each_other_are_one_to_the_halt() {
 #[test]
 fn a_configured_window_follows_the_wall_clock_and_no_jump_of_it() {
     for (jump, back) in [(3600, 300), (-3600, 300), (0, 0)] {
-        let mut world = World::new(configured(vec![plan(wall(1000), wall(2000), None)]));
+        let mut world = World::new(configured(vec![plan(Some(wall(1000)), Some(wall(2000)), None)]));
         world.run(500);
         world.wall_off = jump * 1000;
         world.run(back);
@@ -221,7 +223,7 @@ fn a_configured_window_follows_the_wall_clock_and_no_jump_of_it() {
         world.run(300);
         assert_told(&world, &[(1000, BEGINS), (2000, ENDS)]);
     }
-    let mut world = World::new(configured(vec![plan(wall(2000), wall(3000), None)]));
+    let mut world = World::new(configured(vec![plan(Some(wall(2000)), Some(wall(3000)), None)]));
     world.run(500);
     world.wall_off = 1_000_000;
     world.run(2500);
@@ -231,7 +233,7 @@ fn a_configured_window_follows_the_wall_clock_and_no_jump_of_it() {
 #[test]
 fn a_node_that_stays_dead_after_the_window_is_told_then() {
     let mut world = World::of("A B C D E F G");
-    world.announce(plan(at(100), at(900), None));
+    world.announce(plan(Some(at(100)), Some(at(900)), None));
     world.run(110);
     world.stop("main");
     world.kill("B");
@@ -246,7 +248,7 @@ fn a_node_that_stays_dead_after_the_window_is_told_then() {
 #[test]
 fn core_nodes_that_fail_inside_the_window_are_a_halt_five_minutes_after_it() {
     let mut world = World::of("A B C D");
-    world.announce(plan(at(100), at(900), None));
+    world.announce(plan(Some(at(100)), Some(at(900)), None));
     world.run(110);
     world.stop("main");
     world.kill("A B C D");
@@ -316,7 +318,7 @@ fn one_node_alone_plans_no_halt_and_a_cancelled_plan_is_forgotten() {
 
 #[test]
 fn a_reload_that_takes_the_window_away_ends_it() {
-    let mut world = World::new(configured(vec![plan(wall(100), wall(90_000), None)]));
+    let mut world = World::new(configured(vec![plan(Some(wall(100)), Some(wall(90_000)), None)]));
     world.run(110);
     world.stop("main");
     world.run(300);
@@ -330,7 +332,7 @@ fn a_reload_that_takes_the_window_away_ends_it() {
 #[test]
 fn a_window_of_which_we_saw_nothing_delays_the_halt_by_no_more_than_itself() {
     let mut world = World::of("A B C D");
-    world.announce(plan(at(100), at(300), None));
+    world.announce(plan(Some(at(100)), Some(at(300)), None));
     world.run(50);
     world.stop("main");
     world.sleep(600);

@@ -50,7 +50,7 @@ const SECONDS: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_secs(50);
 
 /// What the engine mutes, alert by alert (`engine/inhibit.rs`), and one at least that it does not.
-const MUTED: [(&str, &[&str], &[&str]); 5] = [
+const MUTED: [(&str, &[&str], &[&str]); 7] = [
     (
         "NetworkHalted",
         &[
@@ -65,8 +65,15 @@ const MUTED: [(&str, &[&str], &[&str]); 5] = [
             "NodeErrors",
             "HeightRegression",
             "NetworkStandsStill",
+            "FinalityStalled",
+            "QuorumAtRisk",
+            "BlocksSlow",
+            "ConsensusStruggling",
+            "TransactionBacklog",
+            "EmptyBlocks",
+            "UnusualTraffic",
         ],
-        &["NodeClockSkew"],
+        &["NodeClockSkew", "NetworkSplit", "DeepReorg", "DoubleSign", "PlannedHalt"],
     ),
     (
         "NetworkUnreachable",
@@ -79,8 +86,40 @@ const MUTED: [(&str, &[&str], &[&str]); 5] = [
             "NodeSyncing",
             "NodeSlow",
             "NodeErrors",
+            "FinalityStalled",
+            "QuorumAtRisk",
+            "BlocksSlow",
+            "ConsensusStruggling",
+            "TransactionBacklog",
+            "EmptyBlocks",
+            "UnusualTraffic",
         ],
-        &["NetworkHalted", "HeightRegression"],
+        &["NetworkHalted", "HeightRegression", "NetworkSplit"],
+    ),
+    (
+        "PlannedHalt",
+        &[
+            "NodeOffline",
+            "NodeStalled",
+            "NodeLagging",
+            "NodeLowPeers",
+            "NodeSyncing",
+            "NodeSlow",
+            "NodeErrors",
+            "FinalityStalled",
+            "QuorumAtRisk",
+            "BlocksSlow",
+            "ConsensusStruggling",
+            "TransactionBacklog",
+            "EmptyBlocks",
+            "UnusualTraffic",
+        ],
+        &["NetworkHalted", "NetworkUnreachable", "NodeForked", "HeightRegression"],
+    ),
+    (
+        "NetworkSplit",
+        &["NodeForked", "NodeStalled", "NodeLagging", "HeightRegression"],
+        &["NodeOffline", "NetworkHalted"],
     ),
     (
         "NodeOffline",
