@@ -274,7 +274,7 @@ mod tests {
         let progress = Progress::default();
         let max = u64::MAX;
         for (block_time, wanted) in
-            [(Some(600), 7902), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
+            [(Some(600), 7903), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
         {
             assert_eq!(progress.threshold(&poisson(block_time)).as_secs(), wanted, "{block_time:?}");
         }
