@@ -9,6 +9,7 @@ pub mod decrease;
 pub mod finding;
 pub mod forecast;
 pub mod settings;
+mod sight;
 pub mod silence;
 pub mod snapshot;
 

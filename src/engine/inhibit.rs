@@ -51,7 +51,8 @@ pub fn of_own(name: AlertName, network: &Network, index: NetworkIndex, above: Op
     let halted = || firing(rule::HALTED).or(above);
     match name {
         N::NetworkHalted => above,
-        N::NetworkUnreachable => halted(),
+        // Every node may be restarted at once when an upgrade was announced.
+        N::NetworkUnreachable => halted().or_else(|| firing(rule::PLANNED)),
         N::QuorumAtRisk
         | N::FinalityStalled
         | N::BlocksSlow
@@ -192,9 +193,9 @@ mod tests {
     #[test]
     fn an_announced_halt_mutes_what_an_upgrade_does_and_does_not_hide_a_real_halt() {
         let planned = muted_by(rule::PLANNED);
-        let follows = [N::BlocksSlow, N::QuorumAtRisk, N::NodeOffline];
+        let follows = [N::NetworkUnreachable, N::BlocksSlow, N::QuorumAtRisk, N::NodeOffline];
         assert!(follows.iter().all(|name| planned.contains(name)));
-        for loud in [N::NetworkHalted, N::NetworkUnreachable, N::NetworkSplit, N::NodeForked] {
+        for loud in [N::NetworkHalted, N::NetworkSplit, N::NodeForked] {
             assert!(!planned.contains(&loud), "{loud:?}");
         }
         let unseen = muted_by(rule::UNREACHABLE);

@@ -10,7 +10,7 @@ use super::{
     decrease::HARMLESS_STEP,
     finding::Finding,
     identity::{Identity, repeaters},
-    node::{HashDispute, Node, Word, fresh_for},
+    node::{HashDispute, Node, Word},
     plan::{Plans, corroborated},
     progress::Progress,
     quorum::Roll,
@@ -26,9 +26,6 @@ use crate::{
     model::{Height, Timestamp, UnixTime},
     observation::{Facts, Syncing},
 };
-
-/// So long must fewer voters than before be all there are, until they are what is expected.
-const EXPECTATION_LASTS: Duration = Duration::from_secs(600);
 
 /// A node that moves on without being contradicted again for this long is no longer called forked.
 const CONTRADICTION_LASTS: Duration = Duration::from_secs(600);
@@ -63,7 +60,7 @@ pub struct Network {
     /// Voters of the last good view.
     pub expected: usize,
     /// Since when there have been fewer, and whether they are still enough.
-    fewer: Option<(Timestamp, bool)>,
+    pub(super) fewer: Option<(Timestamp, bool)>,
     /// Whether enough voters see the tip for a verdict about blocks.
     pub sight: bool,
     /// Work that waits for a block, if that is proven.
@@ -292,53 +289,6 @@ impl Network {
         }
     }
 
-    /// We see enough when half of the voters of the last good view still speak, and one of them stands at the tip.
-    /// Whoever was last heard so long ago that a block could have been missed since does not see the tip.
-    fn settle_sight(
-        &mut self,
-        settings: &NetworkSettings,
-        all: &[NodeSettings],
-        votes: Votes,
-        see: &[Node],
-        timer: &Timer,
-    ) {
-        let now = timer.now().at;
-        self.voters = votes.count;
-        let half = |n: usize| 0 < n && self.expected.max(votes.count) <= 2 * n;
-        let enough = half(self.voters);
-        let threshold = self.progress.threshold(settings);
-        let sees = |i: &&usize| {
-            let good = see[**i].good.as_ref().filter(|_| see[**i].vote.is_some());
-            good.is_some_and(|good| !timer.passed(good.at.after(sees_for(&all[**i], threshold))))
-        };
-        let seeing = half(self.members.iter().filter(sees).count());
-        self.expect(enough, timer);
-        self.sight = seeing && self.tip.height() <= votes.highest && self.tip.height().is_some();
-        self.progress.see(self.sight, now);
-    }
-
-    /// What lasts becomes what is expected: first fewer voters, at last even fewer than half.
-    fn expect(&mut self, enough: bool, timer: &Timer) {
-        if self.expected <= self.voters || self.voters == 0 {
-            (self.expected, self.fewer) = (self.expected.max(self.voters), None);
-            return;
-        }
-        let since = match self.fewer {
-            Some((since, before)) if before == enough => since,
-            _ => timer.now().at,
-        };
-        self.fewer = Some((since, enough));
-        if timer.passed(since.after(EXPECTATION_LASTS)) {
-            (self.expected, self.fewer) = (self.voters, None);
-        }
-    }
-
-    /// We cannot trust what we hear: nothing counts until we can.
-    pub fn blind(&mut self, now: Timestamp) {
-        self.sight = false;
-        self.progress.see(false, now);
-    }
-
     /// Whether the tip rose after `since` and within the halt threshold: blocks demonstrably go on, whoever says so.
     #[must_use]
     pub fn rose_since(&self, since: Timestamp, settings: &NetworkSettings, timer: &Timer) -> bool {
@@ -350,12 +300,6 @@ impl Network {
 /// The higher of two heads, and when the later of them rose.
 fn furthest(a: (Height, Timestamp), b: (Height, Timestamp)) -> (Height, Timestamp) {
     (a.0.max(b.0), a.1.max(b.1))
-}
-
-/// How long a voter's last answer proves that no block has come: never so long that its next could be overlooked.
-fn sees_for(settings: &NodeSettings, threshold: Duration) -> Duration {
-    let until_next = settings.interval.saturating_add(settings.interval / 4);
-    fresh_for(settings).min(threshold.saturating_sub(until_next).max(threshold / 3))
 }
 
 /// Whether a node has moved on for so long without being contradicted again that an old contradiction proves nothing.

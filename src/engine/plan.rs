@@ -294,10 +294,12 @@ mod tests {
 
     #[test]
     fn a_wall_clock_that_is_set_is_believed_when_it_lasts() {
+        /// The wall clock at second 0: long enough after its epoch that a jump back does not leave it.
+        const BOOT: i64 = 1_000_000;
         let mut wall = SteadyWall::default();
         let mut read = |second: i64, off: i64| {
-            let now = Now { at: Timestamp(second * 1000), wall: UnixTime::from_millis((1000 + second + off) * 1000) };
-            wall.read(&Timer::new(now)).wall.millis() / 1000 - 1000 - second
+            let now = Now { at: Timestamp(second * 1000), wall: UnixTime::from_millis((BOOT + second + off) * 1000) };
+            wall.read(&Timer::new(now)).wall.millis() / 1000 - BOOT - second
         };
         assert_eq!((read(0, 0), read(10, 1), read(20, 2)), (0, 1, 2), "drift is followed");
         assert_eq!((read(30, 3600), read(600, 3600), read(620, 2)), (2, 2, 2), "a jump there and back is nothing");

@@ -71,7 +71,11 @@ impl Progress {
         self.seen_rising = false;
         let watch =
             self.block_time(settings).map_or(settings.limits.halt_floor, |b| b.saturating_mul(WATCHED_BLOCK_TIMES));
-        self.not_before = now.at.after(watch.min(self.threshold(settings)).max(rounds));
+        let threshold = self.threshold(settings);
+        // Where blocks come at random three block times without one are ordinary: then our own clock must not say the
+        // rest.
+        let watch = if settings.cadence == Cadence::Poisson { watch.max(threshold / 2) } else { watch };
+        self.not_before = now.at.after(watch.min(threshold).max(rounds));
     }
 
     /// The tip rose by `blocks`. That is known since `now`; if we saw all the while, it is true since `proven`, when
@@ -274,7 +278,7 @@ mod tests {
         let progress = Progress::default();
         let max = u64::MAX;
         for (block_time, wanted) in
-            [(Some(600), 7902), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
+            [(Some(600), 7903), (Some(15), 252), (Some(0), 30), (Some(max), max), (None, 10_800)]
         {
             assert_eq!(progress.threshold(&poisson(block_time)).as_secs(), wanted, "{block_time:?}");
         }
@@ -300,6 +304,19 @@ mod tests {
             let settings = idle(longest, block_time);
             assert_eq!(progress.threshold(&settings).as_secs(), wanted, "{longest} {block_time:?}");
             assert_eq!(progress.busy_threshold(&settings).as_secs(), busy, "{longest} {block_time:?}, busy");
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_wrong_at_the_start_makes_no_halt_of_an_ordinary_random_gap() {
+        let settings = NetworkSettings { cadence: Cadence::Poisson, ..settings(Some(600)) };
+        let threshold = Progress::default().threshold(&settings);
+        for (age, earliest) in [(3 * 3600, threshold / 2), (600, threshold.saturating_sub(Duration::from_secs(600)))] {
+            let mut progress = Progress::default();
+            let now = Now { at: at(0), wall: UnixTime::from_millis(1_000_000_000) };
+            let head = UnixTime::from_millis(1_000_000_000 - age * 1000);
+            progress.begin(now, Some(head), Duration::ZERO, &settings);
+            assert_eq!(progress.due(threshold, None), at(0).after(earliest), "a head {age} s old");
         }
     }
 

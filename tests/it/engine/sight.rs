@@ -172,3 +172,31 @@ fn too_few_of_the_former_voters_prove_no_halt() {
     world.run(80);
     assert_eq!(world.fired(AlertName::NetworkHalted), None);
 }
+
+#[test]
+fn voters_that_are_known_to_be_gone_hide_no_halt_of_those_that_went_on_without_them() {
+    for limited in [false, true] {
+        let mut world = World::of("a b c d e");
+        world.run(100);
+        for name in ["a", "b", "c"] {
+            world.let_say(name, move |_| Err(if limited { ErrorKind::RateLimited } else { ErrorKind::Timeout }));
+        }
+        world.run(120);
+        assert_eq!(world.fired(AlertName::NetworkHalted), None, "two are left, and the tip moves");
+        world.stop("main");
+        world.run(40);
+        let (ms, _) = world.fired(AlertName::NetworkHalted).unwrap();
+        assert!((248_000..=255_000).contains(&ms), "told at {ms} ms");
+    }
+}
+
+#[test]
+fn one_witness_that_is_left_makes_no_halt_alone() {
+    let mut world = World::of("a b c d e");
+    world.run(100);
+    world.kill("a b c d");
+    world.run(20);
+    world.let_say("e", |m| m.at(1120));
+    world.run(120);
+    assert_eq!(world.fired(AlertName::NetworkHalted), None);
+}
