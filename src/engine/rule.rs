@@ -83,8 +83,8 @@ pub struct NetworkRule {
 /// Every rule about networks, those that mute others first.
 pub const NETWORK_RULES: [NetworkRule; 13] = [
     NetworkRule { name: AlertName::NetworkHalted, judge: halted::judge },
-    NetworkRule { name: AlertName::NetworkUnreachable, judge: unreachable::judge },
     NetworkRule { name: AlertName::PlannedHalt, judge: planned::judge },
+    NetworkRule { name: AlertName::NetworkUnreachable, judge: unreachable::judge },
     NetworkRule { name: AlertName::FinalityStalled, judge: finality::judge },
     NetworkRule { name: AlertName::NetworkSplit, judge: split::judge },
     NetworkRule { name: AlertName::DeepReorg, judge: reorg::judge },
@@ -100,9 +100,9 @@ pub const NETWORK_RULES: [NetworkRule; 13] = [
 /// Positions in [`NETWORK_RULES`].
 pub const HALTED: usize = 0;
 /// See [`HALTED`].
-pub const UNREACHABLE: usize = 1;
+pub const PLANNED: usize = 1;
 /// See [`HALTED`].
-pub const PLANNED: usize = 2;
+pub const UNREACHABLE: usize = 2;
 /// See [`HALTED`].
 pub const FINALITY: usize = 3;
 /// See [`HALTED`].

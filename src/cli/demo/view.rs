@@ -370,10 +370,12 @@ mod tests {
         let well = Scene { all_well: true, tip: Some(Height(9)) };
         story.step(well, at(10));
         story.hear(&fired(AlertName::NodeOffline, "consortium/v4", true), at(15));
+        story.hear(&fired(AlertName::QuorumAtRisk, "consortium", true), at(15));
         story.step(well, at(25));
         story.hear(&fired(AlertName::NetworkHalted, "consortium", true), at(36));
         story.step(well, at(42));
         story.hear(&fired(AlertName::NetworkHalted, "consortium", false), at(50));
+        story.hear(&fired(AlertName::QuorumAtRisk, "consortium", false), at(51));
         story.hear(&fired(AlertName::NodeOffline, "consortium/v4", false), at(51));
         story.step(Scene { tip: Some(Height(10)), ..well }, at(51));
         expect_test::expect_file!["../../../tests/data/demo/over.txt"].assert_eq(&drawn(None, &story, at(52), 100));

@@ -87,7 +87,10 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
     let network = case.network;
     let Some(tip) = network.tip.height().filter(|_| network.sight) else { return Blocks::Unseen };
     let since = |demand: &Demand| demand.work.map(|work| work.since);
-    let missed = |demand: &Demand| case.timer.passed(network.progress.due(demand.threshold, since(demand)));
+    let missed = |demand: &Demand| {
+        let patience = demand.threshold.saturating_mul(if other_branch_grows(case, demand.threshold) { 2 } else { 1 });
+        case.timer.passed(network.progress.due(patience, since(demand)))
+    };
     let Some(demand) = demands(network, case.settings).find(missed) else { return Blocks::Coming };
     let now = case.timer.now().at;
     let closed = network.plans.closed.filter(|closed| network.progress.at < Some(*closed));
@@ -99,6 +102,13 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
         overrun: closed.map(|closed| now.since(closed)),
         voters: confirmed_by(tip, case.nodes.iter().map(|(_, node)| *node)),
     })
+}
+
+/// Whether blocks come at random and a branch beside that of the tip has grown within `threshold`: those who make blocks
+/// are divided then, and either branch has to wait longer for its next one.
+fn other_branch_grows(case: &NetworkCase<'_>, threshold: Duration) -> bool {
+    let split = case.network.split.filter(|_| case.settings.cadence == Cadence::Poisson);
+    split.is_some_and(|split| split.sides.iter().any(|side| !case.timer.passed(side.moved.after(threshold))))
 }
 
 /// More core weight has been failing for `nodes_offline` than the protocol tolerates, and no block came since. What

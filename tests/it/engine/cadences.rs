@@ -83,7 +83,7 @@ fn two_hours_without_a_block_are_luck_where_blocks_come_at_random() {
     assert!(world.snapshot().networks[0].halt_ratio.unwrap() < 1.0);
     world.run(120);
     assert_between(world.fired(AlertName::NetworkHalted).map(|(ms, _)| ms - last_block), 7890, 7910);
-    world.pace("main", 600_000);
+    world.beat("main", 600_000);
     world.go("main");
     world.run(5 * 600 + 100);
     assert!(world.told_names().contains(&"resolve NetworkHalted main".to_owned()), "{:?}", world.told());
@@ -92,7 +92,7 @@ fn two_hours_without_a_block_are_luck_where_blocks_come_at_random() {
 #[test]
 fn random_blocks_of_unknown_pace_are_given_hours_before_anybody_knows() {
     let mut world = calm(of(Cadence::Poisson, None));
-    world.pace("main", 1_500_000);
+    world.beat("main", 1_500_000);
     world.run(20_000);
     assert_eq!(world.told(), Vec::<String>::new());
     world.stop("main");
@@ -104,7 +104,7 @@ fn random_blocks_of_unknown_pace_are_given_hours_before_anybody_knows() {
 fn a_declared_longest_gap_is_waited_for_three_times() {
     let longest = Duration::from_secs(60);
     let mut world = world(of(Cadence::IdleMax(longest), Some(2)));
-    world.pace("main", 60_000);
+    world.beat("main", 60_000);
     world.run(1800);
     assert_eq!(world.told(), Vec::<String>::new());
     assert_between(halt_told_after(&mut world, 400), 179, 186);

@@ -166,7 +166,7 @@ fn windows_that_end_before_they_begin_or_never_come_mute_nothing() {
         world.announce(PlannedHalt { kind: format!("{absurd:?}").into(), ..absurd });
     }
     (0..300).for_each(|i| {
-        world.announce(PlannedHalt { kind: format!("{i}").into(), ..plan(Some(at(i)), Some(at(i)), Some(5)) })
+        world.announce(PlannedHalt { kind: format!("{i}").into(), ..plan(Some(at(i)), Some(at(i)), Some(5)) });
     });
     world.run(50);
     world.stop("main");

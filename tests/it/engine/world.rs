@@ -239,13 +239,6 @@ impl World {
         self.chain(chain).height -= blocks;
     }
 
-    /// From now on the chain makes a block every so many milliseconds.
-    pub fn pace(&mut self, chain: &str, block_ms: i64) {
-        let next = self.ms + block_ms;
-        let chain = self.chain(chain);
-        (chain.block_ms, chain.next_block) = (block_ms, next);
-    }
-
     /// The chain makes its next blocks, and stops after the one at this height.
     pub fn run_up_to(&mut self, chain: &str, height: u64) {
         self.go(chain);
@@ -324,7 +317,12 @@ impl World {
 
     /// Polls and steps for so many seconds.
     pub fn run(&mut self, seconds: i64) {
-        let end = self.ms + seconds * 1000;
+        self.run_ms(seconds * 1000);
+    }
+
+    /// Polls and steps for so many milliseconds.
+    pub fn run_ms(&mut self, time: i64) {
+        let end = self.ms + time;
         loop {
             let wake = self.wake_at.map_or(i64::MAX, |at| at.0);
             let next = self.next_poll.iter().copied().min().unwrap_or(i64::MAX).min(self.next_probe).min(wake);

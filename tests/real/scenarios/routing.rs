@@ -99,6 +99,7 @@ const MUTED: [(&str, &[&str], &[&str]); 7] = [
     (
         "PlannedHalt",
         &[
+            "NetworkUnreachable",
             "NodeOffline",
             "NodeStalled",
             "NodeLagging",
@@ -114,7 +115,7 @@ const MUTED: [(&str, &[&str], &[&str]); 7] = [
             "EmptyBlocks",
             "UnusualTraffic",
         ],
-        &["NetworkHalted", "NetworkUnreachable", "NodeForked", "HeightRegression"],
+        &["NetworkHalted", "NodeForked", "HeightRegression"],
     ),
     (
         "NetworkSplit",
@@ -139,6 +140,7 @@ const MUTED: [(&str, &[&str], &[&str]); 7] = [
         ],
         &["NetworkHalted"],
     ),
+    ("NodeStalled", &["NodeLagging", "NodeSyncing"], &["NodeForked", "NodeLowPeers"]),
     (
         "NodeWrongChain",
         &["NodeForked", "NodeStalled", "NodeLagging", "NodeSyncing", "NodeLowPeers", "HeightRegression"],
