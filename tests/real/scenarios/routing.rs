@@ -50,7 +50,7 @@ const SECONDS: Duration = Duration::from_secs(5);
 const TURN: Duration = Duration::from_secs(50);
 
 /// What the engine mutes, alert by alert (`engine/inhibit.rs`), and one at least that it does not.
-const MUTED: [(&str, &[&str], &[&str]); 7] = [
+const MUTED: [(&str, &[&str], &[&str]); 8] = [
     (
         "NetworkHalted",
         &[
