@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A story of every so many is also played in other manners.
-const REPLAYED: u64 = 16;
+const REPLAYED: u64 = 32;
 
 /// Granted beyond every limit and two polls: an answer takes its time, and so does a block on its way.
 const GRACE_MS: i64 = 5000;
@@ -27,12 +27,16 @@ pub fn broken(story: &Story, played: &Played) -> Vec<String> {
     broken.extend(unexcused(story, played));
     broken.extend(untold(story, played));
     broken.extend(out_of_order(story, played));
-    broken.extend(lasting(played));
+    broken.extend(lasting(story, played));
     if story.seed.is_multiple_of(REPLAYED) {
         for manner in [Manner::Plain, Manner::Restless, Manner::Reloaded] {
             let again = play::play(story, manner);
-            if again.told != played.told {
-                broken.push(format!("{manner:?}: told otherwise: {}", difference(&played.told, &again.told)));
+            // Whoever looks at the clocks more often sees earlier that one was set.
+            let counts = |told: &&Told| manner != Manner::Restless || told.key.name != AlertName::MonitorClockJump;
+            let before: Vec<&Told> = played.told.iter().filter(counts).collect();
+            let again: Vec<&Told> = again.told.iter().filter(counts).collect();
+            if again != before {
+                broken.push(format!("{manner:?}: told otherwise: {}", difference(&before, &again)));
             }
         }
     }
@@ -47,7 +51,7 @@ fn unexcused(story: &Story, played: &Played) -> Vec<String> {
 }
 
 fn excuses(story: &Story, fault: &Fault, told: &Told) -> bool {
-    if told.ms < fault.from || fault.until + AFTERMATH_MS < told.ms {
+    if told.ms < fault.from || seen_until(story, fault) + AFTERMATH_MS < told.ms {
         return false;
     }
     let AlertKey { name, subject } = told.key;
@@ -62,6 +66,12 @@ fn excuses(story: &Story, fault: &Fault, told: &Told) -> bool {
             concerns && fault.kind.of_nodes().contains(&name)
         }
     }
+}
+
+/// What happens while nobody sees is told when somebody sees again.
+fn seen_until(story: &Story, fault: &Fault) -> i64 {
+    let blind = story.faults.iter().filter(|other| matches!(other.kind, Kind::CutOff | Kind::Paused));
+    blind.filter(|blind| blind.lasts_at(fault.until)).map(|blind| blind.until).max().unwrap_or(fault.until)
 }
 
 /// Faults that lasted and were not told in time. Where two things happen at once neither is due.
@@ -110,6 +120,8 @@ fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
         Kind::Down => (AlertName::NetworkUnreachable, network, fault.from + 60_000 + slack + 5000),
         Kind::WrongChain => (AlertName::NodeWrongChain, node?, fault.from + 130_000 + slack),
         Kind::CutOff => (AlertName::MonitorIsolated, Subject::Monitor, fault.from + 85_000),
+        // The alert about the first goes on for a while.
+        Kind::ClockSet if earlier_clock_set(story, fault) => return None,
         Kind::ClockSet => (AlertName::MonitorClockJump, Subject::Monitor, fault.from + 60_000),
         _ => return None,
     };
@@ -150,13 +162,21 @@ fn out_of_order(story: &Story, played: &Played) -> Vec<String> {
     broken
 }
 
-/// At the end, long after the last fault, nothing fires that anybody would act upon.
-fn lasting(played: &Played) -> Vec<String> {
-    let lasting = played.firing.iter().filter(|(_, level)| matches!(level, Level::L1 | Level::L2 | Level::L3));
+fn earlier_clock_set(story: &Story, fault: &Fault) -> bool {
+    story.faults.iter().any(|other| other.kind == Kind::ClockSet && other.from < fault.from)
+}
+
+/// At the end, long after the last fault, nothing fires that anybody would act upon. A clock that was set is not set
+/// right again; where few nodes are asked, theirs may be the wrong ones.
+fn lasting(story: &Story, played: &Played) -> Vec<String> {
+    let set = story.faults.iter().any(|fault| fault.kind == Kind::ClockSet);
+    let heals = |key: &AlertKey| !set || key.name != AlertName::NodeClockSkew;
+    let loud = |level: &Level| matches!(level, Level::L1 | Level::L2 | Level::L3);
+    let lasting = played.firing.iter().filter(|(key, level)| loud(level) && heals(key));
     lasting.map(|(key, _)| format!("still fires at the end: {key:?}")).collect()
 }
 
-fn difference(told: &[Told], again: &[Told]) -> String {
+fn difference(told: &[&Told], again: &[&Told]) -> String {
     let first = told.iter().zip(again).find(|(a, b)| a != b);
     match first {
         Some((a, b)) => format!("{a} / {b}"),

@@ -166,8 +166,8 @@ impl<'s> Stage<'s> {
     }
 
     fn now(&self, ms: i64) -> Now {
-        let set = self.story.faults.iter().any(|fault| fault.kind == Kind::ClockSet && fault.from <= ms);
-        let off = if set { CLOCK_SET_MS } else { 0 };
+        let set = self.story.faults.iter().filter(|fault| fault.kind == Kind::ClockSet && fault.from <= ms);
+        let off = set.map(|_| CLOCK_SET_MS).sum::<i64>();
         Now { at: Timestamp(ms), wall: UnixTime::from_millis(WALL + ms + off) }
     }
 

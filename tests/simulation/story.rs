@@ -38,7 +38,7 @@ impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let poll_ms = *pick(&mut rng, &[1000, 2000, 5000, 5000, 10_000]);
+        let poll_ms = *pick(&mut rng, &[2000, 5000, 5000, 10_000]);
         let mut story = Self {
             seed,
             settings: Settings {
@@ -65,7 +65,8 @@ impl Story {
             story.faults.push(fault);
         }
         let last = story.faults.iter().map(|fault| fault.until).max().unwrap_or(LEAD_MS);
-        story.end = last + TAIL_MS;
+        let deep = story.faults.iter().any(|fault| matches!(fault.kind, Kind::Reorg { .. }));
+        story.end = last + if deep { 2 * TAIL_MS } else { TAIL_MS };
         story
     }
 

@@ -22,6 +22,9 @@ const BASE: u64 = 5_000_000;
 /// Blocks come at most this share of the block time early or late, in per cent.
 const JITTER: i64 = 8;
 
+/// A chain that works on demand has something to do this often at least.
+const BUSY_MS: i64 = 30_000;
+
 /// Until a block has reached every node, in milliseconds.
 const SPREAD_MS: i64 = 300;
 
@@ -143,7 +146,7 @@ impl Chain {
                 made.push(at);
             }
             // A chain that works on demand has now and then something to do.
-            let pause = if story.is_on_demand(network) { rng.i64(1..=40) } else { 1 };
+            let pause = if story.is_on_demand(network) { rng.i64(1..=(BUSY_MS / block_ms).max(1)) } else { 1 };
             at += block_ms * pause + rng.i64(-JITTER..=JITTER) * block_ms / 100;
         }
         let stuck = if story.is_on_demand(network) { halts } else { Vec::new() };
