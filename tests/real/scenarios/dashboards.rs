@@ -23,6 +23,8 @@ const RATE: &str = "15s";
 /// What shows nothing in this world, by the metric it asks for, each with its reason.
 const EMPTY: &[(&str, &str)] = &[
     ("haltwatch_node_consensus_round", "nodes of this family tell no round"),
+    ("haltwatch_network_consensus_round", "so nothing is known of the network's"),
+    ("participation_ratio", "nodes of this family tell nothing of who signs"),
     ("haltwatch_discovery_", "no list of nodes is configured here"),
     ("haltwatch_node_peers", "a development node has no network and tells no peers"),
 ];
