@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A story of every so many is also played in other manners.
-const REPLAYED: u64 = 32;
+const REPLAYED: u64 = 64;
 
 /// Granted beyond every limit and two polls: an answer takes its time, and so does a block on its way.
 const GRACE_MS: i64 = 5000;
