@@ -6,7 +6,9 @@ use anyhow::Context;
 use haltwatch::{
     chain,
     engine::settings::{Cadence, FaultTolerance, NetworkLimits, NetworkSettings, NodeLimits, NodeSettings, Settings},
-    model::{BlockHash, Endpoint, Height, Labels, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime, VantageIndex},
+    model::{
+        BlockHash, Endpoint, Height, Labels, NetworkIndex, NodeIndex, Now, Role, Timestamp, UnixTime, VantageIndex,
+    },
     observation::{Facts, Finality, Head, NodeObservation, Observation, Syncing},
 };
 

@@ -140,7 +140,7 @@ pub fn start_daemon(nodes: usize, port: u16) -> anyhow::Result<Daemon> {
     let (discovery, hash) = (Discovery::default(), Hash::default());
     let (probe, warnings) = (chain::probe::Settings::default(), Problems::default());
     let chain = fleet.chain_settings(port)?;
-    let config = Config { engine, chain, http, probe, alertmanager: None, discovery, hash, warnings };
+    let config = Config { engine, chain, http, probe, alertmanager: None, record: None, discovery, hash, warnings };
     // Nobody asks for a reload, so nothing is read from there.
     let source = Source::File("config.toml".into());
     let options = Options {

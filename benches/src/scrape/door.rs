@@ -125,7 +125,14 @@ pub fn serve(options: &Options) -> anyhow::Result<()> {
         let (reload, _) = mpsc::channel(1);
         let snapshot = Arc::new(ArcSwap::from_pointee(Some(picture(options.nodes))));
         let (probe, _) = mpsc::channel(1);
-        let shared = Shared { snapshot, own: OwnMetrics::new(), reload, probe, silences: mpsc::channel(1).0, runbooks: Arc::default() };
+        let shared = Shared {
+            snapshot,
+            own: OwnMetrics::new(),
+            reload,
+            probe,
+            silences: mpsc::channel(1).0,
+            runbooks: Arc::default(),
+        };
         let addresses = server.addresses();
         let mut supervisor = Supervisor::default();
         let shutdown = supervisor.shutdown();
