@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::DEVNET_CHAIN_ID;
 use crate::{
@@ -66,8 +66,8 @@ impl Chain {
         Ok(Self { node, relays })
     }
 
-    fn call(&self, method: &str, params: serde_json::Value) -> Result<serde_json::Value> {
-        http::rpc(self.node.address, method, &params)
+    fn call(&self, method: &str, params: &Value) -> Result<Value> {
+        http::rpc(self.node.address, method, params)
     }
 
     fn nodes<'a>(&self, names: &[&'a str]) -> Vec<Node<'a>> {
@@ -76,9 +76,9 @@ impl Chain {
 
     /// A transfer from one of the accounts the node holds itself.
     fn send(&self) -> Result<()> {
-        let accounts = self.call("eth_accounts", json!([]))?;
+        let accounts = self.call("eth_accounts", &json!([]))?;
         let transfer = json!([{"from": accounts[0], "to": accounts[1], "value": "0x1"}]);
-        self.call("eth_sendTransaction", transfer).context("a transfer").map(drop)
+        self.call("eth_sendTransaction", &transfer).context("a transfer").map(drop)
     }
 }
 
@@ -86,7 +86,7 @@ impl Stage {
     fn set(bench: &Bench) -> Result<Self> {
         let every_second = ["--block-time", "1"];
         let one = Chain::start(bench, "one", &every_second, 2)?;
-        one.call("anvil_mine", json!([format!("{PAST:#x}")]))?;
+        one.call("anvil_mine", &json!([format!("{PAST:#x}")]))?;
         let upstream = format!("http://{}", one.node.address);
         let other = Chain::start(bench, "other", &["--block-time", "1", "--fork-url", &upstream], 2)?;
         let stage = Self {
@@ -98,7 +98,7 @@ impl Stage {
             other,
         };
         for chain in [&stage.shallow, &stage.deep, &stage.slow] {
-            chain.call("anvil_mine", json!([format!("{PAST:#x}")]))?;
+            chain.call("anvil_mine", &json!([format!("{PAST:#x}")]))?;
         }
         Ok(stage)
     }
@@ -128,13 +128,13 @@ pub fn each_trouble_of_a_chain_has_its_own_name(bench: &Bench) -> Result<String>
     quiet(&daemon, QUIET)?;
     let mut told = Vec::new();
 
-    stage.shallow.call("anvil_reorg", json!([SHALLOW, []]))?;
-    stage.deep.call("anvil_reorg", json!([DEEP, []]))?;
+    stage.shallow.call("anvil_reorg", &json!([SHALLOW, []]))?;
+    stage.deep.call("anvil_reorg", &json!([DEEP, []]))?;
     told.push(found(&daemon, "DeepReorg", "deep", SOON)?);
 
-    stage.idle.call("evm_setAutomine", json!([false]))?;
+    stage.idle.call("evm_setAutomine", &json!([false]))?;
     stage.idle.send()?;
-    stage.slow.call("evm_setIntervalMining", json!([8]))?;
+    stage.slow.call("evm_setIntervalMining", &json!([8]))?;
     told.push(found(&daemon, "NetworkHalted", "idle", haltwatch::THRESHOLD + SOON)?);
     told.push(found(&daemon, "BlocksSlow", "slow", SLOW)?);
 
@@ -148,8 +148,8 @@ pub fn each_trouble_of_a_chain_has_its_own_name(bench: &Bench) -> Result<String>
     let beside: Vec<_> = loud.difference(&wanted).filter(|alert| *alert != "BlocksSlow slow").collect();
     ensure!(beside.is_empty(), "loud beside what was wanted: {beside:?}");
 
-    stage.idle.call("evm_setAutomine", json!([true]))?;
-    stage.idle.call("evm_mine", json!([]))?;
+    stage.idle.call("evm_setAutomine", &json!([true]))?;
+    stage.idle.call("evm_mine", &json!([]))?;
     for _ in 0..5 {
         stage.idle.send()?;
         wait::pass(Duration::from_millis(1200));
