@@ -7,7 +7,7 @@ use super::{
     alert::Lives,
     branch::{Ground, Split, Standing},
     custom::CustomLives,
-    decrease::HARMLESS_STEP,
+    decrease::{Cause, HARMLESS_STEP},
     finding::Finding,
     identity::{Identity, repeaters},
     node::{HashDispute, Node, Word},
@@ -29,6 +29,9 @@ use crate::{
 
 /// A node that moves on without being contradicted again for this long is no longer called forked.
 const CONTRADICTION_LASTS: Duration = Duration::from_secs(600);
+
+/// A chain that has come down to less than one of so many of its blocks has begun anew.
+const RESET_SHARE: u64 = 10;
 
 /// Blocks of one rise that count towards the end of a halt: a burst is not yet a heartbeat.
 const BURST: u64 = 2;
@@ -103,8 +106,9 @@ impl Network {
         self.settle_branches(settings, all, nodes, timer);
         let votes = self.collect_votes(settings, all, nodes, timer);
         let head_time = newest_head(self.members.iter().map(|i| &nodes[*i]), votes);
+        let before = self.tip.height();
         if self.move_tip(settings, all, votes, head_time, timer) {
-            self.members.iter().for_each(|i| nodes[*i].reached = nodes[*i].vote);
+            self.settle_rollback(before, nodes);
         }
         self.settle_plans(settings, all, nodes, timer);
         self.settle_sight(settings, all, votes, nodes, timer);
@@ -233,6 +237,23 @@ impl Network {
         self.duplicates = repeaters(words);
         speakers.retain(|i| self.duplicates.iter().all(|(repeater, _)| repeater != i));
         speakers
+    }
+
+    /// The tip went back: what the nodes had reached counts no more. A chain that is left with next to nothing of its
+    /// height has begun anew, whatever its nodes' hashes say about single blocks, and its pace must be learned anew.
+    fn settle_rollback(&mut self, before: Option<Height>, nodes: &mut [Node]) {
+        let tip = self.tip.height().unwrap_or_default();
+        let reset = before.is_some_and(|before| tip.0 < before.0 / RESET_SHARE);
+        for i in &self.members {
+            let node = &mut nodes[*i];
+            node.reached = node.vote;
+            if let Some(decrease) = node.decrease.as_mut().filter(|it| reset && it.to <= tip && node.vote.is_some()) {
+                decrease.cause = Cause::Reset;
+            }
+        }
+        if reset {
+            self.progress.unlearn();
+        }
     }
 
     /// Returns whether the tip went back.

@@ -101,6 +101,13 @@ impl Progress {
         known.then_some(each)
     }
 
+    /// Forgets how long blocks take: another chain may have another pace.
+    pub fn unlearn(&mut self) {
+        self.intervals.clear();
+        self.abnormal.clear();
+        self.learned = None;
+    }
+
     /// Blocks were last new at `at`, on a branch below the old tip.
     pub fn restart(&mut self, at: Timestamp) {
         self.at = Some(at);

@@ -113,8 +113,6 @@ fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
         Kind::FinalityStops => {
             (AlertName::FinalityStalled, network, fault.from + 120_000 + slack + 2 * story.block_ms[fault.network])
         }
-        // A second one within minutes of the first is not always told apart from its aftermath.
-        Kind::Reorg { .. } if earlier_reorg(story, fault) => return None,
         Kind::Reorg { depth } if 100 <= depth && story.checkpoints => {
             (AlertName::DeepReorg, network, fault.from + 90_000)
         }
@@ -162,11 +160,6 @@ fn out_of_order(story: &Story, played: &Played) -> Vec<String> {
     broken
         .extend(open.keys().filter(|key| !shown.contains(key)).map(|key| format!("announced and not shown: {key:?}")));
     broken
-}
-
-fn earlier_reorg(story: &Story, fault: &Fault) -> bool {
-    let reorgs = story.faults.iter().filter(|other| matches!(other.kind, Kind::Reorg { .. }));
-    reorgs.clone().any(|other| other.network == fault.network && other.from < fault.from)
 }
 
 fn earlier_clock_set(story: &Story, fault: &Fault) -> bool {

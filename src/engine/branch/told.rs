@@ -19,6 +19,9 @@ const RANKS: u32 = 6;
 /// of its changes is believed to be a reorganisation.
 const TORN_LASTS: Duration = Duration::from_secs(600);
 
+/// One reorganisation may be proven in stages, of which the deepest counts; what is proven after this time is another.
+const ONE_LASTS: Duration = Duration::from_secs(120);
+
 /// Hashes by height.
 type Words = BTreeMap<Height, BlockHash>;
 
@@ -151,7 +154,7 @@ impl Told {
             reorg.confirmed |= reorg.at < at && said.last_key_value().is_some_and(|(head, _)| reorg.lowest <= *head);
         }
         let Some(found) = found else { return };
-        let spent = |old: &Reorg| old.depth() <= found.depth() || TORN_LASTS <= at.since(old.at);
+        let spent = |old: &Reorg| old.depth() <= found.depth() || ONE_LASTS <= at.since(old.at);
         if self.reorg.as_ref().is_none_or(spent) {
             self.reorg = Some(found);
         }

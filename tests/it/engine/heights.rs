@@ -61,6 +61,7 @@ fn a_chain_that_begins_anew_is_followed_within_one_window() {
     world.run(60);
     let tip = world.snapshot().networks[0].tip.unwrap().height.0;
     assert!(tip < 100, "{tip}");
+    assert_eq!(cause(&world, "a"), Some(Cause::Reset));
     world.run(600);
     world.stop("main");
     world.run(60);
