@@ -2,12 +2,20 @@
 //! per family) only say what to ask and what the answers mean; they never do I/O and never judge.
 
 mod adapter;
+mod beacon;
 mod beat;
+mod bitcoin;
 mod canary;
+mod cometbft;
 mod evm;
+pub mod family;
+mod fisco_bcos_2;
+mod fisco_bcos_3;
 mod fleet;
 mod gate;
+mod generic;
 mod ladder;
+mod op_node;
 mod poller;
 pub mod probe;
 mod pulse;
@@ -15,49 +23,17 @@ mod quantity;
 mod reply;
 mod rpc;
 mod subscription;
+mod substrate;
 
 use std::{sync::Arc, time::Duration};
 
-use self::adapter::Adapter;
 pub use self::{
     canary::reaches,
+    family::{Family, Particulars, Profile},
     fleet::{Fleet, Plan},
     gate::Gates,
 };
 use crate::model::{CanaryIndex, Endpoint, NodeIndex};
-
-/// How to talk to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// Ethereum execution clients and everything that speaks their JSON-RPC.
-    Evm,
-}
-
-impl Family {
-    /// Every family.
-    pub const ALL: [Self; 1] = [Self::Evm];
-
-    /// The word used in configuration and labels.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Evm => "evm",
-        }
-    }
-
-    /// The family of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| family.as_str() == name)
-    }
-
-    /// An adapter that knows nothing of its node yet.
-    fn adapter(self) -> Box<dyn Adapter> {
-        match self {
-            Self::Evm => Box::<evm::Evm>::default(),
-        }
-    }
-}
 
 /// What the pollers need to know; validated by `config`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +53,8 @@ pub struct NodeTarget {
     pub name: Arc<str>,
     /// How to talk to it.
     pub family: Family,
+    /// What else is to be known to talk to it.
+    pub particulars: Particulars,
     /// Where it answers requests (`http`, `https`).
     pub rpc: Endpoint,
     /// Where it pushes new heads (`ws`, `wss`), if anywhere.
@@ -102,9 +80,21 @@ impl NodeTarget {
     /// Whether a poller of `before` can go on as the poller of this: everything it was made from is the same. Its place
     /// is not its business, and the rate limit is that of its host.
     fn continues(&self, before: &Self) -> bool {
-        let Self { node: _, name, family, rpc, ws, interval, timeout, body_limit, requests_per_second: _, block_time } =
-            self;
+        let Self {
+            node: _,
+            name,
+            family,
+            particulars,
+            rpc,
+            ws,
+            interval,
+            timeout,
+            body_limit,
+            requests_per_second: _,
+            block_time,
+        } = self;
         (name, family, rpc, ws) == (&before.name, &before.family, &before.rpc, &before.ws)
+            && *particulars == before.particulars
             && (interval, timeout, body_limit) == (&before.interval, &before.timeout, &before.body_limit)
             && *block_time == before.block_time
     }

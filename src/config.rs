@@ -37,6 +37,7 @@ mod survey;
 mod suspect;
 mod syntax;
 mod unique;
+mod variant;
 mod web;
 
 pub use self::{

@@ -2,6 +2,7 @@
 
 pub mod alert;
 pub mod block;
+pub mod consensus;
 pub mod endpoint;
 pub mod metrics_url;
 pub mod node;
@@ -10,6 +11,7 @@ pub mod time;
 
 pub use alert::{AlertName, Level, RuleName};
 pub use block::{BlockHash, Height};
+pub use consensus::{Cadence, FaultTolerance};
 pub use endpoint::{Endpoint, EndpointError};
 pub use metrics_url::{MetricsUrl, MetricsUrlError};
 pub use node::{CanaryIndex, Labels, NetworkIndex, NodeIndex, NodeState, Role, VantageIndex};

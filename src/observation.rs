@@ -111,6 +111,15 @@ pub struct Facts {
     pub pending: Option<u64>,
     /// Consensus round or view of the height in progress, 0 = first.
     pub round: Option<u64>,
+    /// A number that moves as long as the nodes agree with each other, though no block may be due: the view of a
+    /// consensus that turns over also when it is idle. Only told by nodes that take part. Compared together with the height.
+    pub heartbeat: Option<u64>,
+    /// What the node sees of those who make blocks: sealers it is connected with, votes of the round in progress.
+    pub seats: Option<Seats>,
+    /// Its own weight among the validators, where it tells it.
+    pub power: Option<u64>,
+    /// Validators that take no part, as far as the node sees, by their names on the chain: at most [`ABSENT`].
+    pub absent: Vec<Arc<str>>,
     /// Weight that signed the last block or epoch, per mille of all.
     pub participation: Option<u16>,
     /// Older blocks the node was asked for, at most [`CHECKPOINTS`], in any order: what shows how deep a reorganisation
@@ -143,6 +152,10 @@ impl Facts {
             peers: None,
             pending: None,
             round: None,
+            heartbeat: None,
+            seats: None,
+            power: None,
+            absent: Vec::new(),
             participation: None,
             checkpoints: Vec::new(),
             identity: None,
@@ -159,6 +172,20 @@ pub const CHECKPOINTS: usize = 32;
 
 /// Pieces of evidence of equivocation in one poll at the most.
 pub const EQUIVOCATIONS: usize = 8;
+
+/// Absent validators named in one poll at the most.
+pub const ABSENT: usize = 8;
+
+/// The weight of those who make blocks, as one node sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seats {
+    /// All of it.
+    pub total: u64,
+    /// What a block needs.
+    pub needed: u64,
+    /// What the node sees to be there, its own included.
+    pub live: u64,
+}
 
 /// A validator signed two blocks at one height.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -17,6 +17,7 @@ pub mod script;
 pub mod world;
 
 pub mod rpc;
+pub mod tongue;
 pub mod websocket;
 
 pub mod devnet;
@@ -29,5 +30,6 @@ pub use devnet::{Devnet, Pace};
 pub use fault::{Fault, Manner};
 pub use plan::{Cadence, Member, Plan, Quorum};
 pub use script::{Script, Step};
+pub use tongue::Tongue;
 pub use view::View;
 pub use world::World;

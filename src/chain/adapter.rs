@@ -1,5 +1,11 @@
 //! What a family has to say for itself: which calls a poll makes, and what their answers mean. An adapter does no I/O,
 //! reads no clock and judges nothing; it only remembers what it has learned of its node.
+//!
+//! A poll is one round of calls, in one batch where the family and the node know batches. Where a call needs what another
+//! one has told, as the time of the block whose hash the head call gave, the adapter asks for it in a second round of the
+//! same poll. What is heavy or changes rarely is asked at a pace of its own and remembered.
+
+use std::{borrow::Cow, time::Duration};
 
 use super::reply::{Answer, Answers, RpcError};
 use crate::{
@@ -8,25 +14,83 @@ use crate::{
 };
 
 /// More calls than this are never made in one poll.
-pub const MAX_CALLS: usize = 16;
+pub const MAX_CALLS: usize = 24;
 
 /// The position in every adapter's table of the call that asks for the head: a poll without its answer is a failure.
 pub const HEAD: usize = 0;
 
+/// Text that is either written down here or made from what a node has told.
+pub type Text = Cow<'static, str>;
+
 /// One call an adapter can make.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Call {
-    /// The method.
-    pub method: &'static str,
-    /// Its parameters, as JSON text.
-    pub params: &'static str,
-    /// A node without this method is a good node: the call is then left out for a day.
+    /// What is asked.
+    pub question: Question,
+    /// A node that does not know this call is a good node: it is then left out for a day.
     pub optional: bool,
+    /// How often it is made; zero for every poll.
+    pub every: Duration,
+}
+
+/// What is sent to a node. Only what reads: nothing that changes a node is ever asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A JSON-RPC method with its parameters as JSON text, posted to the endpoint itself.
+    Rpc {
+        /// The method.
+        method: Text,
+        /// `[]`, `{}` or with something in it.
+        params: Text,
+    },
+    /// A resource below the endpoint, query included: `/eth/v1/node/syncing`.
+    Get {
+        /// Begins with a slash.
+        path: Text,
+    },
+}
+
+impl Call {
+    /// A JSON-RPC call of every poll that every node of the family must answer.
+    #[must_use]
+    pub const fn rpc(method: &'static str, params: &'static str) -> Self {
+        let question = Question::Rpc { method: Text::Borrowed(method), params: Text::Borrowed(params) };
+        Self { question, optional: false, every: Duration::ZERO }
+    }
+
+    /// The same for a resource of a REST interface.
+    #[must_use]
+    pub const fn get(path: &'static str) -> Self {
+        Self { question: Question::Get { path: Text::Borrowed(path) }, optional: false, every: Duration::ZERO }
+    }
+
+    /// The same call, which a good node need not know.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// The same call at a pace of its own.
+    #[must_use]
+    pub const fn every(mut self, pace: Duration) -> Self {
+        self.every = pace;
+        self
+    }
+
+    /// What an operator has to allow for it: the method, or the verb and the path.
+    #[must_use]
+    pub fn permission(&self) -> String {
+        match &self.question {
+            Question::Rpc { method, .. } => method.to_string(),
+            Question::Get { path } => format!("GET {path}"),
+        }
+    }
 }
 
 /// A set of calls, by their positions in the adapter's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CallSet(u16);
+pub struct CallSet(u32);
 
 impl CallSet {
     /// The same set with the call at `position` in it.
@@ -41,9 +105,15 @@ impl CallSet {
         Self(self.0 & !bit(position))
     }
 
+    /// Whether the call at `position` is in it.
+    #[must_use]
+    pub fn has(self, position: usize) -> bool {
+        self.0 & bit(position) != 0
+    }
+
     /// The positions in it, ascending.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..MAX_CALLS).filter(move |position| self.0 & bit(*position) != 0)
+        (0..MAX_CALLS).filter(move |position| self.has(*position))
     }
 
     /// The number of calls in it.
@@ -51,19 +121,73 @@ impl CallSet {
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
 }
 
-fn bit(position: usize) -> u16 {
-    u32::try_from(position).ok().and_then(|position| 1_u16.checked_shl(position)).unwrap_or(0)
+impl FromIterator<usize> for CallSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> Self {
+        positions.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+fn bit(position: usize) -> u32 {
+    u32::try_from(position)
+        .ok()
+        .filter(|_| position < MAX_CALLS)
+        .and_then(|position| 1_u32.checked_shl(position))
+        .unwrap_or(0)
+}
+
+/// Whose turn it is among calls of different paces.
+#[derive(Debug, Clone, Default)]
+pub struct Rota([Option<Timestamp>; MAX_CALLS]);
+
+impl Rota {
+    /// The calls that are due at `now`; they count as made.
+    pub fn take_turn(&mut self, calls: &[Call], now: Timestamp) -> CallSet {
+        let mut due = CallSet::default();
+        for (position, (call, asked)) in calls.iter().zip(&mut self.0).enumerate() {
+            if asked.is_none_or(|asked| call.every <= now.since(asked)) {
+                *asked = Some(now);
+                due = due.with(position);
+            }
+        }
+        due
+    }
+
+    /// These are due again at the next poll, whenever they were made.
+    pub fn forget(&mut self, positions: impl IntoIterator<Item = usize>) {
+        for position in positions {
+            if let Some(asked) = self.0.get_mut(position) {
+                *asked = None;
+            }
+        }
+    }
 }
 
 /// A family's way to ask a node and to read its answers.
 pub trait Adapter: Send + Sync {
-    /// Every call this family can make; the head call stands at [`HEAD`].
-    fn calls(&self) -> &'static [Call];
+    /// Every call this adapter can make of its node; the head call stands at [`HEAD`].
+    fn calls(&self) -> &[Call];
 
-    /// The calls to make in a poll at `now`.
-    fn due(&self, now: Timestamp) -> CallSet;
+    /// The calls of a poll at `now`. The head call is made whether it is in it or not.
+    fn due(&mut self, now: Timestamp) -> CallSet;
+
+    /// The calls of a second round of the same poll, for which the answers of the first were needed. Parameters that
+    /// depend on these are put into the table now.
+    fn follow_up(&mut self, _now: Timestamp, _answers: &Answers<'_>) -> CallSet {
+        CallSet::default()
+    }
+
+    /// How many JSON-RPC calls may stand in one batch; 1 = no batches.
+    fn batch_limit(&self) -> usize {
+        MAX_CALLS
+    }
 
     /// What the answers of a poll mean. `clock` is the node's wall clock, where its answer told it.
     ///
@@ -72,16 +196,17 @@ pub trait Adapter: Send + Sync {
     fn interpret(&mut self, now: Timestamp, clock: Option<UnixTime>, answers: &Answers<'_>)
     -> Result<Facts, PollError>;
 
-    /// What a node's error says in this family: codes mean different things elsewhere.
+    /// What a node's error says in this family: codes mean different things elsewhere. Of a resource the code is the
+    /// HTTP status.
     fn classify(&self, error: &RpcError) -> ErrorKind;
 
-    /// Method and parameters that ask for the block at `height`; `None` if the family has no such call.
-    fn block_call(&self, _height: Height) -> Option<(&'static str, String)> {
+    /// Asks for the block at `height`; `None` if the family has no such call.
+    fn block_call(&self, _height: Height) -> Option<Question> {
         None
     }
 
-    /// The block in the answer to that call.
-    fn block(&self, _answer: &Answer<'_>) -> Option<Head> {
+    /// The block in the answer to that call for `height`.
+    fn block(&self, _height: Height, _answer: &Answer<'_>) -> Option<Head> {
         None
     }
 
@@ -98,5 +223,15 @@ mod tests {
         let set = CallSet::default().with(3).with(0).with(3).with(15).without(15);
         assert_eq!((set.iter().collect::<Vec<_>>(), set.len()), (vec![0, 3], 2));
         assert_eq!(set.with(99), set);
+    }
+
+    #[test]
+    fn calls_come_at_their_own_pace_and_at_once_after_a_doubt() {
+        let calls = [Call::rpc("head", "[]"), Call::get("/peers").every(Duration::from_secs(60))];
+        let mut rota = Rota::default();
+        let mut due = |seconds: i64| rota.take_turn(&calls, Timestamp(seconds * 1000)).len();
+        assert_eq!([due(0), due(1), due(59), due(60), due(61)], [2, 1, 1, 2, 1]);
+        rota.forget([1]);
+        assert_eq!(rota.take_turn(&calls, Timestamp(62_000)).len(), 2);
     }
 }

@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD},
+    adapter::{Adapter, Call, CallSet, HEAD, Question},
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -37,17 +37,17 @@ const GENESIS: usize = 7;
 const VERSION: usize = 8;
 
 /// In the order in which they are made where they are made one by one: what matters more comes first.
-const CALLS: [Call; 9] = [
-    Call { method: "eth_getBlockByNumber", params: r#"["latest",false]"#, optional: false },
+static CALLS: [Call; 9] = [
+    Call::rpc("eth_getBlockByNumber", r#"["latest",false]"#),
     // Who the node is decides whether its word counts at all: never left out.
-    Call { method: "eth_chainId", params: "[]", optional: false },
-    Call { method: "eth_getBlockByNumber", params: r#"["safe",false]"#, optional: true },
-    Call { method: "eth_getBlockByNumber", params: r#"["finalized",false]"#, optional: true },
-    Call { method: "eth_syncing", params: "[]", optional: true },
-    Call { method: "net_peerCount", params: "[]", optional: true },
-    Call { method: "txpool_status", params: "[]", optional: true },
-    Call { method: "eth_getBlockByNumber", params: r#"["0x0",false]"#, optional: false },
-    Call { method: "web3_clientVersion", params: "[]", optional: false },
+    Call::rpc("eth_chainId", "[]"),
+    Call::rpc("eth_getBlockByNumber", r#"["safe",false]"#).optional(),
+    Call::rpc("eth_getBlockByNumber", r#"["finalized",false]"#).optional(),
+    Call::rpc("eth_syncing", "[]").optional(),
+    Call::rpc("net_peerCount", "[]").optional(),
+    Call::rpc("txpool_status", "[]").optional(),
+    Call::rpc("eth_getBlockByNumber", r#"["0x0",false]"#),
+    Call::rpc("web3_clientVersion", "[]"),
 ];
 
 /// What is remembered of one node.
@@ -71,11 +71,11 @@ struct Identity {
 }
 
 impl Adapter for Evm {
-    fn calls(&self) -> &'static [Call] {
+    fn calls(&self) -> &[Call] {
         &CALLS
     }
 
-    fn due(&self, now: Timestamp) -> CallSet {
+    fn due(&mut self, now: Timestamp) -> CallSet {
         let every_poll = [HEAD, CHAIN_ID, SAFE, FINALIZED, SYNCING, PEERS, PENDING];
         let rarely = [GENESIS, VERSION];
         let due = every_poll.into_iter().fold(CallSet::default(), CallSet::with);
@@ -133,11 +133,12 @@ impl Adapter for Evm {
         }
     }
 
-    fn block_call(&self, height: Height) -> Option<(&'static str, String)> {
-        Some(("eth_getBlockByNumber", format!(r#"["{:#x}",false]"#, height.0)))
+    fn block_call(&self, height: Height) -> Option<Question> {
+        let params = format!(r#"["{:#x}",false]"#, height.0);
+        Some(Question::Rpc { method: "eth_getBlockByNumber".into(), params: params.into() })
     }
 
-    fn block(&self, answer: &Answer<'_>) -> Option<Head> {
+    fn block(&self, _height: Height, answer: &Answer<'_>) -> Option<Head> {
         block(answer).map(|block| block.head())
     }
 
@@ -236,12 +237,12 @@ mod tests {
     #[test]
     fn identity_is_asked_at_the_start_rarely_and_after_a_doubt() {
         let at = |seconds: i64| Timestamp(seconds * 1000);
-        let asks = |evm: &Evm, now| evm.due(now).iter().any(|position| position == GENESIS);
+        let asks = |evm: &mut Evm, now| evm.due(now).iter().any(|position| position == GENESIS);
         let mut evm = Evm::default();
-        assert!(asks(&evm, at(0)));
+        assert!(asks(&mut evm, at(0)));
         evm.asked = Some(at(0));
-        assert!(!asks(&evm, at(599)) && asks(&evm, at(600)));
+        assert!(!asks(&mut evm, at(599)) && asks(&mut evm, at(600)));
         evm.doubt_identity();
-        assert!(asks(&evm, at(1)), "another process may have another version and another past");
+        assert!(asks(&mut evm, at(1)), "another process may have another version and another past");
     }
 }

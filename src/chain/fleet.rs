@@ -194,6 +194,7 @@ mod tests {
             node: NodeIndex(place),
             name: name.into(),
             family: Family::Evm,
+            particulars: crate::chain::Particulars::default(),
             rpc: Endpoint::parse(url, "http, https").unwrap(),
             ws: None,
             interval: Duration::from_secs(3600),

@@ -75,7 +75,7 @@ impl Poller {
             name: Arc::clone(&target.name),
             interval: target.interval,
             session: Session::new(Client::new(target.rpc.clone()), limits, Arc::clone(&wiring.gate)),
-            adapter: target.family.adapter(),
+            adapter: target.family.adapter(&target.particulars),
             beat: Beat::new(target.interval, wiring.clock.now().at, wiring.share),
             idleness: Idleness::default(),
             dials: 0,

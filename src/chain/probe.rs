@@ -13,11 +13,11 @@ use bytes::Bytes;
 use http::Method;
 
 use super::{
-    Family, NodeTarget,
-    adapter::{Adapter, HEAD},
+    Family, NodeTarget, Particulars,
+    adapter::{Adapter, HEAD, Question},
     gate::{Gate, Gates},
     reply::{Answer, Reply},
-    rpc::{call_text, read},
+    rpc::{asked, read, resource},
     subscription,
 };
 pub use crate::transport::Reach;
@@ -56,6 +56,8 @@ pub struct Inquiry {
     pub ws: Option<Endpoint>,
     /// The family it must be of; `None` = find out.
     pub family: Option<Family>,
+    /// What else is known of it.
+    pub particulars: Particulars,
     /// From the first packet to the end of everything.
     pub timeout: Duration,
     /// Largest answer in bytes.
@@ -70,14 +72,24 @@ impl Inquiry {
     /// An inquiry at an endpoint that nobody configured.
     #[must_use]
     pub fn new(rpc: Endpoint, timeout: Duration) -> Self {
-        Self { rpc, ws: None, family: None, timeout, body_limit: BODY_LIMIT, reach: Reach::Anywhere, gate: None }
+        Self {
+            rpc,
+            ws: None,
+            family: None,
+            particulars: Particulars::default(),
+            timeout,
+            body_limit: BODY_LIMIT,
+            reach: Reach::Anywhere,
+            gate: None,
+        }
     }
 
     /// An inquiry at a configured node, for at most `timeout`.
     #[must_use]
     pub fn of_node(node: &NodeTarget, timeout: Duration) -> Self {
         let (rpc, ws, family) = (node.rpc.clone(), node.ws.clone(), Some(node.family));
-        Self { rpc, ws, family, timeout, body_limit: node.body_limit, reach: Reach::Anywhere, gate: None }
+        let particulars = node.particulars.clone();
+        Self { rpc, ws, family, particulars, timeout, body_limit: node.body_limit, reach: Reach::Anywhere, gate: None }
     }
 
     /// The same inquiry under the limits of the pollers.
@@ -136,14 +148,14 @@ async fn inquire(inquiry: &Inquiry, report: &mut Report) -> Result<(), ProbeErro
     let connection = caller.connect(report).await?;
     let (family, first) = recognise::family(&mut caller, inquiry.family).await?;
     report.family = Some(family.as_str());
-    let mut adapter = family.adapter();
+    let mut adapter = family.adapter(&inquiry.particulars);
     survey::survey(&mut caller, adapter.as_mut(), report).await?;
     let head = report.facts.as_ref().map(|facts| facts.head);
     if let Some(head) = head {
         report.block_time = block_time(&mut caller, adapter.as_ref(), head).await;
     }
     if let Some(ws) = &inquiry.ws {
-        report.new_heads = Some(subscription::accepts(ws, inquiry.timeout).await);
+        report.new_heads = Some(subscription::accepts(ws, family.stream(), inquiry.timeout).await);
     }
     report.latency = latency(&mut caller, adapter.as_ref(), connection.elapsed.saturating_add(first)).await;
     Ok(())
@@ -182,8 +194,25 @@ impl<'a> Caller<'a> {
         outcome.map_err(|error| ProbeError { reason: error.kind.into(), detail: error.detail })
     }
 
+    /// Puts one question, under the id of `position`.
+    async fn put(&mut self, question: &Question, position: usize) -> Result<Response, ProbeError> {
+        let (method, path, body) = asked(question, position);
+        self.ask(method, path, body).await
+    }
+
     async fn post(&mut self, body: impl Into<Bytes>) -> Result<Response, ProbeError> {
         self.ask(Method::POST, "", body).await
+    }
+}
+
+/// The answer to a single question, if there is one.
+fn answer_to<'a>(question: &Question, response: &'a Response) -> Option<Answer<'a>> {
+    match question {
+        Question::Get { .. } => resource(response).ok(),
+        Question::Rpc { .. } => match read(response) {
+            Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => Some(answer),
+            _ => None,
+        },
     }
 }
 
@@ -202,11 +231,10 @@ async fn block_time(caller: &mut Caller<'_>, adapter: &dyn Adapter, head: Head) 
         // The first block of all has no honest timestamp, and those after it come while the nodes are being started.
         let blocks = span.min(head.height.0 / 2);
         let earlier = Height(head.height.0.saturating_sub(blocks));
-        let (method, params) = adapter.block_call(earlier).filter(|_| 0 < blocks)?;
-        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
-        let response = caller.post(body).await.ok()?;
-        let Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) = read(&response) else { continue };
-        let Some(block) = adapter.block(&answer).filter(|block| block.height == earlier) else { continue };
+        let question = adapter.block_call(earlier).filter(|_| 0 < blocks)?;
+        let response = caller.put(&question, HEAD).await.ok()?;
+        let Some(answer) = answer_to(&question, &response) else { continue };
+        let Some(block) = adapter.block(earlier, &answer).filter(|block| block.height == earlier) else { continue };
         let mean = head.time?.since(block.time?) / u32::try_from(blocks).ok()?;
         return (!mean.is_zero()).then_some(BlockTime { mean, blocks });
     }
@@ -216,7 +244,7 @@ async fn block_time(caller: &mut Caller<'_>, adapter: &dyn Adapter, head: Head) 
 async fn latency(caller: &mut Caller<'_>, adapter: &dyn Adapter, first: Duration) -> Option<Latency> {
     let mut samples = Vec::with_capacity(LATENCY_SAMPLES);
     for _ in 0..LATENCY_SAMPLES {
-        let Ok(response) = caller.post(call_text(adapter.calls(), HEAD)).await else { break };
+        let Ok(response) = caller.put(&adapter.calls()[HEAD].question, HEAD).await else { break };
         samples.push(response.elapsed);
     }
     samples.sort_unstable();

@@ -70,6 +70,13 @@ impl<'a> Answers<'a> {
             *slot = answer;
         }
     }
+
+    /// Adds the answers to other calls.
+    pub(super) fn join(&mut self, others: Self) {
+        for (position, answer) in others.0.into_iter().enumerate() {
+            self.put(position, answer);
+        }
+    }
 }
 
 /// What stands at the top of an answer.

@@ -1,24 +1,34 @@
-//! JSON-RPC over HTTP as real nodes speak it: one batch a poll where the node takes batches, single calls where it
-//! does not, and an honest name for everything that is not an answer.
+//! A round of calls over HTTP as real nodes take them: JSON-RPC in one batch where the node takes batches, single calls
+//! where it does not, resources one by one, and an honest name for everything that is not an answer.
 //!
 //! What a node has refused is remembered: batches for an hour, methods for a day. The call for the head is always
 //! made, because a balancer may have answered once from a broken backend.
 
 mod older;
+mod outcome;
+mod request;
 mod status;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::Method;
 
+use self::request::{body, is_fixed, request};
 pub use self::status::Failure;
-pub(super) use self::status::{node_clock, read};
+pub(super) use self::{
+    outcome::{Batched, batch_answers, lacks_method, single_answer},
+    request::{asked, batch_body},
+    status::{node_clock, read, resource},
+};
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, MAX_CALLS},
+    adapter::{Adapter, Call, CallSet, HEAD, MAX_CALLS, Question},
     gate::Gate,
     ladder::Ladder,
-    reply::{Answer, Answers, Reply, RpcError, id_of},
+    reply::{Answer, Answers},
 };
 use crate::{
     clock::{Clock, Stopwatch},
@@ -55,6 +65,20 @@ enum Batches {
     RefusedUntil(Timestamp),
 }
 
+/// The responses to a set of calls, kept while their answers are read.
+#[derive(Default)]
+struct Shelf {
+    batch: OnceLock<Response>,
+    singles: OnceLock<Vec<(usize, Response)>>,
+}
+
+/// What was heard.
+struct Heard<'s> {
+    answers: Answers<'s>,
+    /// The response with the answer that decides: that of the head, in a first round.
+    head: Option<&'s Response>,
+}
+
 /// A good round: what the node said and how long the answer took.
 #[derive(Debug)]
 pub struct Round {
@@ -62,19 +86,6 @@ pub struct Round {
     pub facts: Arc<Facts>,
     /// From sending the request (in single calls: that for the head) to the complete answer.
     pub elapsed: Duration,
-}
-
-/// What a batch was answered with.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack for the time of one reading")]
-pub(super) enum Batched<'a> {
-    Answers(Answers<'a>),
-    /// Something that may be the fault of the batch rather than the node's; `certain` if it is.
-    Refused {
-        failure: Failure,
-        certain: bool,
-    },
-    /// A failure that single calls would meet as well.
-    Failed(Failure),
 }
 
 impl Session {
@@ -121,74 +132,112 @@ impl Session {
 
     async fn any_round(&mut self, adapter: &mut dyn Adapter, now: Timestamp) -> Result<Round, Failure> {
         let stopwatch = Clock.stopwatch();
-        let due = self.supported(adapter, now);
+        let (first, second) = (Shelf::default(), Shelf::default());
+        let due = adapter.due(now).with(HEAD);
+        let due = self.supported(adapter.calls(), due, now);
+        let mut heard = self.ask(&first, adapter, due, (now, stopwatch)).await?;
+        let Some(head) = heard.head else {
+            return Err(Failure::from(PollError::new(ErrorKind::Timeout, "no time left for the head")));
+        };
+        let more = adapter.follow_up(now, &heard.answers);
+        let more = self.supported(adapter.calls(), more, now).iter().filter(|it| !due.has(*it)).collect::<CallSet>();
+        let mut missed = None;
+        if !more.is_empty() && self.leave_within(self.left(stopwatch)).await {
+            match self.ask(&second, adapter, more, (now, stopwatch)).await {
+                Ok(other) => heard.answers.join(other.answers),
+                Err(failure) => missed = Some(failure),
+            }
+        }
+        let outcome = interpret(adapter, now, head, &heard.answers);
+        // Where the head itself needed the second round, its failure is what kept the node from telling it.
+        outcome.map_err(|failure| missed.unwrap_or(failure))
+    }
+
+    /// Asks for a set of calls: JSON-RPC in a batch where that is possible, everything else one by one. Responses are
+    /// put on the `shelf`, from which the answers are read without a copy.
+    async fn ask<'s>(
+        &mut self,
+        shelf: &'s Shelf,
+        adapter: &dyn Adapter,
+        set: CallSet,
+        (now, stopwatch): (Timestamp, Stopwatch),
+    ) -> Result<Heard<'s>, Failure> {
+        let calls = adapter.calls();
+        let is_rpc = |position: &usize| matches!(calls[*position].question, Question::Rpc { .. });
+        let batch: CallSet = set.iter().filter(is_rpc).take(adapter.batch_limit()).collect();
         let refused = matches!(self.batches, Batches::RefusedUntil(until) if now < until);
-        if refused || due.len() < 2 {
-            return self.single_calls(adapter, due, now, stopwatch).await;
+        if refused || batch.len() < 2 {
+            return self.single_calls(shelf, adapter, set, (now, stopwatch)).await;
         }
-        if self.last_batch.0 != due {
-            self.last_batch = (due, batch_body(adapter.calls(), due));
-        }
-        let response = self.exchange(self.last_batch.1.clone(), self.limits.deadline).await?;
-        let refusal = match batch_answers(&response, adapter) {
+        let body = self.batch_body(calls, batch);
+        let response = self.exchange(Method::POST, "", body, self.left(stopwatch)).await?;
+        let response = shelf.batch.get_or_init(|| response);
+        let refusal = match batch_answers(response, adapter, batch) {
             Batched::Answers(answers) => {
                 self.batches = Batches::Taken;
-                self.learn(adapter.calls(), due, now, &answers);
-                return interpret(adapter, now, &response, &answers);
+                self.learn(calls, batch, now, &answers);
+                let rest: CallSet = set.iter().filter(|position| !batch.has(*position)).collect();
+                let mut heard = Heard { answers, head: Some(response) };
+                if !rest.is_empty() && self.leave_within(self.left(stopwatch)).await {
+                    let others = self.single_calls(shelf, adapter, rest, (now, stopwatch)).await?;
+                    heard.head = if rest.has(HEAD) { others.head } else { heard.head };
+                    heard.answers.join(others.answers);
+                }
+                return Ok(heard);
             }
             Batched::Failed(failure) => return Err(failure),
             Batched::Refused { failure, certain } if !certain && self.batches == Batches::Taken => return Err(failure),
             Batched::Refused { failure, .. } => failure,
         };
-        if !self.leave_within(self.limits.deadline.saturating_sub(stopwatch.elapsed())).await {
+        if !self.leave_within(self.left(stopwatch)).await {
             return Err(refusal);
         }
-        let round = self.single_calls(adapter, due, now, stopwatch).await?;
+        let heard = self.single_calls(shelf, adapter, set, (now, stopwatch)).await?;
         // Only now it is known that the batch was at fault and not the node.
         self.batches = Batches::RefusedUntil(now.after(BATCH_MEMORY));
-        Ok(round)
+        Ok(heard)
     }
 
     /// One request a call. Once the head is known, the other answers may be missing.
-    async fn single_calls(
+    async fn single_calls<'s>(
         &mut self,
-        adapter: &mut dyn Adapter,
-        due: CallSet,
-        now: Timestamp,
-        stopwatch: Stopwatch,
-    ) -> Result<Round, Failure> {
-        let responses = self.ask_singly(adapter.calls(), due, stopwatch).await?;
+        shelf: &'s Shelf,
+        adapter: &dyn Adapter,
+        set: CallSet,
+        (now, stopwatch): (Timestamp, Stopwatch),
+    ) -> Result<Heard<'s>, Failure> {
+        let responses = self.ask_singly(adapter.calls(), set, stopwatch).await?;
+        let responses = shelf.singles.get_or_init(|| responses);
         let mut answers = Answers::default();
-        for (position, response) in &responses {
+        for (position, response) in responses {
             match single_answer(response, *position, adapter) {
                 Ok(answer) => answers.put(*position, answer),
                 Err(failure) if *position == HEAD => return Err(failure),
                 Err(_) => {}
             }
         }
-        self.learn(adapter.calls(), due, now, &answers);
-        match responses.first() {
-            Some((_, head)) => interpret(adapter, now, head, &answers),
-            None => Err(Failure::from(PollError::new(ErrorKind::Timeout, "no time left for the head"))),
-        }
+        self.learn(adapter.calls(), set, now, &answers);
+        Ok(Heard { answers, head: responses.first().map(|(_, response)| response) })
     }
 
-    /// Asks for the head first, then for the rest, until the time is up or the node has had enough.
+    /// Asks for what comes first, which decides, then for the rest, until the time is up or the node has had enough.
     async fn ask_singly(
         &mut self,
         calls: &[Call],
-        due: CallSet,
+        set: CallSet,
         stopwatch: Stopwatch,
     ) -> Result<Vec<(usize, Response)>, Failure> {
-        let mut responses: Vec<(usize, Response)> = Vec::with_capacity(due.len());
-        for position in due.with(HEAD).iter() {
-            let left = self.limits.deadline.saturating_sub(stopwatch.elapsed());
-            if position != HEAD && !self.leave_within(left).await {
+        let mut responses: Vec<(usize, Response)> = Vec::with_capacity(set.len());
+        for position in set.iter() {
+            let first = responses.is_empty();
+            let left = self.left(stopwatch);
+            if !first && !self.leave_within(left).await {
                 break;
             }
-            let response = match self.exchange(single_body(calls, position), left).await {
+            let (method, path, body) = request(calls, position);
+            let response = match self.exchange(method, path, body, left).await {
                 Ok(response) => response,
-                Err(failure) if position == HEAD => return Err(failure),
+                Err(failure) if first => return Err(failure),
                 Err(_) => break,
             };
             let unwelcome = matches!(response.status.as_u16(), 401 | 402 | 403 | 429);
@@ -200,8 +249,26 @@ impl Session {
         Ok(responses)
     }
 
-    async fn exchange(&mut self, body: Bytes, deadline: Duration) -> Result<Response, Failure> {
-        let request = Request { method: Method::POST, path: String::new(), body };
+    /// The body of a batch. The last one is kept while nothing in it changes: it is nearly always the next one too.
+    fn batch_body(&mut self, calls: &[Call], set: CallSet) -> Bytes {
+        let fixed = set.iter().all(|position| is_fixed(&calls[position].question));
+        if !fixed {
+            return batch_body(calls, set);
+        }
+        if self.last_batch.0 != set {
+            self.last_batch = (set, batch_body(calls, set));
+        }
+        self.last_batch.1.clone()
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        deadline: Duration,
+    ) -> Result<Response, Failure> {
+        let request = Request { method, path: path.to_owned(), body };
         let limits = Limits { deadline, ..self.limits };
         self.client.exchange(request, limits).await.map_err(Failure::from)
     }
@@ -211,10 +278,15 @@ impl Session {
         !left.is_zero() && tokio::time::timeout(left, self.gate.leave()).await.is_ok()
     }
 
-    fn supported(&self, adapter: &dyn Adapter, now: Timestamp) -> CallSet {
+    /// What is left of the time for a poll.
+    fn left(&self, stopwatch: Stopwatch) -> Duration {
+        self.limits.deadline.saturating_sub(stopwatch.elapsed())
+    }
+
+    /// The set without what the node has said it does not know.
+    fn supported(&self, calls: &[Call], set: CallSet, now: Timestamp) -> CallSet {
         let unsupported = |position: &usize| self.unsupported[*position].is_some_and(|until| now < until);
-        let due = adapter.due(now).with(HEAD);
-        due.iter().filter(unsupported).fold(due, CallSet::without)
+        set.iter().filter(|position| *position < calls.len() && !unsupported(position)).collect()
     }
 
     fn learn(&mut self, calls: &[Call], due: CallSet, now: Timestamp, answers: &Answers<'_>) {
@@ -236,118 +308,4 @@ fn interpret(
     facts
         .map(|facts| Round { facts: Arc::new(facts), elapsed: response.elapsed })
         .map_err(|error| Failure::of(error, response))
-}
-
-/// The answers to a batch, or what came instead of them.
-pub(super) fn batch_answers<'a>(response: &'a Response, adapter: &dyn Adapter) -> Batched<'a> {
-    let refused = |kind, detail: &str| {
-        let failure = Failure::of(PollError::new(kind, detail), response);
-        Batched::Refused { failure, certain: true }
-    };
-    match read(response) {
-        Ok(Reply::Batch(answers)) => match answers.get(HEAD) {
-            Answer::Missing => refused(ErrorKind::Malformed, "no answer under the id of the call for the head"),
-            Answer::Error(error) if refuses_batch(error) => refused(ErrorKind::Rpc, &error.message),
-            Answer::Result(_) | Answer::Error(_) => Batched::Answers(answers),
-        },
-        Ok(Reply::Single { answer: Answer::Error(error), .. }) => whole_error(response, adapter, &error),
-        Ok(Reply::Single { .. }) => refused(ErrorKind::Malformed, "a batch answered with a single object"),
-        Err(failure) => match failure.error.kind {
-            ErrorKind::Http5xx | ErrorKind::HttpStatus | ErrorKind::Malformed => {
-                let certain = matches!(response.status.as_u16(), 400 | 413);
-                Batched::Refused { failure, certain }
-            }
-            _ => Batched::Failed(failure),
-        },
-    }
-}
-
-/// One error in place of all answers: a refusal of the batch, unless it says what else it is.
-fn whole_error(response: &Response, adapter: &dyn Adapter, error: &RpcError) -> Batched<'static> {
-    let failure = |kind| Failure::of(PollError::new(kind, &error.message), response);
-    match adapter.classify(error) {
-        _ if refuses_batch(error) => Batched::Refused { failure: failure(ErrorKind::Rpc), certain: true },
-        ErrorKind::Rpc if response.status.is_server_error() => {
-            Batched::Refused { failure: failure(ErrorKind::Http5xx), certain: false }
-        }
-        ErrorKind::Rpc => Batched::Refused { failure: failure(ErrorKind::Rpc), certain: false },
-        kind => Batched::Failed(failure(kind)),
-    }
-}
-
-pub(super) fn single_answer<'a>(
-    response: &'a Response,
-    asked: usize,
-    adapter: &dyn Adapter,
-) -> Result<Answer<'a>, Failure> {
-    match read(response)? {
-        Reply::Single { position: Some(position), answer } if position == asked => Ok(answer),
-        // A server that fails before it has read the request has no id to echo.
-        Reply::Single { position: None, answer: Answer::Error(error) } => {
-            let kind = match adapter.classify(&error) {
-                ErrorKind::Rpc if response.status.is_server_error() => ErrorKind::Http5xx,
-                kind => kind,
-            };
-            Err(Failure::of(PollError::new(kind, &error.message), response))
-        }
-        Reply::Single { .. } | Reply::Batch(_) => Err(Failure::of(
-            PollError::new(ErrorKind::Malformed, "the answer has another id than the question"),
-            response,
-        )),
-    }
-}
-
-/// geth, Erigon and Besu say -32600, jsonrpsee -32005, -32010 or -32011 with a text that names the batch.
-fn refuses_batch(error: &RpcError) -> bool {
-    matches!(error.code, Some(-32600 | -32700 | -32010 | -32011)) || error.message.to_lowercase().contains("batch")
-}
-
-/// -32601 by the book, -32604 in Besu, -32004 in Hardhat; Ganache says -32700 and Chopsticks no code at all.
-pub(super) fn lacks_method(error: &RpcError) -> bool {
-    let text = error.message.to_lowercase();
-    let worded = text.contains("method")
-        && ["not found", "does not exist", "not available", "not supported", "unsupported", "not enabled"]
-            .iter()
-            .any(|words| text.contains(words));
-    matches!(error.code, Some(-32601 | -32604 | -32004))
-        || (worded && matches!(error.code, None | Some(-32700 | -32600)))
-}
-
-pub(super) fn batch_body(calls: &[Call], due: CallSet) -> Bytes {
-    let items: Vec<_> = due.iter().map(|position| call_text(calls, position)).collect();
-    format!("[{}]", items.join(",")).into()
-}
-
-fn single_body(calls: &[Call], position: usize) -> Bytes {
-    call_text(calls, position).into()
-}
-
-pub(super) fn call_text(calls: &[Call], position: usize) -> String {
-    let Call { method, params, .. } = calls[position];
-    format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{params}}}"#, id_of(position))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(code: impl Into<Option<i64>>, message: &str) -> RpcError {
-        RpcError { code: code.into(), message: message.to_owned() }
-    }
-
-    #[test]
-    fn every_dialect_of_a_missing_method_is_understood() {
-        for lacking in [
-            error(-32601, "the method txpool_status does not exist/is not available"),
-            error(-32004, "Method net_peerCount is not supported"),
-            error(-32700, "The method txpool_status does not exist/is not available"),
-            error(None, "Method not found"),
-            error(-32604, "Method not enabled"),
-        ] {
-            assert!(lacks_method(&lacking), "{lacking:?}");
-        }
-        for other in [error(-32000, "finalized block not found"), error(-32700, "parse error"), error(None, "busy")] {
-            assert!(!lacks_method(&other), "{other:?}");
-        }
-    }
 }

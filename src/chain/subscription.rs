@@ -15,7 +15,7 @@ use jsonrpsee::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{NodeTarget, pulse::Pulse, quantity::Quantity};
+use super::{NodeTarget, family::Stream as Kind, pulse::Pulse, quantity::Quantity};
 use crate::{
     model::{Endpoint, Height},
     supervisor::Shutdown,
@@ -51,6 +51,7 @@ const INACTIVE: Duration = Duration::from_secs(45);
 #[derive(Debug, Clone)]
 pub struct Subscription {
     endpoint: Endpoint,
+    kind: Kind,
     name: Arc<str>,
     silence: Duration,
     first_pause: Duration,
@@ -78,6 +79,7 @@ impl Subscription {
         let blocks = target.block_time.unwrap_or_default().saturating_mul(SILENT_BLOCKS);
         Self {
             endpoint,
+            kind: target.family.stream(),
             name: Arc::clone(&target.name),
             silence: blocks.max(MIN_SILENCE),
             first_pause: FIRST_PAUSE,
@@ -123,7 +125,7 @@ impl Subscription {
     }
 
     async fn open(&self) -> Option<(Client, Stream<Box<RawValue>>)> {
-        subscribe(&self.endpoint, self.setup).await
+        subscribe(&self.endpoint, self.kind, self.setup).await
     }
 
     async fn listen(&self, mut stream: Stream<Box<RawValue>>) -> (End, u64) {
@@ -146,12 +148,13 @@ impl Subscription {
 }
 
 /// Whether new heads can be subscribed to at `endpoint`, found out by doing it.
-pub async fn accepts(endpoint: &Endpoint, setup: Duration) -> bool {
-    matches!(tokio::time::timeout(setup, subscribe(endpoint, setup)).await, Ok(Some(_)))
+pub async fn accepts(endpoint: &Endpoint, kind: Kind, setup: Duration) -> bool {
+    matches!(tokio::time::timeout(setup, subscribe(endpoint, kind, setup)).await, Ok(Some(_)))
 }
 
 /// The errors of the library are not looked at: some hold the URL.
-async fn subscribe(endpoint: &Endpoint, setup: Duration) -> Option<(Client, Stream<Box<RawValue>>)> {
+async fn subscribe(endpoint: &Endpoint, kind: Kind, setup: Duration) -> Option<(Client, Stream<Box<RawValue>>)> {
+    let Kind::Rpc { subscribe, topic, unsubscribe } = kind else { return None };
     let ping = PingConfig::new().ping_interval(PING).inactive_limit(INACTIVE).max_failures(1);
     let builder = WsClientBuilder::new()
         .set_headers(endpoint.headers().clone())
@@ -161,11 +164,12 @@ async fn subscribe(endpoint: &Endpoint, setup: Duration) -> Option<(Client, Stre
         .max_concurrent_requests(2)
         .request_timeout(setup)
         .enable_ws_ping(ping);
+    let params = topic.map_or_else(|| rpc_params![], |topic| rpc_params![topic]);
     // Dialed here, because the library would resolve the name on a thread of the runtime and keep it for as long as
     // that takes, and would follow redirects with our credentials.
     let wire = transport::dial(endpoint, setup).await.ok()?;
     let client = builder.build_with_stream(endpoint.url(), wire).await.ok()?;
-    let stream = client.subscribe("eth_subscribe", rpc_params!["newHeads"], "eth_unsubscribe").await.ok()?;
+    let stream = client.subscribe(subscribe, params, unsubscribe).await.ok()?;
     Some((client, stream))
 }
 

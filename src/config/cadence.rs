@@ -17,10 +17,10 @@ const CADENCES: [Cadence; 5] =
 /// How long a network may be told to be idle at the most.
 const IDLE_TIMES: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 
-/// When blocks of a network are due.
-pub(super) fn read(section: &mut Section<'_>) -> Cadence {
+/// When blocks of a network are due; `usual` is what is known of its family.
+pub(super) fn read(section: &mut Section<'_>, usual: Cadence) -> Cadence {
     let (word_item, longest) = (section.item("cadence"), section.item("idle_max"));
-    let known = word_item.as_ref().map_or(Some(Cadence::Interval), word("cadence", &CADENCES, Cadence::as_str));
+    let known = word_item.as_ref().map_or(Some(usual), word("cadence", &CADENCES, Cadence::as_str));
     let time = longest.as_ref().and_then(duration(IDLE_TIMES));
     match (known, &longest) {
         (Some(Cadence::IdleMax(_)), None) => {
@@ -33,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Cadence {
         (Some(_), Some(item)) => refuse(item),
         (None, _) | (_, None) => {}
     }
-    known.unwrap_or(Cadence::Interval)
+    known.unwrap_or(usual)
 }
 
 fn refuse(item: &Item<'_>) {

@@ -16,14 +16,13 @@ use super::{
     kind::{duration, is_usable_name, list, name, secret_url},
     labels::{MAX_LABELS, fault_of_name, is_usable_value},
     limits::NodeKeys,
-    network::{MAX_NODES, MAX_WEIGHT, position, target},
+    network::{Language, MAX_NODES, MAX_WEIGHT, position, target},
     section::{Item, Section},
     shape::Shape,
     suggest::nearest,
     unique::{Unique, identity},
 };
 use crate::{
-    chain::Family,
     discovery::{Candidate, Found, Origin, Pattern, Refusal, Rejection, Settings, candidate, shown},
     engine::settings::{NetworkSettings, NodeSettings},
     model::{Labels, NetworkIndex, NodeIndex},
@@ -48,7 +47,7 @@ pub struct Discovery {
     /// The sources, in the order of the file.
     pub sources: Vec<Settings>,
     /// The keys that the nodes of each network inherit; parallel to the networks.
-    pub(super) inherited: Vec<NodeKeys>,
+    pub(super) inherited: Vec<(NodeKeys, Language)>,
 }
 
 /// A network that a source names, and where.
@@ -238,10 +237,9 @@ impl Config {
 
     fn push(&mut self, index: NetworkIndex, candidate: &Candidate) {
         let network = &self.engine.networks[index.index()];
-        let Some(keys) = self.discovery.inherited.get(index.index()) else { return };
-        let family = Family::ALL.into_iter().find(|family| *family.as_str() == *network.family);
+        let Some((keys, language)) = self.discovery.inherited.get(index.index()) else { return };
         let Candidate { name, rpc, ws, role, .. } = candidate;
-        let whereabouts = (family.unwrap_or(Family::Evm), rpc.clone(), ws.clone());
+        let whereabouts = (language.clone(), rpc.clone(), ws.clone());
         let node = NodeSettings {
             name: Arc::clone(name),
             network: index,

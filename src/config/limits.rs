@@ -8,7 +8,10 @@ use super::{
     section::{Item, Section},
     survey::{LimitItems, TimingItems},
 };
-use crate::engine::settings::{NetworkLimits, NodeLimits};
+use crate::{
+    chain::Profile,
+    engine::settings::{NetworkLimits, NodeLimits},
+};
 
 /// How often a node may be polled.
 pub(super) const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
@@ -82,6 +85,18 @@ pub(super) fn read_defaults(mut section: Section<'_>) -> Defaults<'_> {
 }
 
 impl<'a> Defaults<'a> {
+    /// These defaults for a network of which this is known; what the user has set for all of them stands.
+    pub(super) fn of(&self, profile: &Profile) -> Self {
+        let mut keys = self.clone();
+        if self.network_items.reorg_depth.is_none() {
+            keys.network.reorg_depth = profile.reorg_depth;
+        }
+        if self.node.items.min_peers.is_none() {
+            keys.node.keys.limits.min_peers = Some(profile.min_peers).filter(|peers| *peers != 0);
+        }
+        keys
+    }
+
     /// These defaults with what `section` says otherwise.
     pub(super) fn overlaid(&self, section: &mut Section<'a>) -> Self {
         let network_items = LimitItems {
@@ -118,6 +133,7 @@ impl<'a> NodeDefaults<'a> {
         let items = TimingItems {
             interval: section.item("interval").or_else(|| self.items.interval.clone()),
             timeout: section.item("timeout").or_else(|| self.items.timeout.clone()),
+            min_peers: section.item("min_peers").or_else(|| self.items.min_peers.clone()),
         };
         let mut keys = self.keys.clone();
         section.set("interval", duration(INTERVALS), &mut keys.interval);

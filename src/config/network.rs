@@ -15,9 +15,10 @@ use super::{
     section::{Item, Section},
     survey::{NetworkSite, NodeSite},
     unique::{Unique, identity},
+    variant,
 };
 use crate::{
-    chain::{self, Family, NodeTarget},
+    chain::{self, Family, NodeTarget, Particulars, Profile},
     engine::{
         forecast,
         settings::{Cadence, FaultTolerance, NetworkLimits, NetworkSettings, NodeSettings, Settings},
@@ -93,11 +94,13 @@ fn read_network<'a>(
     let name = item.as_ref().and_then(|item| unique_name(item, names)).unwrap_or_default();
     let family = section.required("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
     let on = section.optional("depends_on", list(kind::name, 0..=MAX_DEPENDENCIES)).unwrap_or_default();
-    let defaults = defaults.overlaid(&mut section);
+    let (profile, particulars) = variant::read(&mut section, family);
+    let defaults = defaults.of(profile).overlaid(&mut section);
     let (planned, planned_sites) = planned::read_all(&mut section);
-    let network = read_settings(&mut section, Arc::clone(&name), family, (defaults.network, planned));
+    let network = read_settings(&mut section, Arc::clone(&name), profile, (defaults.network, planned));
     let index = NetworkIndex(position(engine.networks.len()));
-    let mut parent = Parent::new(index, family, &network, &defaults.node);
+    let language = (family, particulars);
+    let mut parent = Parent::new(index, language.clone(), &network, &defaults.node);
     let nodes = if discovery.sources.is_empty() {
         section.sections("node", "network.node", NO_NODE)
     } else {
@@ -114,7 +117,7 @@ fn read_network<'a>(
     let site = site(&mut section, &network, &defaults, &on, (planned_sites, nodes));
     section.finish();
     if !discovery.sources.is_empty() {
-        discovery.inherited.push(defaults.node.keys);
+        discovery.inherited.push((defaults.node.keys, language));
     }
     engine.networks.push(network);
     (Wish { name, item, on }, site)
@@ -164,18 +167,18 @@ fn loss_items<'a>(section: &mut Section<'a>, network: &NetworkSettings) -> Vec<I
 pub(super) fn read_settings(
     section: &mut Section<'_>,
     name: Arc<str>,
-    family: Family,
+    profile: &Profile,
     (limits, planned): (NetworkLimits, Vec<PlannedHalt>),
 ) -> NetworkSettings {
     let tolerance = section.optional("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str));
     NetworkSettings {
         name,
-        family: Arc::from(family.as_str()),
+        family: Arc::from(profile.family.as_str()),
         chain_id: section.optional("chain_id", chain_id),
         genesis: section.optional("genesis", hash),
-        cadence: cadence::read(section),
-        block_time: section.optional("block_time", duration(BLOCK_TIMES)),
-        tolerance: tolerance.unwrap_or(FaultTolerance::Bft),
+        cadence: cadence::read(section, profile.cadence),
+        block_time: section.optional("block_time", duration(BLOCK_TIMES)).or(profile.block_time),
+        tolerance: tolerance.unwrap_or(profile.tolerance),
         core_total: section.optional("core_total", count(TOTALS)),
         finality_lag: section.optional("finality_lag", duration(PERIODS)),
         planned,
@@ -185,10 +188,13 @@ pub(super) fn read_settings(
     }
 }
 
+/// How to talk to the nodes of a network.
+pub(super) type Language = (Family, Particulars);
+
 /// What the nodes of a network share.
 struct Parent<'p, 'a> {
     index: NetworkIndex,
-    family: Family,
+    language: Language,
     network: &'p NetworkSettings,
     defaults: &'p NodeDefaults<'a>,
     names: Unique,
@@ -196,10 +202,15 @@ struct Parent<'p, 'a> {
 }
 
 impl<'p, 'a> Parent<'p, 'a> {
-    fn new(index: NetworkIndex, family: Family, network: &'p NetworkSettings, defaults: &'p NodeDefaults<'a>) -> Self {
+    fn new(
+        index: NetworkIndex,
+        language: Language,
+        network: &'p NetworkSettings,
+        defaults: &'p NodeDefaults<'a>,
+    ) -> Self {
         let names = Unique::new("this name", "names of nodes are unique within their network");
         let urls = Unique::new("this URL", "the same node twice would have two votes");
-        Self { index, family, network, defaults, names, urls }
+        Self { index, language, network, defaults, names, urls }
     }
 
     /// Reads a node and appends it to the settings. One without a usable URL is left out; that has been noted.
@@ -230,7 +241,8 @@ impl<'p, 'a> Parent<'p, 'a> {
         };
         section.finish();
         if let Some(rpc) = rpc {
-            let addresses = (self.family, rpc.with_headers(headers.clone()), ws.map(|ws| ws.with_headers(headers)));
+            let addresses =
+                (self.language.clone(), rpc.with_headers(headers.clone()), ws.map(|ws| ws.with_headers(headers)));
             chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &keys, addresses));
             let NodeKeys { interval, timeout, limits, .. } = keys;
             engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });
@@ -270,12 +282,13 @@ pub(super) fn target(
     network: &NetworkSettings,
     name: &str,
     keys: &NodeKeys,
-    (family, rpc, ws): (Family, Endpoint, Option<Endpoint>),
+    ((family, particulars), rpc, ws): (Language, Endpoint, Option<Endpoint>),
 ) -> NodeTarget {
     NodeTarget {
         node: NodeIndex(position(place)),
         name: Arc::from(format!("{}/{name}", network.name)),
         family,
+        particulars,
         rpc,
         ws,
         interval: keys.interval,

@@ -20,7 +20,7 @@ use super::{
     secret::Vault,
     section::{Item, Section},
     suggest::nearest,
-    syntax,
+    syntax, variant,
 };
 use crate::{
     chain::Family,
@@ -188,8 +188,9 @@ impl Plot {
             return None;
         }
         let family = section.optional("family", word("family", &Family::ALL, Family::as_str)).unwrap_or(Family::Evm);
-        let defaults = Defaults::default().overlaid(section);
-        let mut network = read_settings(section, Arc::clone(called), family, (defaults.network, Vec::new()));
+        let (profile, _) = variant::read(section, family);
+        let defaults = Defaults::default().of(profile).overlaid(section);
+        let mut network = read_settings(section, Arc::clone(called), profile, (defaults.network, Vec::new()));
         let above = section.optional("depends_on", list(name, 0..=MAX_NODES)).unwrap_or_default();
         let parents = above.iter().filter_map(|(name, item)| self.network_named(name, item));
         network.depends_on = parents.map(|place| NetworkIndex(position(place))).collect();

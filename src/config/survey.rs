@@ -78,6 +78,7 @@ pub(super) struct LimitItems<'a> {
 pub(super) struct TimingItems<'a> {
     pub interval: Option<Item<'a>>,
     pub timeout: Option<Item<'a>>,
+    pub min_peers: Option<Item<'a>>,
 }
 
 /// A `[[network.node]]`.

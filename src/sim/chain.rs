@@ -316,7 +316,17 @@ mod tests {
     fn plan(cadence: Cadence, quorum: Quorum, voters: usize) -> Plan {
         let members = (1..=voters).map(|n| Member { name: format!("v{n}"), votes: true }).collect();
         let name = "test".to_owned();
-        Plan { name, chain_id: 7, seed: 42, cadence, quorum, finality_lag: 2, outside_peers: 0, members }
+        Plan {
+            tongue: crate::sim::Tongue::Evm,
+            name,
+            chain_id: 7,
+            seed: 42,
+            cadence,
+            quorum,
+            finality_lag: 2,
+            outside_peers: 0,
+            members,
+        }
     }
 
     fn bft() -> Chain {

@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{block::Block, chain::Process, devnet::Ground, fault::Manner, heads, rpc::Desk, websocket};
+use super::{block::Block, chain::Process, devnet::Ground, fault::Manner, heads, rpc::Desk, tongue::Asked, websocket};
 use crate::{clock::Clock, supervisor::Shutdown};
 
 /// Connections the kernel holds for a node that is slow to accept.
@@ -236,19 +236,19 @@ impl Door {
             Manner::Slow(delay) => tokio::time::sleep(delay).await,
             _ => {}
         }
-        if parts.method != Method::POST {
-            return plain(StatusCode::OK, "");
-        }
-        if !is_json(parts.headers.get(header::CONTENT_TYPE)) {
+        if parts.method == Method::POST && !is_json(parts.headers.get(header::CONTENT_TYPE)) {
             return plain(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "invalid content type, only application/json is supported",
             );
         }
-        match self.ground.ask(self.network, self.node, |desk| desk.answer(body)).flatten() {
-            Some(json) => with_type(StatusCode::OK, "application/json", json),
-            None => plain(StatusCode::NO_CONTENT, ""),
-        }
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let asked = Asked { method: &parts.method, path, body };
+        let Some(said) = self.ground.ask(self.network, self.node, |desk| desk.reply(&asked)) else {
+            return plain(StatusCode::NO_CONTENT, "");
+        };
+        let status = StatusCode::from_u16(said.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        said.json.map_or_else(|| plain(status, ""), |json| with_type(status, "application/json", json))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::tongue::Tongue;
+
 /// What a chain is like.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -13,6 +15,8 @@ pub struct Plan {
     pub seed: u64,
     /// When it makes blocks.
     pub cadence: Cadence,
+    /// What its nodes speak.
+    pub tongue: Tongue,
     /// How many votes a block needs.
     pub quorum: Quorum,
     /// How far the final block is behind the newest.

@@ -67,6 +67,7 @@ fn is_shown_when_right(key: &str) -> bool {
         "summary",
         "comment",
         "kind",
+        "group",
     ];
     let paths =
         ["external_url", "runbook_url", "route_prefix", "telemetry_path", "config_file", "file", "files", "metrics"];

@@ -69,6 +69,7 @@ pub fn target(index: u32, url: &str) -> NodeTarget {
         node: NodeIndex(index),
         name: format!("test/{index}").into(),
         family: Family::Evm,
+        particulars: haltwatch::chain::Particulars::default(),
         rpc: Endpoint::parse(url, "http, https").unwrap(),
         ws: None,
         interval: INTERVAL,

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use haltwatch::sim::{Cadence, Devnet, Fault, Manner, Member, Pace, Plan, Quorum, Script, World};
+use haltwatch::sim::{Cadence, Devnet, Fault, Manner, Member, Pace, Plan, Quorum, Script, Tongue, World};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 fn plan() -> Plan {
     Plan {
+        tongue: Tongue::Evm,
         name: "consortium".to_owned(),
         chain_id: 0x7a69,
         seed: 1,

@@ -26,10 +26,12 @@ pub(super) fn response(response: &Response, family: Family) -> ProbeError {
     }
     let of = |reason, detail: &str| ProbeError { reason, detail: detail.into() };
     match read(response) {
-        Ok(Reply::Single { answer: Answer::Error(error), .. }) => match family.adapter().classify(&error) {
-            ErrorKind::Rpc => of(Reason::UnknownFamily, &error.message),
-            kind => of(kind.into(), &error.message),
-        },
+        Ok(Reply::Single { answer: Answer::Error(error), .. }) => {
+            match family.adapter(&crate::chain::Particulars::default()).classify(&error) {
+                ErrorKind::Rpc => of(Reason::UnknownFamily, &error.message),
+                kind => of(kind.into(), &error.message),
+            }
+        }
         Ok(_) => of(Reason::UnknownFamily, "the answer does not fit the question"),
         Err(_) if response.status == StatusCode::NOT_FOUND => of(Reason::NotFound, &status_text(response.status)),
         Err(failure) => of(failure.error.kind.into(), &failure.error.detail),

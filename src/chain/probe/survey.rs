@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Caller;
 use crate::{
     chain::{
-        adapter::{Adapter, Call, CallSet, HEAD},
+        adapter::{Adapter, Call, CallSet, HEAD, Question},
         reply::{Answer, Answers, RpcError},
-        rpc::{Batched, batch_answers, batch_body, call_text, lacks_method, node_clock, single_answer},
+        rpc::{Batched, batch_answers, batch_body, lacks_method, node_clock, single_answer},
     },
     clock::Clock,
     observation::{
@@ -27,73 +27,118 @@ pub(super) async fn survey(
     adapter: &mut dyn Adapter,
     report: &mut Report,
 ) -> Result<(), ProbeError> {
-    let all = (0..adapter.calls().len()).fold(CallSet::default(), CallSet::with);
-    let response = caller.post(batch_body(adapter.calls(), all)).await?;
-    match batch_answers(&response, adapter) {
-        Batched::Answers(answers) => {
-            report.batch = Some(true);
-            return note(adapter, &response, &answers, report);
+    let begun = Clock.now().at;
+    let due = adapter.due(begun).with(HEAD);
+    let first = Pile::fetch(caller, adapter, due).await?;
+    report.batch = first.takes_batches;
+    let mut answers = first.answers(adapter)?;
+    let more = adapter.follow_up(begun, &answers).iter().filter(|position| !due.has(*position)).collect();
+    let second =
+        Pile { singles: one_by_one(caller, adapter.calls(), more).await.unwrap_or_default(), ..Pile::default() };
+    answers.join(second.answers(adapter)?);
+    let now = Clock.now();
+    let asked = (0..adapter.calls().len()).filter(|position| due.has(*position) || more.has(*position));
+    report.methods = asked.map(|it| method(&adapter.calls()[it], answers.get(it))).collect();
+    let Some(head) = first.head() else { return Ok(()) };
+    let facts = adapter.interpret(now.at, node_clock(&head.headers), &answers).map_err(of_poll)?;
+    report.facts = Some(Arc::new(facts));
+    report.heard = Some((now.wall, head.elapsed));
+    Ok(())
+}
+
+/// The responses to a set of calls.
+#[derive(Default)]
+struct Pile {
+    /// Known once a batch was tried and the node has told its head one way or the other.
+    takes_batches: Option<bool>,
+    batch: Option<(CallSet, Response)>,
+    singles: Vec<(usize, Response)>,
+}
+
+impl Pile {
+    async fn fetch(caller: &mut Caller<'_>, adapter: &dyn Adapter, set: CallSet) -> Result<Self, ProbeError> {
+        let calls = adapter.calls();
+        let is_rpc = |position: usize| matches!(calls[position].question, Question::Rpc { .. });
+        if set.len() < 2 || adapter.batch_limit() < set.len() || !set.iter().all(is_rpc) {
+            return Ok(Self { singles: one_by_one(caller, calls, set).await?, ..Self::default() });
         }
-        Batched::Failed(failure) => return Err(of_poll(failure.error)),
-        Batched::Refused { .. } => {}
-    }
-    let responses = one_by_one(caller, adapter.calls()).await?;
-    let mut answers = Answers::default();
-    for (position, response) in responses.iter().enumerate() {
-        match single_answer(response, position, adapter) {
-            Ok(answer) => answers.put(position, answer),
-            Err(failure) if position == HEAD => return Err(of_poll(failure.error)),
-            Err(_) => {}
+        let response = caller.post(batch_body(calls, set)).await?;
+        match batch_answers(&response, adapter, set) {
+            Batched::Answers(_) => {
+                return Ok(Self { takes_batches: Some(true), batch: Some((set, response)), ..Self::default() });
+            }
+            Batched::Failed(failure) => return Err(of_poll(failure.error)),
+            Batched::Refused { .. } => {}
         }
+        let singles = one_by_one(caller, calls, set).await?;
+        if let Some((HEAD, head)) = singles.first() {
+            single_answer(head, HEAD, adapter).map_err(|failure| of_poll(failure.error))?;
+        }
+        // Only now it is known that the batch was at fault and not the node.
+        Ok(Self { takes_batches: Some(false), singles, ..Self::default() })
     }
-    // Only now it is known that the batch was at fault and not the node.
-    report.batch = Some(false);
-    // The head is asked for first, and whatever kept it from being answered has ended the survey.
-    responses.get(HEAD).map_or(Ok(()), |head| note(adapter, head, &answers, report))
+
+    fn answers(&self, adapter: &dyn Adapter) -> Result<Answers<'_>, ProbeError> {
+        let mut answers = Answers::default();
+        if let Some((set, response)) = &self.batch
+            && let Batched::Answers(batch) = batch_answers(response, adapter, *set)
+        {
+            answers.join(batch);
+        }
+        for (position, response) in &self.singles {
+            match single_answer(response, *position, adapter) {
+                Ok(answer) => answers.put(*position, answer),
+                Err(failure) if *position == HEAD => return Err(of_poll(failure.error)),
+                Err(_) => {}
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The response with the head.
+    fn head(&self) -> Option<&Response> {
+        let batch = self.batch.as_ref().map(|(_, response)| response);
+        batch.or_else(|| self.singles.first().map(|(_, response)| response))
+    }
 }
 
 /// The answers in the order of the calls, until the node has had enough.
-async fn one_by_one(caller: &mut Caller<'_>, calls: &[Call]) -> Result<Vec<Response>, ProbeError> {
-    let mut responses = Vec::with_capacity(calls.len());
-    for position in 0..calls.len() {
-        match caller.post(call_text(calls, position)).await {
-            Ok(response) => responses.push(response),
+async fn one_by_one(
+    caller: &mut Caller<'_>,
+    calls: &[Call],
+    set: CallSet,
+) -> Result<Vec<(usize, Response)>, ProbeError> {
+    let mut responses = Vec::with_capacity(set.len());
+    for position in set.iter() {
+        let response = match caller.put(&calls[position].question, position).await {
+            Ok(response) => response,
             Err(error) if position == HEAD => return Err(error),
             Err(_) => break,
-        }
-        let status = responses.last().map_or(0, |response| response.status.as_u16());
-        if matches!(status, 401 | 402 | 403 | 429) {
+        };
+        let unwelcome = matches!(response.status.as_u16(), 401 | 402 | 403 | 429);
+        responses.push((position, response));
+        if unwelcome {
             break;
         }
     }
     Ok(responses)
 }
 
-fn note(
-    adapter: &mut dyn Adapter,
-    response: &Response,
-    answers: &Answers<'_>,
-    report: &mut Report,
-) -> Result<(), ProbeError> {
-    let now = Clock.now();
-    let method = |(position, call): (usize, &Call)| Method { name: name(call), access: access(answers.get(position)) };
-    report.methods = adapter.calls().iter().enumerate().map(method).collect();
-    let facts = adapter.interpret(now.at, node_clock(&response.headers), answers).map_err(of_poll)?;
-    report.facts = Some(Arc::new(facts));
-    report.heard = Some((now.wall, response.elapsed));
-    Ok(())
-}
-
 fn of_poll(error: PollError) -> ProbeError {
     ProbeError { reason: error.kind.into(), detail: error.detail }
 }
 
+fn method(call: &Call, answer: &Answer<'_>) -> Method {
+    Method { name: name(call), access: access(answer) }
+}
+
 /// `eth_getBlockByNumber latest`.
 fn name(call: &Call) -> String {
-    match call.params.split('"').nth(1) {
-        Some(first) => format!("{} {first}", call.method),
-        None => call.method.to_owned(),
-    }
+    let topic = match &call.question {
+        Question::Rpc { params, .. } => params.split('"').nth(1),
+        Question::Get { .. } => None,
+    };
+    topic.map_or_else(|| call.permission(), |topic| format!("{} {topic}", call.permission()))
 }
 
 fn access(answer: &Answer<'_>) -> Access {

@@ -3,14 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Batches, Round, Session, read};
+use http::Method;
+
+use super::{Batches, Round, Session, asked, body, read, resource};
 use crate::{
     chain::{
-        adapter::Adapter,
-        reply::{Answer, Answers, Reply, id_of},
+        adapter::{Adapter, HEAD, Question},
+        reply::{Answer, Answers, Reply},
     },
     model::{BlockHash, Height, Timestamp},
     observation::CHECKPOINTS,
+    transport::Response,
 };
 
 /// Older blocks asked for one by one, of a node that takes no batches.
@@ -29,11 +32,7 @@ impl Session {
         if wanted.is_empty() || adapter.block_call(Height(0)).is_none() || !self.leave_within(left).await {
             return round;
         }
-        let blocks = if self.batches == Batches::Taken {
-            self.blocks(adapter, &wanted, left).await
-        } else {
-            self.blocks(adapter, &wanted[..wanted.len().min(SINGLY)], left).await
-        };
+        let blocks = self.blocks(adapter, &wanted, left).await;
         self.ladder.take(&blocks);
         let facts = Arc::make_mut(&mut round.facts);
         facts.checkpoints.extend(blocks);
@@ -42,30 +41,35 @@ impl Session {
     }
 
     async fn blocks(&mut self, adapter: &dyn Adapter, wanted: &[Height], left: Duration) -> Vec<(Height, BlockHash)> {
-        let calls: Vec<String> =
-            wanted.iter().enumerate().filter_map(|(position, height)| block_call(adapter, position, *height)).collect();
+        let calls: Vec<Question> = wanted.iter().filter_map(|height| adapter.block_call(*height)).collect();
         let mut blocks = Vec::with_capacity(calls.len());
-        if self.batches == Batches::Taken {
-            let Ok(response) = self.exchange(format!("[{}]", calls.join(",")).into(), left).await else {
-                return blocks;
-            };
+        if self.batches == Batches::Taken && calls.len() <= adapter.batch_limit() {
+            let items: Vec<String> = calls.iter().enumerate().map(|(position, call)| body(call, position)).collect();
+            let batch = format!("[{}]", items.join(","));
+            let Ok(response) = self.exchange(Method::POST, "", batch.into(), left).await else { return blocks };
             if let Ok(Reply::Batch(answers)) = read(&response) {
                 blocks.extend(told(adapter, wanted, &answers));
             }
             return blocks;
         }
-        for (call, height) in calls.into_iter().zip(wanted) {
-            let Ok(response) = self.exchange(call.into(), left).await else { break };
-            let Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) = read(&response) else { break };
+        for (call, height) in calls.iter().zip(wanted).take(SINGLY) {
+            let (method, path, body) = asked(call, HEAD);
+            let Ok(response) = self.exchange(method, path, body, left).await else { break };
+            let Some(answer) = single(call, &response) else { break };
             blocks.extend(block(adapter, *height, &answer));
         }
         blocks
     }
 }
 
-fn block_call(adapter: &dyn Adapter, position: usize, height: Height) -> Option<String> {
-    let (method, params) = adapter.block_call(height)?;
-    Some(format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{params}}}"#, id_of(position)))
+fn single<'a>(call: &Question, response: &'a Response) -> Option<Answer<'a>> {
+    match call {
+        Question::Get { .. } => resource(response).ok(),
+        Question::Rpc { .. } => match read(response) {
+            Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => Some(answer),
+            _ => None,
+        },
+    }
 }
 
 fn told<'a>(
@@ -78,6 +82,6 @@ fn told<'a>(
 
 /// The block in an answer, if it is the one that was asked for.
 fn block(adapter: &dyn Adapter, wanted: Height, answer: &Answer<'_>) -> Option<(Height, BlockHash)> {
-    let block = adapter.block(answer).filter(|block| block.height == wanted)?;
+    let block = adapter.block(wanted, answer).filter(|block| block.height == wanted)?;
     Some((block.height, block.hash?))
 }

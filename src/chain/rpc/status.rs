@@ -1,12 +1,17 @@
 //! What an HTTP answer is worth before its JSON is read. The status alone is not trusted: servers send good JSON errors
 //! with 4xx and 5xx, and pages of their front servers with 200.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::{
-    chain::reply::{Answer, Reply, shown},
+    chain::reply::{Answer, Reply, RpcError, shown},
     clock::Clock,
     model::{Endpoint, UnixTime},
     observation::{ErrorKind, PollError},
@@ -62,6 +67,43 @@ pub(in crate::chain) fn read(response: &Response) -> Result<Reply<'_>, Failure> 
     }
 }
 
+/// The resource in `response`: its whole body, or the error that stands in its place, whose code is the status.
+pub(in crate::chain) fn resource(response: &Response) -> Result<Answer<'_>, Failure> {
+    let status = response.status;
+    let refused = |kind| Failure::of(PollError::new(kind, &named(status)), response);
+    match status.as_u16() {
+        300..=399 => return Err(refused(ErrorKind::Redirect)),
+        401 | 403 => return Err(refused(ErrorKind::Unauthorized)),
+        402 | 429 => return Err(refused(ErrorKind::RateLimited)),
+        _ => {}
+    }
+    let body = without_mark(&response.body);
+    if status.is_success() {
+        let json = serde_json::from_slice::<&RawValue>(body);
+        return json
+            .map(Answer::Result)
+            .map_err(|_| Failure::of(PollError::new(ErrorKind::Malformed, &instead_of_json(body)), response));
+    }
+    match message(body) {
+        Some(message) => Ok(Answer::Error(RpcError { code: Some(status.as_u16().into()), message })),
+        None if status.is_server_error() => Err(refused(ErrorKind::Http5xx)),
+        None => Err(refused(ErrorKind::HttpStatus)),
+    }
+}
+
+/// The text of an error that is JSON.
+fn message(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Error<'a> {
+        #[serde(default, borrow)]
+        message: Option<Cow<'a, str>>,
+        #[serde(default, borrow)]
+        error: Option<Cow<'a, str>>,
+    }
+    let error: Error<'_> = serde_json::from_slice(body).ok()?;
+    error.message.or(error.error).map(|text| shown(&text))
+}
+
 fn says_something(reply: &Reply<'_>) -> bool {
     match reply {
         Reply::Batch(_) => true,
@@ -80,7 +122,7 @@ fn instead_of_json(body: &[u8]) -> String {
     match start.trim() {
         "" => "an empty body".to_owned(),
         page if page.starts_with('<') => "a page of HTML or XML".to_owned(),
-        text => format!("not a JSON-RPC answer: {}", shown(text)),
+        text => format!("not the JSON that was asked for: {}", shown(text)),
     }
 }
 

@@ -172,6 +172,7 @@ fn target(ws: Option<Endpoint>) -> NodeTarget {
         node: NodeIndex(0),
         name: "test/0".into(),
         family: Family::Evm,
+        particulars: crate::chain::Particulars::default(),
         // Nobody listens on the port of a service that no machine runs any more.
         rpc: Endpoint::parse("http://127.0.0.1:1", "http").unwrap(),
         ws,

@@ -3,7 +3,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::sim::{Cadence, Member, Plan, Quorum, Script, World};
+use crate::sim::{Cadence, Member, Plan, Quorum, Script, Tongue, World};
 
 /// Position of the network that halts.
 pub const CONSORTIUM: usize = 0;
@@ -80,6 +80,7 @@ flap_window = "10s"
 /// Four validators, one may be lost.
 fn consortium() -> Stand {
     let plan = Plan {
+        tongue: Tongue::Evm,
         name: "consortium".to_owned(),
         chain_id: 20_260,
         seed: 1,
@@ -97,6 +98,7 @@ fn consortium() -> Stand {
 /// A public chain of twelve-second slots, seen through three RPC nodes.
 fn slots() -> Stand {
     let plan = Plan {
+        tongue: Tongue::Evm,
         name: "slots".to_owned(),
         chain_id: 20_261,
         seed: 2,
@@ -113,6 +115,7 @@ fn slots() -> Stand {
 /// An idle chain that makes a block only when somebody orders something.
 fn orders() -> Stand {
     let plan = Plan {
+        tongue: Tongue::Evm,
         name: "orders".to_owned(),
         chain_id: 20_262,
         seed: 3,

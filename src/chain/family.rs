@@ -1,0 +1,209 @@
+//! The families of nodes, and what is known of each before any of its nodes is asked: a row of a table for each family
+//! and for each variant whose blocks come in another way. Everything in a row is a default that the configuration beats.
+
+use std::{sync::Arc, time::Duration};
+
+use super::adapter::Adapter;
+use crate::model::{Cadence, FaultTolerance};
+
+/// How to talk to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Ethereum execution clients and everything that speaks their JSON-RPC.
+    Evm,
+    /// The consensus node of an OP stack rollup.
+    OpNode,
+    /// Ethereum consensus clients: the Beacon API.
+    Beacon,
+    /// CometBFT and Tendermint: the RPC of the consensus engine.
+    CometBft,
+    /// FISCO BCOS 2.x: JSON-RPC over HTTP, several groups in a node.
+    FiscoBcos2,
+    /// FISCO BCOS 3.x: JSON-RPC over HTTP, several groups in a node.
+    FiscoBcos3,
+    /// Bitcoin Core and its relatives.
+    Bitcoin,
+    /// Substrate and the Polkadot SDK.
+    Substrate,
+    /// Any chain whose calls the configuration names.
+    Generic,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 9] = [
+        Self::Evm,
+        Self::OpNode,
+        Self::Beacon,
+        Self::CometBft,
+        Self::FiscoBcos2,
+        Self::FiscoBcos3,
+        Self::Bitcoin,
+        Self::Substrate,
+        Self::Generic,
+    ];
+
+    /// The word used in configuration and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Evm => "evm",
+            Self::OpNode => "op-node",
+            Self::Beacon => "beacon",
+            Self::CometBft => "cometbft",
+            Self::FiscoBcos2 => "fisco-bcos-2",
+            Self::FiscoBcos3 => "fisco-bcos-3",
+            Self::Bitcoin => "bitcoin",
+            Self::Substrate => "substrate",
+            Self::Generic => "generic",
+        }
+    }
+
+    /// The family of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|family| family.as_str() == name)
+    }
+
+    /// An adapter that knows nothing of its node yet.
+    pub(super) fn adapter(self, _particulars: &Particulars) -> Box<dyn Adapter> {
+        match self {
+            Self::Evm => Box::<super::evm::Evm>::default(),
+            Self::OpNode => Box::<super::op_node::OpNode>::default(),
+            Self::Beacon => Box::<super::beacon::Beacon>::default(),
+            Self::CometBft => Box::<super::cometbft::CometBft>::default(),
+            Self::FiscoBcos2 => Box::<super::fisco_bcos_2::FiscoBcos2>::default(),
+            Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
+            Self::Bitcoin => Box::<super::bitcoin::Bitcoin>::default(),
+            Self::Substrate => Box::<super::substrate::Substrate>::default(),
+            Self::Generic => Box::<super::generic::Generic>::default(),
+        }
+    }
+
+    /// How its nodes push new heads.
+    pub(super) fn stream(self) -> Stream {
+        match self {
+            Self::Evm => {
+                Stream::Rpc { subscribe: "eth_subscribe", topic: Some("newHeads"), unsubscribe: "eth_unsubscribe" }
+            }
+            _ => Stream::None,
+        }
+    }
+}
+
+/// What an adapter must be told of its node beside the family.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Particulars {
+    /// The variant of the family, if one is declared.
+    pub variant: Option<&'static str>,
+    /// The group of the node that is watched, where a node serves several chains.
+    pub group: Option<Arc<str>>,
+}
+
+/// How nodes push new heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// A JSON-RPC subscription over WebSocket; what is pushed tells its `number`.
+    Rpc {
+        /// The method that opens it.
+        subscribe: &'static str,
+        /// Its only parameter, if it takes one.
+        topic: Option<&'static str>,
+        /// The method that ends it.
+        unsubscribe: &'static str,
+    },
+    /// Not at all, as far as we know.
+    None,
+}
+
+/// What is known of a family, or of a variant of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Profile {
+    /// The family.
+    pub family: Family,
+    /// The variant; `None` for the row of the family itself, which stands before its variants.
+    pub variant: Option<&'static str>,
+    /// When blocks are due.
+    pub cadence: Cadence,
+    /// How much core weight may be lost.
+    pub tolerance: FaultTolerance,
+    /// Mean time between blocks, where the protocol fixes it.
+    pub block_time: Option<Duration>,
+    /// Reorganisations up to this depth are ordinary life.
+    pub reorg_depth: u32,
+    /// Fewer peers than this is too few; 0 where nodes have none, or do not tell.
+    pub min_peers: u64,
+    /// Whether a node serves several chains, so that a network must say which group it is.
+    pub groups: bool,
+}
+
+/// A row with the defaults of most networks.
+const fn row(family: Family, variant: Option<&'static str>) -> Profile {
+    Profile {
+        family,
+        variant,
+        cadence: Cadence::Interval,
+        tolerance: FaultTolerance::Bft,
+        block_time: None,
+        reorg_depth: 10,
+        min_peers: 1,
+        groups: false,
+    }
+}
+
+/// Every family and variant.
+pub const PROFILES: &[Profile] = &[
+    row(Family::Evm, None),
+    Profile { min_peers: 0, ..row(Family::Evm, Some("op")) },
+    Profile { cadence: Cadence::OnDemand, min_peers: 0, ..row(Family::Evm, Some("arbitrum")) },
+    row(Family::Evm, Some("bsc")),
+    row(Family::Evm, Some("bor")),
+    Profile { cadence: Cadence::OnDemand, min_peers: 0, ..row(Family::Evm, Some("avalanche")) },
+    Profile { tolerance: FaultTolerance::TwoThirds, ..row(Family::Evm, Some("qbft")) },
+    Profile { tolerance: FaultTolerance::TwoThirds, ..row(Family::Evm, Some("ibft2")) },
+    Profile { tolerance: FaultTolerance::TwoThirds, ..row(Family::Evm, Some("istanbul")) },
+    Profile { cadence: Cadence::OnDemand, tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("raft")) },
+    Profile { tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("clique")) },
+    Profile { min_peers: 0, ..row(Family::OpNode, None) },
+    Profile { cadence: Cadence::Slots, block_time: Some(Duration::from_secs(12)), ..row(Family::Beacon, None) },
+    row(Family::CometBft, None),
+    Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos2, None) },
+    Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos3, None) },
+    Profile {
+        cadence: Cadence::Poisson,
+        block_time: Some(Duration::from_secs(600)),
+        tolerance: FaultTolerance::AllButOne,
+        ..row(Family::Bitcoin, None)
+    },
+    row(Family::Substrate, None),
+    row(Family::Generic, None),
+];
+
+impl Profile {
+    /// The row of a family, or of its variant if there is one of that name.
+    #[must_use]
+    pub fn of(family: Family, variant: Option<&str>) -> &'static Self {
+        let mut rows = PROFILES.iter().filter(|row| row.family == family);
+        let own = rows.clone().find(|row| row.variant == variant);
+        own.or_else(|| rows.next()).expect("every family has a row, as a test of the table says")
+    }
+
+    /// The names of the variants of a family.
+    pub fn variants(family: Family) -> impl Iterator<Item = &'static str> {
+        PROFILES.iter().filter(move |row| row.family == family).filter_map(|row| row.variant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_has_a_row_that_stands_before_those_of_its_variants() {
+        for family in Family::ALL {
+            let first = PROFILES.iter().find(|row| row.family == family);
+            assert_eq!(first.map(|row| row.variant), Some(None), "{}", family.as_str());
+            assert_eq!(Profile::of(family, Some("nobody's")).variant, None);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `variant` and `group`: which chain of a family a network is, beside the word of the family.
+
+use super::{
+    code::Code,
+    kind::{name, word},
+    section::Section,
+};
+use crate::chain::{Family, Particulars, Profile, family::PROFILES};
+
+/// What is known of the network before its nodes are asked, and what their pollers must know.
+pub(super) fn read(section: &mut Section<'_>, family: Family) -> (&'static Profile, Particulars) {
+    let profile = Profile::of(family, variant(section, family));
+    let item = section.item("group");
+    let group = item.as_ref().and_then(name);
+    match &item {
+        None if profile.groups => {
+            let message = format!("a node of {} serves several chains", family.as_str());
+            section.place().note(Code::Missing, message, "say which of its groups this network is: group = \"1\"");
+        }
+        Some(item) if !profile.groups => {
+            item.harmless().note_as(Code::BadValue, "`group` says nothing about this family", "remove it");
+        }
+        _ => {}
+    }
+    (profile, Particulars { variant: profile.variant, group })
+}
+
+fn variant(section: &mut Section<'_>, family: Family) -> Option<&'static str> {
+    let all: Vec<&'static str> = PROFILES.iter().filter_map(|row| row.variant).collect();
+    let item = section.item("variant")?;
+    let wanted = word("variant", &all, |name| name)(&item)?;
+    let own: Vec<&'static str> = Profile::variants(family).collect();
+    if own.contains(&wanted) {
+        return Some(wanted);
+    }
+    let help = if own.is_empty() { "remove it".to_owned() } else { format!("one of {}", own.join(", ")) };
+    let message = format!("`{wanted}` is no variant of {}", family.as_str());
+    item.harmless().note_as(Code::BadValue, &message, &help);
+    None
+}
