@@ -171,7 +171,7 @@ pub(super) fn read_settings(
     NetworkSettings {
         name,
         family: Arc::from(family.as_str()),
-        chain_id: section.optional("chain_id", chain_id),
+        chain_id: section.optional("chain_id", |item| chain_id(item).filter(|id| is_reported(item, id, family))),
         genesis: section.optional("genesis", hash),
         cadence: cadence::read(section),
         block_time: section.optional("block_time", duration(BLOCK_TIMES)),
@@ -183,6 +183,18 @@ pub(super) fn read_settings(
         labels: section.optional("labels", labels(&Labels::new())).unwrap_or_default(),
         depends_on: Vec::new(),
     }
+}
+
+/// Whether nodes of the family can report such a chain id at all; if not, every node would be on a wrong chain.
+fn is_reported(item: &Item<'_>, id: &str, family: Family) -> bool {
+    let is_one = match family {
+        Family::Evm => id.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    if !is_one {
+        let message = format!("nodes of the family {} never report such a chain id", family.as_str());
+        item.harmless().note_as(Code::BadValue, message, "write the number, like 1 or \"0x1\"");
+    }
+    is_one
 }
 
 /// What the nodes of a network share.
