@@ -32,7 +32,12 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
                 "{name} resolved: {subject}, after {lasted}"
             );
         }
-        Effect::Quiet(alert, QuietChange::FiredSilenced) => log_silenced(&Entry::of(settings, alert), alert),
+        Effect::Quiet(alert, QuietChange::FiredSilenced) => {
+            log_silenced(&Entry::of(settings, alert), alert, "fires, silenced");
+        }
+        Effect::Quiet(alert, QuietChange::EndedMuted) if alert.silenced_by.is_some() => {
+            log_silenced(&Entry::of(settings, alert), alert, "ended, silenced");
+        }
         Effect::Quiet(alert, change) => {
             let Entry { name, subject, level, reason, trace_id, finding } = Entry::of(settings, alert);
             let alert_level = level.as_str();
@@ -116,8 +121,8 @@ fn log_fired(entry: &Entry<'_>, does: &str) {
     }
 }
 
-/// That nobody is called about an alert is worth a line whenever it would have been announced.
-fn log_silenced(entry: &Entry<'_>, alert: &Alert) {
+/// That nobody is called about an alert is worth a line whenever it would have been announced, and when it is over.
+fn log_silenced(entry: &Entry<'_>, alert: &Alert, does: &str) {
     let Entry { name, subject, level, reason, trace_id, finding } = entry;
     let (alert_level, silence) = (level.as_str(), alert.silenced_by.as_deref());
     tracing::info!(
@@ -127,7 +132,7 @@ fn log_silenced(entry: &Entry<'_>, alert: &Alert) {
         reason,
         trace_id,
         silence,
-        "{name} fires, silenced: {subject}: {finding}"
+        "{name} {does}: {subject}: {finding}"
     );
 }
 

@@ -81,14 +81,7 @@ impl SilenceKeeper {
             Order::Expire(id) => expired(&self.list, &id, now.wall)?,
         };
         self.store(&list, now).await?;
-        tracing::info!(
-            silence = &*concerned.id,
-            by = &*concerned.created_by,
-            until = %concerned.span.until.unwrap_or_default(),
-            "silence {} is kept, {} in all",
-            concerned.id,
-            list.len()
-        );
+        log(&concerned, now.wall);
         self.publish.send_replace(Arc::from(list.as_slice()));
         self.list = list;
         Ok(vec![concerned])
@@ -101,6 +94,23 @@ impl SilenceKeeper {
         let stored = stored.map_err(|_| SilenceRefusal::Stopping)?;
         stored.map_err(|error| SilenceRefusal::NotStored(error.to_string()))
     }
+}
+
+/// Tells what is silenced, by whom and why: whoever wonders later why nobody was called finds it here.
+fn log(silence: &Silence, now: UnixTime) {
+    let Silence { id, matchers, span, created_by, comment, .. } = silence;
+    let matchers = matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let until = span.until.unwrap_or_default();
+    let what = if span.is_over(now) { "is ended" } else { "is set" };
+    tracing::info!(
+        silence = &**id,
+        %matchers,
+        by = &**created_by,
+        comment = &**comment,
+        from = %span.from.unwrap_or_default(),
+        %until,
+        "silence {id} {what}: {matchers} until {until}"
+    );
 }
 
 /// The list with the silence that is wanted, and that silence.

@@ -61,7 +61,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let settings = Settings { file: arguments.out, max_size: arguments.max_size, keep: arguments.keep };
     let (networks, nodes) = (config.engine.networks.len(), config.engine.nodes.len());
-    say(&format!("recording {nodes} nodes of {networks} networks to {}", settings.file.display()));
+    say(&format!("recording to {} until Ctrl-C; networks: {networks}, nodes: {nodes}", settings.file.display()));
     app::record(&config, &settings, stop).await?;
     Ok(ExitCode::SUCCESS)
 }

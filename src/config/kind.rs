@@ -105,7 +105,9 @@ pub(super) fn word<T: Copy>(what: &str, known: &[T], name: fn(T) -> &'static str
         if let Some(found) = known.iter().find(|one| name(**one) == text) {
             return Some(*found);
         }
-        let help = nearest(&text, names()).map_or(help, |word| format!("did you mean \"{word}\"?"));
+        // Of words that differ in one sign, like L1 and L2, none is the likelier.
+        let guess = nearest(&text, names()).filter(|_| names().any(|name| 2 < name.len()));
+        let help = guess.map_or(help, |word| format!("did you mean \"{word}\"?"));
         item.note_as(Code::UnknownWord, format!("{} is not a known {what}", item.quoted()), &help);
         None
     }

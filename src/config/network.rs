@@ -174,7 +174,8 @@ pub(super) fn read_settings(
     NetworkSettings {
         name,
         family: Arc::from(profile.family.as_str()),
-        chain_id: section.optional("chain_id", chain_id),
+        chain_id: section
+            .optional("chain_id", |item| chain_id(item).filter(|id| is_reported(item, id, profile.family))),
         genesis: section.optional("genesis", hash),
         cadence: cadence::read(section, profile.cadence),
         block_time: section.optional("block_time", duration(BLOCK_TIMES)).or(profile.block_time),
@@ -186,6 +187,17 @@ pub(super) fn read_settings(
         labels: section.optional("labels", labels(&Labels::new())).unwrap_or_default(),
         depends_on: Vec::new(),
     }
+}
+
+/// Whether nodes of the family can report such a chain id at all; if not, every node would be on a wrong chain.
+fn is_reported(item: &Item<'_>, id: &str, family: Family) -> bool {
+    let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
+    let is_one = is_number || !matches!(family, Family::Evm | Family::Beacon);
+    if !is_one {
+        let message = format!("nodes of the family {} never report such a chain id", family.as_str());
+        item.harmless().note_as(Code::BadValue, message, "write the number, like 1 or \"0x1\"");
+    }
+    is_one
 }
 
 /// How to talk to the nodes of a network.

@@ -33,6 +33,8 @@ pub(super) struct PlannedSite<'a> {
     pub place: Place<'a>,
     pub from: Option<(UnixTime, Item<'a>)>,
     pub until: Option<(UnixTime, Item<'a>)>,
+    /// Whether it may also begin at a height.
+    pub has_height: bool,
 }
 
 /// Reads the announced halts of a network.
@@ -56,7 +58,7 @@ fn read(mut section: Section<'_>) -> (PlannedHalt, PlannedSite<'_>) {
     let at_height = height_item.as_ref().and_then(count(HEIGHTS)).map(Height);
     let from = from_item.and_then(|item| Some((moment(&item)?, item.harmless())));
     let until = until_item.and_then(|item| Some((moment(&item)?, item.harmless())));
-    let site = PlannedSite { place: section.place(), from, until };
+    let site = PlannedSite { place: section.place(), from, until, has_height: height_item.is_some() };
     section.finish();
     note_order(&site);
     let wall = |at: &Option<(UnixTime, Item<'_>)>| at.as_ref().map(|(at, _)| Instant::Wall(*at));

@@ -85,16 +85,20 @@ fn section(html: &mut Html, id: &str, title: &str, content: impl FnOnce(&mut Htm
 /// One sentence about everything.
 fn banner(html: &mut Html, snapshot: &Snapshot) {
     let halted = snapshot.networks.iter().filter(|network| network.phase == NetworkPhase::Halted).count();
-    let firing = shown(snapshot).filter(|alert| shown_state(alert) == "firing").count();
+    let counted_as = |state| shown(snapshot).filter(|alert| shown_state(alert) == state).count();
+    let (firing, silenced) = (counted_as("firing"), counted_as("silenced"));
+    let aside = if silenced == 0 { String::new() } else { format!(", {silenced} silenced") };
     let (class, text) = match (snapshot.isolated_since, halted, firing) {
         (Some(since), ..) => {
             let lasting = whole_seconds(snapshot.taken.at.since(since));
             ("critical", format!("Isolated: the monitor itself is cut off for {lasting}; nothing below is certain."))
         }
+        // Who silenced something, and forgot it, must not read that all is well.
+        (None, 0, 0) if silenced != 0 => ("unknown", format!("{} firing, silenced.", counted(silenced, "alert"))),
         (None, 0, 0) => ("live", "All quiet: no alert is firing.".to_owned()),
-        (None, 0, _) => ("warning", format!("{} firing, no network halted.", counted(firing, "alert"))),
+        (None, 0, _) => ("warning", format!("{} firing{aside}, no network halted.", counted(firing, "alert"))),
         (None, ..) => {
-            ("critical", format!("{} halted, {} firing.", counted(halted, "network"), counted(firing, "alert")))
+            ("critical", format!("{} halted, {} firing{aside}.", counted(halted, "network"), counted(firing, "alert")))
         }
     };
     html.leaf("p", &[("class", &format!("banner {class}")), ("role", "status")], &text);

@@ -43,6 +43,7 @@ impl Numbers {
     /// # Errors
     /// Which part cannot be read, for people.
     pub fn parse(text: &str, every: Duration) -> Result<Self, String> {
+        check_steps(text)?;
         let glued = text.split_whitespace().map(|word| match word.split_once('x') {
             Some(("", _)) | None => (word, None),
             Some((value, count)) => (value, Some(count)),
@@ -107,6 +108,20 @@ fn pieces<'t, T>(
     Ok(pieces)
 }
 
+/// Refuses a step that is never made: `100+1` alone says 100 for ever, and nobody means that.
+fn check_steps(text: &str) -> Result<(), String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_counted = |at: usize| words[at].contains('x') || words.get(at + 1).is_some_and(|next| next.starts_with('x'));
+    let steps = |word: &str| run(word).is_some_and(|run| run.step != 0);
+    match (0..words.len()).find(|at| steps(words[*at]) && !is_counted(*at)) {
+        Some(at) => {
+            let word = shortened(words[at]);
+            Err(format!("`{word}` does not say for how long, like {word}x30 or {word}x2m"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// How often a value is said: a number, or a time in which it is.
 fn count(text: &str, every: Duration) -> Result<u64, String> {
     let wrong = || format!("`x{}` is no count, like x30 or x2m", shortened(text));
@@ -160,7 +175,7 @@ mod tests {
             ("7", "7 7 7 7 7 7"),
             ("1+2x3 9", "1 3 5 9 9 9"),
             ("1+2x3", "1 3 5 5 5 5"),
-            ("9-4x3 0 x2 -3", "9 5 1 0 0 -3"),
+            ("9-4 x3 0 x2 -3", "9 5 1 0 0 -3"),
             ("_x2 4x10s 8", "_ _ 4 4 8 8"),
             ("1+1x11s _", "1 2 3 _ _ _"),
             ("", "_ _ _ _ _ _"),
@@ -185,6 +200,7 @@ mod tests {
             ("1xmany", "`xmany` is no count, like x30 or x2m"),
             ("x5", "`x5` is not understood"),
             ("1+", "`1+` is not understood"),
+            ("5 1+2", "`1+2` does not say for how long, like 1+2x30 or 1+2x2m"),
             ("1x99999999999999999999", "`x99999999999999999999` is no count, like x30 or x2m"),
         ] {
             assert_eq!(Numbers::parse(text, EVERY).unwrap_err(), why);

@@ -81,6 +81,7 @@ async fn a_silence_is_made_shown_obeyed_kept_over_a_restart_and_ended() {
     assert!(metrics.text().contains("alertname=\"High\",state=\"silenced\""));
     let page = ask(address, "GET", "/", "").await;
     assert!(page.text().contains(&format!("silenced by {id}")));
+    assert!(page.text().contains("1 alert firing, silenced.") && !page.text().contains("All quiet"));
     let list = ask(address, "GET", "/api/v2/silences", "").await.json();
     let known = |list: &Value| {
         list.as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()

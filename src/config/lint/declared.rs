@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::halts::shown;
 use crate::{
-    config::{code::Code, planned::PlannedSite, shape::written_duration, survey::NetworkSite},
+    config::{code::Code, planned::PlannedSite, section::Item, shape::written_duration, survey::NetworkSite},
     engine::settings::Cadence,
     model::UnixTime,
 };
@@ -69,8 +69,8 @@ pub(super) fn branches(network: &NetworkSite<'_>) {
 /// Whether announced halts are still to come, and end in time.
 pub(super) fn plans(network: &NetworkSite<'_>, now: UnixTime) {
     for plan in &network.planned {
-        if let Some((until, item)) = &plan.until
-            && *until < now
+        if let Some((end, item)) = end(plan, network.limits.upgrade_window)
+            && end < now
         {
             item.note_as(Code::PastPlan, "this planned halt is over", "remove it, or correct its year");
         } else if let Some(lasting) = lasting(plan).filter(|lasting| LONGEST_PLAN < *lasting) {
@@ -79,6 +79,15 @@ pub(super) fn plans(network: &NetworkSite<'_>, now: UnixTime) {
             let place = plan.until.as_ref().map_or(plan.place.clone(), |(_, item)| item.place());
             place.note(Code::LongPlan, message, "give it the time that the work takes");
         }
+    }
+}
+
+/// When a halt that is announced is over, if that is certain, and where it is said.
+fn end<'p, 'a>(plan: &'p PlannedSite<'a>, usual: Duration) -> Option<(UnixTime, &'p Item<'a>)> {
+    match (&plan.until, &plan.from) {
+        (Some((until, item)), _) => Some((*until, item)),
+        (None, Some((from, item))) if !plan.has_height => Some((from.after(usual), item)),
+        _ => None,
     }
 }
 

@@ -400,6 +400,9 @@ mod tests {
             ("node.peers == null", "null|a constant is a number"),
             ("node.peers > ", "|this is not an expression of CEL|"),
             ("node.peers > > 3", ">|this is not an expression of CEL|"),
+            ("node.peers > 3 and node.core", "a|this is not an expression of CEL|write &&"),
+            ("node.peers = 3", "=|this is not an expression of CEL|write =="),
+            ("node.name == 'a' == = é", "=|this is not an expression of CEL|"),
             ("", "|the expression is empty or too long|"),
         ] {
             let told = fault(text, Scope::Node);

@@ -36,8 +36,21 @@ pub(super) fn parsed(text: &str) -> Result<(IdedExpr, SourceInfo), Fault> {
     });
     let failed = || Err((0, "it could not be read".to_owned()));
     read.unwrap_or_else(failed).map_err(|(at, told)| {
-        Fault::new(Code::BadExpression, at..(at + 1).min(text.len()), "this is not an expression of CEL", told)
+        let help = meant(text.get(at..).unwrap_or_default()).map_or(told, |operator| format!("write {operator}"));
+        Fault::new(Code::BadExpression, at..(at + 1).min(text.len()), "this is not an expression of CEL", help)
     })
+}
+
+/// What is meant by the operator of another language that stands at the beginning.
+fn meant(rest: &str) -> Option<&'static str> {
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    match &rest[..end].to_ascii_lowercase()[..] {
+        "and" => Some("&&"),
+        "or" => Some("||"),
+        "not" => Some("!"),
+        "" if rest.starts_with('=') && !rest.starts_with("==") => Some("=="),
+        _ => None,
+    }
 }
 
 /// The library recurses with every bracket and every sign: so many are refused before it sees them. Those within texts
