@@ -47,12 +47,11 @@ fn equivocations() -> impl Strategy<Value = Vec<Equivocation>> {
 }
 
 fn finality() -> impl Strategy<Value = Finality> {
-    let known = (height(), proptest::option::of(0..3_u8), proptest::option::of(wall())).prop_map(
-        |(height, branch, time)| {
+    let known =
+        (height(), proptest::option::of(0..3_u8), proptest::option::of(wall())).prop_map(|(height, branch, time)| {
             let hash = branch.map(|branch| block(branch, height));
             Finality::Known { height: Height(height), hash, time }
-        },
-    );
+        });
     prop_oneof![1 => Just(Finality::Unknown), 3 => known]
 }
 
