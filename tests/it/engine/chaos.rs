@@ -8,8 +8,14 @@ use haltwatch::{
         settings::{Cadence, NetworkSettings},
         snapshot::{AlertState, Effect},
     },
-    model::{CanaryIndex, Height, NodeIndex, Now, Timestamp, UnixTime, VantageIndex},
-    observation::{CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Observation, PollError, Syncing},
+    model::{
+        BlockHash, CanaryIndex, Height, Instant, NetworkIndex, NodeIndex, Now, PlannedHalt, Timestamp, UnixTime,
+        VantageIndex,
+    },
+    observation::{
+        CHECKPOINTS, CanaryObservation, Equivocation, ErrorKind, Facts, Finality, NodeObservation, Notice, Observation,
+        PollError, Syncing, Upgrade,
+    },
 };
 use proptest::prelude::*;
 
@@ -26,13 +32,71 @@ fn wall() -> impl Strategy<Value = UnixTime> {
         .prop_map(|off| UnixTime::from_millis(WALL.saturating_add(off)))
 }
 
+fn checkpoints() -> impl Strategy<Value = Vec<(Height, BlockHash)>> {
+    let checkpoint = (height(), 0..3_u8).prop_map(|(height, branch)| (Height(height), block(branch, height))).boxed();
+    (0..10_u8).prop_flat_map(move |few| {
+        let most = if few == 0 { CHECKPOINTS } else { 3 };
+        proptest::collection::vec(checkpoint.clone(), 0..=most)
+    })
+}
+
+fn equivocations() -> impl Strategy<Value = Vec<Equivocation>> {
+    let equivocation = (height(), 0..4_u8)
+        .prop_map(|(height, n)| Equivocation { height: Height(height), validator: format!("v{n}").into() });
+    proptest::collection::vec(equivocation, 0..3)
+}
+
+fn finality() -> impl Strategy<Value = Finality> {
+    let known =
+        (height(), proptest::option::of(0..3_u8), proptest::option::of(wall())).prop_map(|(height, branch, time)| {
+            let hash = branch.map(|branch| block(branch, height));
+            Finality::Known { height: Height(height), hash, time }
+        });
+    prop_oneof![1 => Just(Finality::Unknown), 3 => known]
+}
+
+fn planned() -> impl Strategy<Value = PlannedHalt> {
+    let instant = || {
+        let instant = prop_oneof![wall().prop_map(Instant::Wall), time().prop_map(|at| Instant::At(Timestamp(at)))];
+        proptest::option::of(instant)
+    };
+    (instant(), instant(), proptest::option::of(height())).prop_map(|(from, until, height)| PlannedHalt {
+        kind: "upgrade".into(),
+        from,
+        until,
+        at_height: height.map(Height),
+    })
+}
+
+prop_compose! {
+    /// What only some families tell.
+    fn rarities()(
+        checkpoints in checkpoints(), identity in proptest::option::of(0..3_u8), finality in finality(),
+        equivocations in equivocations(), upgrade in proptest::option::of(height()),
+        participation in proptest::option::of(any::<u16>()), round in proptest::option::of(any::<u64>()),
+        validators in proptest::option::of(any::<u64>()), transactions in proptest::option::of(any::<u64>()),
+        safe in proptest::option::of(height()),
+    ) -> Facts {
+        let mut facts = Facts::at_height(Height(0));
+        facts.identity = identity.map(|n| format!("peer{n}").into());
+        facts.upgrade = upgrade.map(|height| Upgrade { name: "v2".into(), height: Height(height) });
+        facts.head.transactions = transactions;
+        (facts.checkpoints, facts.finality, facts.equivocations) = (checkpoints, finality, equivocations);
+        (facts.participation, facts.round, facts.validators) = (participation, round, validators);
+        facts.safe = safe.map(Height);
+        facts
+    }
+}
+
 prop_compose! {
     fn facts()(
+        rarities in rarities(),
         height in height(), branch in 0..3_u8, linked in any::<bool>(), time in proptest::option::of(wall()),
         chain in proptest::option::of(0..3_u8), syncing in 0..4_u8, pending in proptest::option::of(0..3_u64),
         clock in proptest::option::of(wall()), last in height(), peers in proptest::option::of(any::<u64>()),
     ) -> Facts {
-        let mut facts = Facts::at_height(Height(height));
+        let mut facts = rarities;
+        facts.head.height = Height(height);
         facts.head.hash = linked.then(|| block(branch, height));
         facts.head.parent = linked.then(|| block(branch, height.saturating_sub(1)));
         facts.head.time = time;
@@ -40,7 +104,6 @@ prop_compose! {
         facts.genesis = chain.map(|c| block(c, 0));
         facts.syncing = [Syncing::Unknown, Syncing::No, Syncing::Starting, Syncing::Yes { behind: Some(last) }][usize::from(syncing)];
         (facts.pending, facts.clock, facts.peers) = (pending, clock, peers);
-        facts.finality = Finality::Known { height: Height(last), hash: None, time };
         facts
     }
 }
@@ -54,11 +117,11 @@ fn observation() -> impl Strategy<Value = Observation> {
         3 => facts().prop_map(|facts| Ok(Arc::new(facts))),
         1 => (0..ErrorKind::ALL.len()).prop_map(|i| Err(PollError::new(ErrorKind::ALL[i], "x"))),
     ];
-    let node = (0..8_u32, time(), any::<u32>(), outcome).prop_map(|(node, at, elapsed, outcome)| {
+    let node = (0..8_u32, 0..3_u16, time(), any::<u32>(), outcome).prop_map(|(node, vantage, at, elapsed, outcome)| {
         let elapsed = Duration::from_micros(u64::from(elapsed));
         Observation::Node(NodeObservation {
             node: NodeIndex(node),
-            vantage: VantageIndex(0),
+            vantage: VantageIndex(vantage),
             at: Timestamp(at),
             elapsed,
             outcome,
@@ -67,7 +130,9 @@ fn observation() -> impl Strategy<Value = Observation> {
     let canary = (0..3_u32, time(), any::<bool>()).prop_map(|(canary, at, reachable)| {
         Observation::Canary(CanaryObservation { canary: CanaryIndex(canary), at: Timestamp(at), reachable })
     });
-    prop_oneof![6 => node, 1 => canary]
+    let notice = (0..4_u32, planned())
+        .prop_map(|(network, planned)| Observation::Notice(Notice { network: NetworkIndex(network), planned }));
+    prop_oneof![6 => node, 1 => canary, 1 => notice]
 }
 
 fn engine() -> Engine {
@@ -75,11 +140,13 @@ fn engine() -> Engine {
     let child = NetworkSettings {
         block_time: None,
         chain_id: Some("chain0".into()),
-        depends_on: vec![haltwatch::model::NetworkIndex(0), haltwatch::model::NetworkIndex(2)],
+        depends_on: vec![NetworkIndex(0), NetworkIndex(2)],
         ..network("child")
     };
     let mut settings = settings(&[(network("main"), "A B C"), (idle, "d e"), (child, "F")]);
     settings.canaries = vec![canary("gateway:53"), canary("dns:53")];
+    settings.canaries[1].vantage = VantageIndex(1);
+    settings.vantages = vec!["east".into(), "west".into()];
     Engine::new(Arc::new(settings), Now { at: Timestamp(0), wall: UnixTime::from_millis(WALL) })
 }
 
