@@ -200,3 +200,36 @@ fn one_witness_that_is_left_makes_no_halt_alone() {
     world.run(120);
     assert_eq!(world.fired(AlertName::NetworkHalted), None);
 }
+
+#[test]
+fn a_node_that_is_not_asked_meanwhile_does_not_hide_that_we_are_cut_off() {
+    for limited in [true, false] {
+        let mut world = two_networks_and_canaries();
+        world.run(300);
+        if limited {
+            world.let_say("g", |_| Err(ErrorKind::RateLimited));
+            world.run(4);
+        }
+        world.never_poll("g");
+        world.cut(true);
+        world.run(700);
+        let mut told = world.told_names();
+        told.retain(|line| !line.contains("NodeRateLimited"));
+        assert_eq!(told, ["fire MonitorIsolated m1"], "limited: {limited}");
+        let (ms, _) = world.fired(AlertName::MonitorIsolated).unwrap();
+        assert!((355_000..=389_000).contains(&ms), "told at {ms} ms");
+        world.cut(false);
+        world.run(30);
+        assert_eq!(world.told_names().last().unwrap(), "resolve MonitorIsolated m1");
+    }
+}
+
+#[test]
+fn silent_canaries_and_one_dead_node_isolate_nobody_while_others_answer() {
+    let mut world = two_networks_and_canaries();
+    world.run(100);
+    world.canaries_answer(false);
+    world.kill("e");
+    world.run(600);
+    assert_eq!(world.told_names(), ["fire NodeOffline e"]);
+}
