@@ -327,7 +327,7 @@ impl Engine {
         AlertKey { name: AlertName::MonitorIsolated, subject }
     }
 
-    /// Judges every network that is due, and those that depend on one whose halt began or ended.
+    /// Judges every network that is due, and those that depend on one whose halt, announced or not, began or ended.
     ///
     /// Parents come first: where both halt in one step, the child is muted before anybody is told of it.
     fn judge(&mut self, now: Now, due: BTreeSet<NetworkIndex>, effects: &mut Vec<Effect>) {
@@ -335,16 +335,21 @@ impl Engine {
         let mut due: BTreeSet<_> = due.into_iter().map(|index| ranked(index, &self.ranks)).collect();
         while let Some((_, index)) = due.pop_first() {
             let timer = Timer::new(now);
-            let halted = self.networks[index.index()].lives.fires(rule::HALTED);
+            let before = self.standstill(index);
             let (networks, nodes) = (&mut self.networks[..], &mut self.nodes[..]);
             let outlook = Outlook::of(&self.vantages);
             Bench { settings: &self.settings, networks, nodes, outlook, timer: &timer, effects }.judge(index);
             self.judge_custom(index, &timer, effects);
             self.schedule(index, timer.next());
-            if halted != self.networks[index.index()].lives.fires(rule::HALTED) {
+            if before != self.standstill(index) {
                 due.extend(self.children(index).into_iter().map(|child| ranked(child, &self.ranks)));
             }
         }
+    }
+
+    /// Whether a network's halt fires, and whether an announced one does.
+    fn standstill(&self, index: NetworkIndex) -> [bool; 2] {
+        [rule::HALTED, rule::PLANNED].map(|position| self.networks[index.index()].lives.fires(position))
     }
 
     fn schedule(&mut self, index: NetworkIndex, at: Option<Timestamp>) {

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::{traffic::Block, vitals::Scene};
+use super::{rule, traffic::Block, vitals::Scene};
 use crate::model::Timestamp;
 
 /// Samples kept of how many waited and how many were served.
@@ -22,6 +22,13 @@ const FEW: u64 = 10;
 /// One step of the usual towards what waits now, as a fraction of itself.
 const STEP: u64 = 500;
 
+/// So many blocks must have been seen to serve a queue ...
+const SERVING_BLOCKS: u32 = 3;
+
+/// ... and the last of them must lack no more than one of so many transactions of the fullest: then there was no room for
+/// those who wait. What an emptier block leaves behind may be what no block will ever take.
+const ROOM_SHARE: u64 = 10;
+
 /// What waits, and what has been served.
 #[derive(Debug, Default)]
 pub struct Backlog {
@@ -32,6 +39,8 @@ pub struct Backlog {
     usual: Option<u64>,
     /// Transactions that wait now.
     pending: Option<u64>,
+    /// Blocks seen since there has been a queue, and what the fullest of them carried.
+    serving: (u32, u64),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +74,13 @@ impl Backlog {
         let apart = scene.settings.limits.confirmation_limit / SAMPLES_PER_LIMIT;
         if self.samples.back().is_none_or(|last| last.at.after(apart) <= now) {
             self.sample(now, pending);
+            // What waits during a halt is no more usual for it.
+            if self.usual.is_none() || !scene.network.lives.fires(rule::HALTED) {
+                self.learn(pending);
+            }
+        }
+        if self.queue().is_none() {
+            self.serving = (0, 0);
         }
     }
 
@@ -74,6 +90,8 @@ impl Backlog {
         if let Some(before) = self.counted.filter(|before| before.height < block.height) {
             let blocks = block.height.above(before.height);
             self.served = self.served.saturating_add(block.transactions.saturating_mul(blocks));
+            let (seen, fullest) = self.serving;
+            self.serving = (seen.saturating_add(1), fullest.max(block.transactions));
         }
         self.counted = Some(block);
     }
@@ -83,6 +101,9 @@ impl Backlog {
             self.samples.pop_front();
         }
         self.samples.push_back(Sample { at, pending, served: self.served });
+    }
+
+    fn learn(&mut self, pending: u64) {
         let usual = self.usual.get_or_insert(pending);
         let step = *usual / STEP + 1;
         *usual = if *usual < pending {
@@ -96,6 +117,15 @@ impl Backlog {
     #[must_use]
     pub fn is_told(&self) -> bool {
         self.pending.is_some() && self.usual.is_some()
+    }
+
+    /// The queue, if the blocks that served it had no room for those who still wait: there is work for another.
+    #[must_use]
+    pub fn work(&self) -> Option<Queue> {
+        let (seen, fullest) = self.serving;
+        let last = self.counted?.transactions;
+        let full = 0 < last && fullest - fullest / ROOM_SHARE <= last;
+        self.queue().filter(|_| SERVING_BLOCKS <= seen && full)
     }
 
     /// The queue, if what waits above the usual has not been served.
@@ -126,6 +156,7 @@ mod tests {
             backlog.serve(Some(Block { height: Height(n), transactions: *transactions }));
             backlog.pending = Some(*pending);
             backlog.sample(Timestamp(i64::try_from(n).unwrap() * 20_000), *pending);
+            backlog.learn(*pending);
         }
         let now = Timestamp(i64::try_from(script.len() - 1).unwrap() * 20_000);
         let age = backlog.queue().map(|queue| now.since(queue.oldest).as_secs());

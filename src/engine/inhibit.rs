@@ -6,22 +6,30 @@ use super::{
     rule,
     settings::{NetworkSettings, Settings},
     snapshot::{AlertKey, Subject},
+    timer::Timer,
 };
 use crate::model::{
     AlertName::{self, self as N},
-    NetworkIndex, NodeIndex,
+    NetworkIndex, NodeIndex, Timestamp,
 };
 
 /// The deepest chain of `depends_on` that is followed; beyond it, or in a circle, nothing is muted.
 const DEPTH: usize = 8;
 
-/// The alert about another network that mutes what may follow from it here: a halt of a network it depends on.
+/// The alert about another network that mutes what may follow from it here: why a network it depends on stands still.
 #[must_use]
-pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkIndex) -> Option<AlertKey> {
+pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkIndex, timer: &Timer) -> Option<AlertKey> {
+    let child = networks.get(network.index())?;
+    let standstill = |parent: &NetworkIndex| {
+        let (above, its) = (networks.get(parent.index())?, settings.networks.get(parent.index())?);
+        let planned = || rests(above, its, child, timer).then_some(about(N::PlannedHalt, *parent));
+        if halted(above) { Some(about(N::NetworkHalted, *parent)) } else { planned() }
+    };
     let mut level = settings.networks[network.index()].depends_on.clone();
     for _ in 0..DEPTH {
-        if let Some(parent) = level.iter().copied().find(|parent| networks.get(parent.index()).is_some_and(halted)) {
-            return Some(halt_of(parent));
+        let found = level.iter().find_map(standstill);
+        if found.is_some() {
+            return found;
         }
         level =
             level.iter().filter_map(|p| settings.networks.get(p.index())).flat_map(|p| p.depends_on.clone()).collect();
@@ -29,6 +37,16 @@ pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkInd
         level.dedup();
     }
     None
+}
+
+/// Whether a network stands still as announced, and has since its child's last block: at most the block that was under
+/// way came later. When its window has closed that holds until its own halt is due.
+fn rests(network: &Network, settings: &NetworkSettings, child: &Network, timer: &Timer) -> bool {
+    let (Some(at), Some(last)) = (network.progress.at, child.progress.at) else { return false };
+    let overrun = |closed: Timestamp| closed.after(network.progress.threshold(settings));
+    let overruns = network.plans.closed.filter(|closed| at < *closed).map(overrun);
+    let planned = network.plans.open.is_some() || overruns.is_some_and(|due| !timer.passed(due));
+    planned && at <= last.after(network.progress.block_time(settings).unwrap_or_default())
 }
 
 /// How many networks stand above each of `networks` in its longest chain of `depends_on`, as deep as it is followed.
@@ -118,8 +136,8 @@ fn halted(network: &Network) -> bool {
     network.lives.fires(rule::HALTED)
 }
 
-fn halt_of(network: NetworkIndex) -> AlertKey {
-    AlertKey { name: AlertName::NetworkHalted, subject: Subject::Network(network) }
+fn about(name: AlertName, network: NetworkIndex) -> AlertKey {
+    AlertKey { name, subject: Subject::Network(network) }
 }
 
 #[cfg(test)]
@@ -129,7 +147,6 @@ mod tests {
         engine::{
             alert::{Policy, Setting, Verdict, live},
             finding::Finding,
-            timer::Timer,
         },
         model::{Level, Now},
     };
@@ -205,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_parents_halt_mutes_a_halt_and_its_consequences_but_not_what_has_happened_on_the_chain() {
-        let above = Some(halt_of(NetworkIndex(7)));
+        let above = Some(about(N::NetworkHalted, NetworkIndex(7)));
         let mutes = |name| of_own(name, &Network::default(), INDEX, above).is_some();
         assert!(mutes(N::NetworkHalted) && mutes(N::BlocksSlow) && mutes(N::FinalityStalled));
         assert!(!mutes(N::DeepReorg) && !mutes(N::DoubleSign) && !mutes(N::NetworkSplit) && !mutes(N::PlannedHalt));

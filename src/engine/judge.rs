@@ -70,7 +70,7 @@ impl Bench<'_> {
 
     fn judge_network(&mut self, index: NetworkIndex) {
         let settings = &self.settings.networks[index.index()];
-        let muter = inhibit::of_network(self.settings, self.networks, index);
+        let muter = inhibit::of_network(self.settings, self.networks, index, self.timer);
         let mut verdicts = {
             let network = &self.networks[index.index()];
             let nodes: Vec<_> = network.members.iter().map(|i| (&self.settings.nodes[*i], &self.nodes[*i])).collect();
@@ -93,7 +93,7 @@ impl Bench<'_> {
     }
 
     fn judge_nodes(&mut self, index: NetworkIndex) {
-        let above = inhibit::of_network(self.settings, self.networks, index);
+        let above = inhibit::of_network(self.settings, self.networks, index, self.timer);
         let by_halt = inhibit::by_halt(&self.networks[index.index()], index, above);
         let clocks_ms = clock::consensus(self.skews(index));
         for member in 0..self.networks[index.index()].members.len() {

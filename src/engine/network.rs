@@ -112,7 +112,8 @@ impl Network {
         }
         self.settle_plans(settings, all, nodes, timer);
         self.settle_sight(settings, all, votes, nodes, timer);
-        self.work = Work::proven(self.members.iter().map(|i| (&all[*i], &nodes[*i])), timer);
+        let new = Work::proven(self.members.iter().map(|i| (&all[*i], &nodes[*i])), timer);
+        self.work = new.or_else(|| self.vitals.backlog.work().map(Work::left));
         let idle = self.sight && self.work.is_none();
         if let Some(recovery) = &mut self.recovery {
             recovery.idle_since = recovery.idle_since.or(Some(timer.now().at)).filter(|_| idle);

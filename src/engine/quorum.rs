@@ -39,6 +39,17 @@ impl Roll {
     pub fn total(&self, settings: &NetworkSettings, watched: u64) -> u64 {
         watched.max(settings.core_total.unwrap_or(0)).max(self.validators.unwrap_or(0))
     }
+
+    /// Core weight of the network whose watched core nodes these are, and how much of it the protocol can lose.
+    #[must_use]
+    pub fn tolerated<'a>(
+        &self,
+        settings: &NetworkSettings,
+        core: impl Iterator<Item = &'a NodeSettings>,
+    ) -> (u64, u64) {
+        let total = self.total(settings, core.fold(0_u64, |sum, node| sum.saturating_add(node.weight)));
+        (total, settings.tolerance.tolerated(total))
+    }
 }
 
 /// How the core weight of a network stands.

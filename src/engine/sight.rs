@@ -1,6 +1,7 @@
 //! Whether we see enough of a network for a verdict about its blocks. A few who speak where many spoke before may all be
 //! stuck, so half of the former voters are needed. Those that are known to be gone are no longer waited for: a halt is
-//! not hidden by the endpoints that broke shortly before it.
+//! not hidden by the endpoints that broke shortly before it. Where so many core nodes are gone that no block can be made
+//! without them, whoever is left and stands still says what is to be expected: then one witness is enough.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ const CONFIRMED_FAILURE: u32 = 2;
 
 impl Network {
     /// We see enough when half of the voters of the last good view still speak, and one of them stands at the tip.
-    /// Where two who answer stand there, those who are known to be gone are not counted.
+    /// Where two who answer stand there, or one who is left without a quorum, those who are known to be gone are not
+    /// counted.
     /// Whoever was last heard so long ago that a block could have been missed since does not see the tip.
     pub(super) fn settle_sight(
         &mut self,
@@ -47,26 +49,40 @@ impl Network {
         self.progress.see(self.sight, now);
     }
 
-    /// Former voters that are not known to be gone; all, unless two who answer stand at the tip.
+    /// Former voters that are not known to be gone; all, unless enough who answer stand at the tip.
     fn present(&self, settings: &NetworkSettings, all: &[NodeSettings], see: &[Node], timer: &Timer) -> usize {
         let former = || self.members.iter().filter(|i| see[**i].reached.is_some());
         let tip = self.tip.height();
         let stands = |i: &&usize| see[**i].streak.is_none() && see[**i].vote.is_some() && tip <= see[**i].vote;
-        if former().filter(stands).take(2).count() < 2 {
+        let bereft = self.is_bereft(settings, all, see);
+        let witnesses = if bereft { 1 } else { 2 };
+        if former().filter(stands).take(witnesses).count() < witnesses {
             return usize::MAX;
         }
-        former().filter(|i| !self.is_gone(settings, &all[**i], &see[**i], timer)).count()
+        let gone = |i: &&usize| {
+            let node = &see[**i];
+            is_failing(node) && (bereft || self.is_gone(settings, &all[**i], node, timer))
+        };
+        former().filter(|i| !gone(i)).count()
     }
 
-    /// A voter is gone when its polls fail, and either the tip has risen without it, so that those who are left are
-    /// known to live, or it has failed for so long that it is no coincidence of polls.
+    /// A voter whose polls fail is gone when either the tip has risen without it, so that those who are left are known
+    /// to live, or it has failed for so long that it is no coincidence of polls.
     fn is_gone(&self, settings: &NetworkSettings, own: &NodeSettings, node: &Node, timer: &Timer) -> bool {
-        let Some(streak) = node.streak.filter(|_| node.vote.is_none()) else { return false };
-        let fails = matches!(streak.meaning, Meaning::Absent | Meaning::Limited);
-        let without = self.progress.at > Some(streak.begun.after(fresh_for(own)));
-        fails
-            && CONFIRMED_FAILURE <= streak.attempts
-            && (without || timer.passed(streak.begun.after(settings.limits.unreachable_after)))
+        node.streak.is_some_and(|streak| {
+            let without = self.progress.at > Some(streak.begun.after(fresh_for(own)));
+            without || timer.passed(streak.begun.after(settings.limits.unreachable_after))
+        })
+    }
+
+    /// Whether more core weight gives no answer than the protocol can lose.
+    fn is_bereft(&self, settings: &NetworkSettings, all: &[NodeSettings], see: &[Node]) -> bool {
+        let core = || self.members.iter().filter(|i| all[**i].core);
+        let absent = |node: &Node| node.streak.is_some_and(|streak| streak.meaning == Meaning::Absent);
+        let gone = core().filter(|i| is_failing(&see[**i]) && absent(&see[**i]));
+        let gone = gone.fold(0_u64, |sum, i| sum.saturating_add(all[*i].weight));
+        let (_, tolerated) = self.roll.tolerated(settings, core().map(|i| &all[*i]));
+        tolerated < gone
     }
 
     /// What lasts becomes what is expected: first fewer voters, at last even fewer than half.
@@ -90,6 +106,13 @@ impl Network {
         self.sight = false;
         self.progress.see(false, now);
     }
+}
+
+/// Whether a node has no vote because its polls fail.
+fn is_failing(node: &Node) -> bool {
+    let fails = |meaning| matches!(meaning, Meaning::Absent | Meaning::Limited);
+    let confirmed = node.streak.filter(|streak| fails(streak.meaning) && CONFIRMED_FAILURE <= streak.attempts);
+    node.vote.is_none() && confirmed.is_some()
 }
 
 /// How long a voter's last answer proves that no block has come: never so long that its next could be overlooked.

@@ -3,7 +3,8 @@
 //! is told.
 //!
 //! Without canaries only the silence of every node of at least two networks points at ourselves: one network's nodes
-//! may well fail together; unless another vantage of ours gets answers all the while.
+//! may well fail together; unless another vantage of ours gets answers all the while. Where canaries are silent too, a
+//! node that was not asked meanwhile (one that limits us is left alone for long) is no witness that we are heard.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -111,7 +112,11 @@ impl Surroundings {
     /// Whether all of so many nodes failed as if there were no network when they were last polled.
     #[must_use]
     pub fn all_silent(&self, nodes: usize) -> bool {
-        0 < nodes && self.silent.values().sum::<usize>() == nodes
+        0 < nodes && self.silent_nodes() == nodes
+    }
+
+    fn silent_nodes(&self) -> usize {
+        self.silent.values().sum()
     }
 
     /// Whether the canary at this position in the settings answered its last probe, as far as that is fresh.
@@ -133,14 +138,17 @@ impl Surroundings {
     pub fn look(&mut self, settings: &Settings, silent: bool, contradicted: bool, timer: &Timer) -> Outlook {
         let mut probes = self.canaries.keys().map(|i| self.canary(*i, &settings.canaries[*i], timer));
         let canaries_silent = probes.all(|answer| answer == Some(false));
-        let telling = !self.canaries.is_empty() || 2 <= self.silent.len() || contradicted;
+        let has_canaries = !self.canaries.is_empty();
+        let telling = has_canaries || 2 <= self.silent.len() || contradicted;
         let since = self.answered.unwrap_or(timer.now().at);
-        let outlook = if !silent || !canaries_silent || !telling {
-            Outlook::Open
-        } else if timer.passed(since.after(settings.isolated_after)) {
+        let lasts = || timer.passed(since.after(settings.isolated_after));
+        let outlook = if silent && canaries_silent && telling {
+            if lasts() { Outlook::CutOff { since } } else { Outlook::Suspect { since } }
+        } else if has_canaries && canaries_silent && 0 < self.silent_nodes() && lasts() {
+            // Whoever was asked since has not answered; the others said their last word before.
             Outlook::CutOff { since }
         } else {
-            Outlook::Suspect { since }
+            Outlook::Open
         };
         std::mem::replace(&mut self.outlook, outlook)
     }

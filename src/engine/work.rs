@@ -1,7 +1,8 @@
 //! Work that waits for a block. Where blocks come only for work it is what makes one due; it must be proven, for a
-//! transaction that waits may be one that no block will ever take.
+//! transaction that waits may be one that no block will ever take. What came after the last block proves it, and so does
+//! what full blocks had no room for.
 
-use super::{node::Node, settings::NodeSettings, timer::Timer};
+use super::{backlog::Queue, node::Node, settings::NodeSettings, timer::Timer};
 use crate::model::Timestamp;
 
 /// Polls in which transactions must have waited before they prove work.
@@ -17,6 +18,12 @@ pub struct Work {
 }
 
 impl Work {
+    /// What full blocks left behind.
+    #[must_use]
+    pub fn left(queue: Queue) -> Self {
+        Self { since: queue.oldest, pending: queue.pending }
+    }
+
     /// Work is proven by transactions that wait in two polls, on two nodes where two nodes say what waits. Rounds and
     /// views prove none: on some chains they climb while all is well and nobody wants anything.
     #[must_use]

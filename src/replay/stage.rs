@@ -35,6 +35,9 @@ const VERSION_BYTES: usize = 128;
 /// A monitor that says nothing about it calls itself isolated after this.
 const ISOLATED_AFTER: Duration = Duration::from_secs(60);
 
+/// Whatever a stream says of its polls, no monitor ran that wrote nothing for longer.
+const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);
+
 /// The settings, and what the names of the stream stand for in them.
 pub struct Stage {
     /// The engine's settings.
@@ -124,7 +127,7 @@ impl Stage {
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
         let of = |node: &NodeSettings| node.interval.saturating_mul(2).saturating_add(node.timeout);
-        self.settings.nodes.iter().map(of).max().unwrap_or(Duration::MAX)
+        self.settings.nodes.iter().map(of).max().unwrap_or(Duration::MAX).min(LONGEST_SILENCE)
     }
 
     /// What a line observed; `None` if it is none of this monitor's observations.

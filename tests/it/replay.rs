@@ -255,3 +255,12 @@ fn a_reader_who_has_seen_enough_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
+
+#[test]
+fn a_stream_that_claims_polls_of_many_years_is_replayed_at_once() {
+    let patient = stream(60, 60, 0..0).replace(r#""timeout_s":5"#, r#""timeout_s":1e15"#);
+    let (first, _) = patient.split_once("\n{").unwrap();
+    let late = r#"{"k":"sample","t":9000000000000000000,"v":"m1","n":"a","c":"main","ok":0,"err":"timeout"}"#;
+    let stream = format!("{first}\n{}\n{late}\n", patient[first.len()..].trim());
+    assert!(told(&stream).is_ok());
+}

@@ -68,7 +68,8 @@ impl Value {
             (Self::Whole(a), Self::Whole(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             (Self::Flag(a), Self::Flag(b)) => a.cmp(b),
-            _ => self.real().total_cmp(&other.real()),
+            // Finite numbers can always be compared, and zero is zero whatever its sign.
+            _ => self.real().partial_cmp(&other.real()).unwrap_or(Ordering::Equal),
         }
     }
 }

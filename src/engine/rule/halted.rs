@@ -115,9 +115,7 @@ fn other_branch_grows(case: &NetworkCase<'_>, threshold: Duration) -> bool {
 /// fails inside an announced window counts from its end.
 fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     let core = || case.nodes.iter().filter(|(settings, _)| settings.core);
-    let watched = core().fold(0_u64, |sum, (settings, _)| sum.saturating_add(settings.weight));
-    let total = case.network.roll.total(case.settings, watched);
-    let tolerated = case.settings.tolerance.tolerated(total);
+    let (total, tolerated) = case.network.roll.tolerated(case.settings, core().map(|(settings, _)| *settings));
     let mut gone: Vec<(Timestamp, u64)> = core()
         .filter_map(|(settings, node)| match node.word(settings, case.timer) {
             Word::Failing(streak) if streak.meaning == Meaning::Absent => Some((streak.since, settings.weight)),

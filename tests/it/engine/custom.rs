@@ -71,6 +71,8 @@ fn what_is_not_known_neither_fires_nor_ends() {
         ("node.height in [node.round, node.height]", true),
         ("node.labels.rack == ''", true),
         ("node.round / 2 * 3 - 1 < 100 || node.up", true),
+        ("node.peers * 0.0 * -1.0 < 0", false),
+        ("node.peers * 0.0 * -1.0 == 0", true),
     ] {
         let mut world = World::new(with("a", rule("node", when, "for = \"0s\"\n")));
         world.run(30);

@@ -226,3 +226,40 @@ fn a_busy_chain_whose_pool_never_empties_is_seen_to_halt() {
     world.run(60);
     assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
 }
+
+/// From second 100 on so many transactions wait and five fit into a block: each block takes as many as it can, until only
+/// those are left that no block will ever take. A block a second.
+fn works_off(world: &mut World, queue: u64, sediment: u64) {
+    world.let_all_say(move |m| {
+        let blocks = m.height.saturating_sub(1100);
+        let before = queue.saturating_sub(5 * blocks.saturating_sub(1));
+        let after = queue.saturating_sub(5 * blocks);
+        let (pending, carried) = if blocks == 0 { (0, 2) } else { (sediment + after, before - after) };
+        m.but(|f| (f.pending, f.head.transactions) = (Some(pending), Some(carried)))
+    });
+}
+
+#[test]
+fn a_chain_that_halts_in_the_midst_of_a_backlog_is_found_though_nobody_wants_anything_more() {
+    let mut world = on_demand();
+    works_off(&mut world, 3000, 0);
+    world.run(300);
+    world.stop("main");
+    world.run(3 * 3600);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"], "and never takes what waits for the usual");
+    let (ms, _) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert!((329_000..335_000).contains(&ms), "told at {ms} ms");
+    world.go("main");
+    world.run(120);
+    let wanted = ["fire NetworkHalted main", "resolve NetworkHalted main", "fire TransactionBacklog main"];
+    assert_eq!(world.told_names(), wanted, "what has waited for three hours waits a little longer");
+}
+
+#[test]
+fn what_a_block_with_room_for_it_leaves_behind_proves_no_halt() {
+    let mut world = on_demand();
+    works_off(&mut world, 497, 50);
+    world.run_up_to("main", 1200);
+    world.run(3 * 3600);
+    assert_eq!(world.told(), Vec::<String>::new());
+}

@@ -7,7 +7,7 @@ use haltwatch::{
         finding::Finding,
         settings::{NetworkLimits, NetworkSettings, Settings},
     },
-    model::{AlertName, Height, Instant, PlannedHalt, Timestamp, UnixTime},
+    model::{AlertName, Height, Instant, NetworkIndex, PlannedHalt, Timestamp, UnixTime},
     observation::Upgrade,
 };
 
@@ -339,4 +339,56 @@ fn a_window_of_which_we_saw_nothing_delays_the_halt_by_no_more_than_itself() {
     let back = world.ms / 1000;
     world.run(60);
     assert_told(&world, &[(back + 30, HALTS)]);
+}
+
+/// A network that depends on another, whose halt is announced from second 100 to 400.
+fn child_of_an_announced_halt() -> World {
+    let child = NetworkSettings { depends_on: vec![NetworkIndex(0)], ..network("child") };
+    let parent = NetworkSettings { block_time: Some(Duration::from_secs(12)), ..network("main") };
+    let mut world = World::new(settings(&[(parent, "A B C D"), (child, "E F G H")]));
+    world.run(30);
+    world.announce(plan(Some(at(100)), Some(at(400)), None));
+    world.run(120);
+    world
+}
+
+#[test]
+fn the_announced_halt_of_a_parent_mutes_the_halt_of_its_child() {
+    let mut world = child_of_an_announced_halt();
+    world.stop("main");
+    world.run(5);
+    world.stop("child");
+    world.run(200);
+    let halt = world.snapshot().alerts.into_iter().find(|alert| alert.key.name == AlertName::NetworkHalted).unwrap();
+    assert_eq!(halt.inhibited_by.map(|key| key.name), Some(AlertName::PlannedHalt), "shown, and why nobody is told");
+    world.go("main");
+    world.run(5);
+    world.go("child");
+    world.run(900);
+    assert_eq!(world.told_names(), [BEGINS, ENDS]);
+}
+
+#[test]
+fn a_parent_that_overruns_its_window_is_told_and_its_child_is_not() {
+    let mut world = child_of_an_announced_halt();
+    world.stop("main");
+    world.stop("child");
+    world.run(900);
+    assert_eq!(world.told_names(), [BEGINS, ENDS, HALTS]);
+}
+
+#[test]
+fn a_child_that_halts_while_its_parent_goes_on_or_goes_on_again_is_told() {
+    let mut world = child_of_an_announced_halt();
+    world.stop("child");
+    world.run(60);
+    assert_eq!(world.told_names(), [BEGINS, "fire NetworkHalted child"], "the announced halt has not begun");
+
+    let mut world = child_of_an_announced_halt();
+    world.stop("main");
+    world.stop("child");
+    world.run(100);
+    world.go("main");
+    world.run(120);
+    assert_eq!(world.told_names(), [BEGINS, "fire NetworkHalted child"], "the parent is back and the child is not");
 }

@@ -2,10 +2,13 @@
 
 use haltwatch::{
     engine::finding::Finding,
-    model::{AlertName, Level},
+    model::{AlertName, Height, Level},
 };
 
-use super::{branches::on, world::World};
+use super::{
+    branches::on,
+    world::{World, block},
+};
 
 const ALL: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -101,4 +104,53 @@ fn backends_on_two_branches_behind_one_balancer_are_no_reorganisation() {
     }
     world.run(600);
     assert_eq!(deep(&world), Vec::<String>::new());
+}
+
+/// From now on all nodes are on a third branch, which left the second, itself parted `first` blocks ago, `depth` blocks ago.
+fn reorganise_again(world: &mut World, first: u64, depth: u64) {
+    let fork = world.height() - depth;
+    for node in ALL {
+        world.let_say(node, move |m| {
+            let mut facts = on(m, 7, first, m.height)?;
+            let head = (facts.head.height, &mut facts.head.hash);
+            let renewed = |height: Height| fork < height.0;
+            *head.1 = head.1.filter(|_| !renewed(head.0)).or(Some(block(8, head.0.0)));
+            for (height, hash) in facts.checkpoints.iter_mut().filter(|(height, _)| renewed(*height)) {
+                *hash = block(8, height.0);
+            }
+            Ok(facts)
+        });
+    }
+}
+
+fn depth_told(world: &World) -> (u64, Level) {
+    let alert = world.snapshot().alerts.into_iter().find(|alert| alert.key.name == AlertName::DeepReorg).unwrap();
+    let Finding::Reorganised { depth, .. } = alert.finding else { panic!("{:?}", alert.finding) };
+    (depth, alert.level)
+}
+
+#[test]
+fn a_second_and_shallower_reorganisation_some_minutes_later_is_told_too() {
+    let mut world = world();
+    let first = world.height() - 157;
+    reorganise(&mut world, &ALL, 7, 157, 0);
+    world.run(500);
+    reorganise_again(&mut world, first, 44);
+    world.run(80);
+    assert_eq!(deep(&world), ["fire DeepReorg main", "resolve DeepReorg main", "fire DeepReorg main"]);
+    let (depth, level) = depth_told(&world);
+    assert!((11..=64).contains(&depth) && level == Level::L2, "the second: {depth} {level:?}");
+}
+
+#[test]
+fn a_reorganisation_in_the_minutes_in_which_another_is_still_told_is_shown_with_its_own_depth() {
+    let mut world = world();
+    let first = world.height() - 157;
+    reorganise(&mut world, &ALL, 7, 157, 0);
+    world.run(200);
+    reorganise_again(&mut world, first, 44);
+    world.run(40);
+    assert_eq!(deep(&world), ["fire DeepReorg main"]);
+    let (depth, _) = depth_told(&world);
+    assert!((11..=64).contains(&depth), "the depth of the second: {depth}");
 }

@@ -200,3 +200,75 @@ fn one_witness_that_is_left_makes_no_halt_alone() {
     world.run(120);
     assert_eq!(world.fired(AlertName::NetworkHalted), None);
 }
+
+#[test]
+fn a_node_that_is_not_asked_meanwhile_does_not_hide_that_we_are_cut_off() {
+    for limited in [true, false] {
+        let mut world = two_networks_and_canaries();
+        world.run(300);
+        if limited {
+            world.let_say("g", |_| Err(ErrorKind::RateLimited));
+            world.run(4);
+        }
+        world.never_poll("g");
+        world.cut(true);
+        world.run(700);
+        let mut told = world.told_names();
+        told.retain(|line| !line.contains("NodeRateLimited"));
+        assert_eq!(told, ["fire MonitorIsolated m1"], "limited: {limited}");
+        let (ms, _) = world.fired(AlertName::MonitorIsolated).unwrap();
+        assert!((355_000..=389_000).contains(&ms), "told at {ms} ms");
+        world.cut(false);
+        world.run(30);
+        assert_eq!(world.told_names().last().unwrap(), "resolve MonitorIsolated m1");
+    }
+}
+
+#[test]
+fn silent_canaries_and_one_dead_node_isolate_nobody_while_others_answer() {
+    let mut world = two_networks_and_canaries();
+    world.run(100);
+    world.canaries_answer(false);
+    world.kill("e");
+    world.run(600);
+    assert_eq!(world.told_names(), ["fire NodeOffline e"]);
+}
+
+#[test]
+fn the_one_that_is_left_when_a_network_has_lost_its_quorum_is_believed() {
+    for left in ["D", "D e", "e"] {
+        let mut world = World::of(if left == "D" { "A B C D" } else { "A B C D e" });
+        world.run(100);
+        world.stop("main");
+        world.kill(if left == "e" { "A B C D" } else { "A B C" });
+        world.run(45);
+        let (ms, alert) = world.fired(AlertName::NetworkHalted).unwrap_or_else(|| panic!("{left}"));
+        assert_eq!(alert.finding.reason(), "blocks_missing");
+        assert!((129_000..=141_000).contains(&ms), "{left}: told at {ms} ms");
+        world.go("main");
+        world.revive("A B C D");
+        world.run(120);
+        assert_eq!(world.told_names(), ["fire NetworkHalted main", "resolve NetworkHalted main"], "{left}");
+    }
+}
+
+#[test]
+fn the_one_that_is_left_of_a_network_that_can_go_on_without_the_others_makes_no_halt_alone() {
+    let mut settings = settings(&[(network("main"), "A B C D")]);
+    settings.networks[0].core_total = Some(100);
+    let mut world = World::new(settings);
+    world.run(100);
+    world.stop("main");
+    world.kill("A B C");
+    world.run(300);
+    assert_eq!(world.fired(AlertName::NetworkHalted), None);
+}
+
+#[test]
+fn the_one_that_is_left_and_sees_blocks_hides_nobody_behind_a_firewall() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.kill("A B C");
+    world.run(1200);
+    assert_eq!(world.fired(AlertName::NetworkHalted), None, "{:?}", world.told());
+}
