@@ -7,7 +7,7 @@ use super::{
     alert::Lives,
     branch::Told,
     custom::CustomLives,
-    decrease::{self, Clue, Decrease},
+    decrease::{self, Clue, Decrease, HARMLESS_STEP},
     eye::{self, Eye},
     finding::Finding,
     identity::Selves,
@@ -268,6 +268,17 @@ impl Node {
     #[must_use]
     pub fn height(&self) -> Option<Height> {
         self.heights.iter().copied().max()
+    }
+
+    /// Whether it has come down since then and now goes on from there. Behind a balancer it may be another backend that
+    /// speaks, so its word is still the highest of its recent heights, until all of them are lower.
+    #[must_use]
+    pub fn goes_on_below(&self, since: Timestamp) -> bool {
+        let mut newest = self.heights.iter().rev();
+        let (last, before) = (newest.next(), newest.next());
+        let rises = before.is_none_or(|before| Some(before) < last);
+        let fallen = self.decrease.filter(|fall| since < fall.at);
+        rises && fallen.zip(last).is_some_and(|(fall, last)| HARMLESS_STEP < fall.from.above(*last))
     }
 
     /// The height it can vote for: no higher than the `tip` as it stands while its blocks are contradicted, by a

@@ -114,7 +114,8 @@ fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
         Kind::FinalityStops => {
             (AlertName::FinalityStalled, network, fault.from + 120_000 + slack + 2 * story.block_ms[fault.network])
         }
-        Kind::Reorg { depth } | Kind::Rollback { depth } if 100 <= depth && story.checkpoints => {
+        // A chain that was set back proves it only as it grows again over the heights that were told before.
+        Kind::Reorg { depth } if 100 <= depth && story.checkpoints => {
             (AlertName::DeepReorg, network, fault.from + 90_000)
         }
         Kind::Down if 1 < nodes => (AlertName::NodeOffline, node?, fault.from + 120_000 + slack),

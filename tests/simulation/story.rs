@@ -130,7 +130,9 @@ impl Story {
         let node = members[rng.usize(0..members.len())];
         let kind = self.kind(rng, network, members.len());
         let length = match kind {
-            Kind::Reorg { .. } | Kind::Rollback { .. } | Kind::ClockSet => 1,
+            Kind::Reorg { .. } | Kind::ClockSet => 1,
+            // Until it has grown again to where it was.
+            Kind::Rollback { depth } => i64::try_from(depth).unwrap() * self.block_ms[network] * 6 / 5,
             // Below every limit, or beyond it.
             _ if rng.u8(0..3) == 0 => rng.i64(5000..22_000),
             _ => rng.i64(150_000..420_000),
@@ -155,7 +157,7 @@ impl Story {
         // Where nobody can contradict a liar, nobody can tell.
         let outvoted = [K::Rogue, K::WrongChain, K::Freezes];
         let with_blocks = [K::FinalityStops, K::Reorg { depth: rng.u64(1..=2) }, K::Reorg { depth: rng.u64(60..=200) }];
-        let set_back = K::Rollback { depth: rng.u64(60..=200) };
+        let set_back = K::Rollback { depth: rng.u64(60..=100) };
         let mut kinds = always.to_vec();
         if 4 <= nodes {
             kinds.extend(outvoted);
