@@ -276,6 +276,22 @@ fn a_short_rollback_that_goes_on_at_once_is_no_halt() {
     assert_eq!(world.fired(AlertName::NetworkHalted), None);
 }
 
+#[test]
+fn a_chain_that_goes_on_below_its_old_tip_has_not_halted_however_rarely_its_nodes_are_polled() {
+    let mut settings = settings(&[(network("main"), "A B C D")]);
+    settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(10));
+    let mut world = World::new(settings);
+    world.run(1000);
+    world.roll_back("main", 95);
+    world.run(300);
+    assert_eq!(world.fired(AlertName::NetworkHalted), None);
+    world.roll_back("main", 95);
+    world.run(25);
+    world.stop("main");
+    world.run(90);
+    assert!(world.fired(AlertName::NetworkHalted).is_some(), "it stopped soon after: {:?}", world.told());
+}
+
 fn on_demand() -> NetworkSettings {
     NetworkSettings { cadence: Cadence::OnDemand, ..network("main") }
 }
