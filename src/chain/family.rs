@@ -66,9 +66,9 @@ impl Family {
     }
 
     /// An adapter that knows nothing of its node yet.
-    pub(super) fn adapter(self, _particulars: &Particulars) -> Box<dyn Adapter> {
+    pub(super) fn adapter(self, particulars: &Particulars) -> Box<dyn Adapter> {
         match self {
-            Self::Evm => Box::<super::evm::Evm>::default(),
+            Self::Evm => Box::new(super::evm::Evm::new(particulars)),
             Self::OpNode => Box::<super::op_node::OpNode>::default(),
             Self::Beacon => Box::<super::beacon::Beacon>::default(),
             Self::CometBft => Box::<super::cometbft::CometBft>::default(),
