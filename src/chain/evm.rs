@@ -131,21 +131,8 @@ impl Adapter for Evm {
         Ok(facts)
     }
 
-    /// Codes of EIP-1474 with the dialects of providers; the words decide where the codes are overloaded.
     fn classify(&self, error: &RpcError) -> ErrorKind {
-        let text = error.message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        match error.code {
-            Some(-32005 | -32029 | -32016 | 429 | 402) => ErrorKind::RateLimited,
-            Some(401 | 403) => ErrorKind::Unauthorized,
-            _ if says(&["rate limit", "rate-limit", "too many requests", "capacity", "compute units", "quota"]) => {
-                ErrorKind::RateLimited
-            }
-            _ if says(&["wait for first block", "not ready", "no peer available", "still starting", "warming up"]) => {
-                ErrorKind::Starting
-            }
-            _ => ErrorKind::Rpc,
-        }
+        dialect(error)
     }
 
     fn block_call(&self, height: Height) -> Option<Question> {
@@ -223,6 +210,23 @@ impl Identity {
             }
         }
         moved
+    }
+}
+
+/// Codes of EIP-1474 with the dialects of providers; the words decide where the codes are overloaded.
+pub(super) fn dialect(error: &RpcError) -> ErrorKind {
+    let text = error.message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    match error.code {
+        Some(-32005 | -32029 | -32016 | 429 | 402) => ErrorKind::RateLimited,
+        Some(401 | 403) => ErrorKind::Unauthorized,
+        _ if says(&["rate limit", "rate-limit", "too many requests", "capacity", "compute units", "quota"]) => {
+            ErrorKind::RateLimited
+        }
+        _ if says(&["wait for first block", "not ready", "no peer available", "still starting", "warming up"]) => {
+            ErrorKind::Starting
+        }
+        _ => ErrorKind::Rpc,
     }
 }
 

@@ -153,6 +153,7 @@ fn or_final(tagged: Finality, answer: &Answer<'_>) -> Finality {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -292,5 +293,37 @@ mod tests {
     fn the_pool_of_besu_is_the_sum_of_its_parts() {
         let pool = r#"{"maxSize":4096,"localCount":2,"remoteCount":3}"#;
         assert_eq!(told(&mut Sealers::default(), "qbft", 0, &[None, None, Some(pool)]).pending, Some(5));
+    }
+
+    fn hostile() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            any::<u64>().prop_map(|n| n.to_string()),
+            any::<i64>().prop_map(|n| n.to_string()),
+            Just("1e300".to_owned()),
+            Just("null".to_owned()),
+            Just(format!("\"{}\"", address(1))),
+            Just(format!("\"{:#x}\"", u64::MAX)),
+            Just(activity(&[u64::MAX, u64::MAX])),
+            Just(metrics(&[(u64::MAX, 0), (1, 999)])),
+            Just(format!("{}{}", "[".repeat(120), "]".repeat(120))),
+        ];
+        let key = prop_oneof!["signer", "sealerActivity", "address", "raftId", "nodeActive", "localCount"];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+                (key.clone(), inner).prop_map(|(key, value)| format!(r#"{{"{key}":{value}}}"#)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(said in prop::collection::vec(hostile(), 4)) {
+            for variant in ["bsc", "bor", "qbft", "istanbul", "raft", "clique"] {
+                let said: Vec<Option<&str>> = said.iter().map(|json| Some(json.as_str())).collect();
+                let facts = told(&mut Sealers::default(), variant, 0, &said);
+                prop_assert!(facts.absent.len() <= ABSENT && facts.participation.is_none_or(|share| share <= 1000));
+            }
+        }
     }
 }
