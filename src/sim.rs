@@ -16,7 +16,9 @@ pub mod fault;
 pub mod script;
 pub mod world;
 
+mod op_node;
 pub mod rpc;
+mod sealers;
 pub mod tongue;
 pub mod websocket;
 

@@ -17,9 +17,16 @@ use crate::{
 };
 
 mod answer;
+mod members;
+mod sealers;
+mod variant;
 
-use super::quantity::Quantity;
-use answer::{Backlog, Block, SyncAnswer};
+use self::{
+    answer::{Backlog, Block, SyncAnswer},
+    sealers::Sealers,
+    variant::Variant,
+};
+use super::{adapter::Rota, family::Particulars, quantity::Quantity};
 
 /// How long genesis and version of a node are believed without asking.
 const IDENTITY_MEMORY: Duration = Duration::from_secs(600);
@@ -51,9 +58,14 @@ static CALLS: [Call; 9] = [
 ];
 
 /// What is remembered of one node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Evm {
+    variant: &'static Variant,
+    /// The common calls and behind them those of the variant.
+    calls: Vec<Call>,
+    rota: Rota,
     identity: Identity,
+    sealers: Sealers,
     /// When the identity was last asked for.
     asked: Option<Timestamp>,
     /// Whether another process may have taken the node's place since.
@@ -72,14 +84,13 @@ struct Identity {
 
 impl Adapter for Evm {
     fn calls(&self) -> &[Call] {
-        &CALLS
+        &self.calls
     }
 
+    /// The identity is due until a good poll has told it, everything else by its pace.
     fn due(&mut self, now: Timestamp) -> CallSet {
-        let every_poll = [HEAD, CHAIN_ID, SAFE, FINALIZED, SYNCING, PEERS, PENDING];
-        let rarely = [GENESIS, VERSION];
-        let due = every_poll.into_iter().fold(CallSet::default(), CallSet::with);
-        if self.identity_is_due(now) { rarely.into_iter().fold(due, CallSet::with) } else { due }
+        let due = self.variant.sensible(self.rota.take_turn(&self.calls, now));
+        if self.identity_is_due(now) { due } else { due.without(GENESIS).without(VERSION) }
     }
 
     fn interpret(
@@ -96,8 +107,10 @@ impl Adapter for Evm {
         if self.identity.update(answers) {
             // What is remembered is that of another chain: ask at the next poll.
             self.doubtful = true;
+            self.sealers = Sealers::default();
+            self.rota = Rota::default();
         }
-        Ok(Facts {
+        let mut facts = Facts {
             chain_id: self.identity.chain_id.clone(),
             genesis: self.identity.genesis,
             version: self.identity.version.clone(),
@@ -113,24 +126,13 @@ impl Adapter for Evm {
             pending: answers.get(PENDING).read::<Backlog>().map(|backlog| backlog.pending.0),
             clock,
             ..Facts::at_height(head.height)
-        })
+        };
+        self.sealers.tell(self.variant, now, answers, &mut facts);
+        Ok(facts)
     }
 
-    /// Codes of EIP-1474 with the dialects of providers; the words decide where the codes are overloaded.
     fn classify(&self, error: &RpcError) -> ErrorKind {
-        let text = error.message.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        match error.code {
-            Some(-32005 | -32029 | -32016 | 429 | 402) => ErrorKind::RateLimited,
-            Some(401 | 403) => ErrorKind::Unauthorized,
-            _ if says(&["rate limit", "rate-limit", "too many requests", "capacity", "compute units", "quota"]) => {
-                ErrorKind::RateLimited
-            }
-            _ if says(&["wait for first block", "not ready", "no peer available", "still starting", "warming up"]) => {
-                ErrorKind::Starting
-            }
-            _ => ErrorKind::Rpc,
-        }
+        dialect(error)
     }
 
     fn block_call(&self, height: Height) -> Option<Question> {
@@ -148,6 +150,21 @@ impl Adapter for Evm {
 }
 
 impl Evm {
+    /// An adapter for a node of the variant that is declared, if one is.
+    #[must_use]
+    pub fn new(particulars: &Particulars) -> Self {
+        let variant = Variant::named(particulars.variant);
+        Self {
+            variant,
+            calls: variant.calls(&CALLS),
+            rota: Rota::default(),
+            identity: Identity::default(),
+            sealers: Sealers::default(),
+            asked: None,
+            doubtful: false,
+        }
+    }
+
     fn identity_is_due(&self, now: Timestamp) -> bool {
         self.doubtful || self.asked.is_none_or(|asked| IDENTITY_MEMORY <= now.since(asked))
     }
@@ -196,6 +213,23 @@ impl Identity {
     }
 }
 
+/// Codes of EIP-1474 with the dialects of providers; the words decide where the codes are overloaded.
+pub(super) fn dialect(error: &RpcError) -> ErrorKind {
+    let text = error.message.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    match error.code {
+        Some(-32005 | -32029 | -32016 | 429 | 402) => ErrorKind::RateLimited,
+        Some(401 | 403) => ErrorKind::Unauthorized,
+        _ if says(&["rate limit", "rate-limit", "too many requests", "capacity", "compute units", "quota"]) => {
+            ErrorKind::RateLimited
+        }
+        _ if says(&["wait for first block", "not ready", "no peer available", "still starting", "warming up"]) => {
+            ErrorKind::Starting
+        }
+        _ => ErrorKind::Rpc,
+    }
+}
+
 /// The block in an answer. A node that does not know the tag says so in many ways: null, -39001, "not found", "invalid
 /// block tag". None of them is a fault.
 fn block(answer: &Answer<'_>) -> Option<Block> {
@@ -220,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_words_and_codes_of_spent_quotas_are_known() {
-        let evm = Evm::default();
+        let evm = Evm::new(&Particulars::default());
         for (error, wanted) in [
             (error(-32005, "limit exceeded"), ErrorKind::RateLimited),
             (error(-32000, "Your app has exceeded its compute units per second capacity"), ErrorKind::RateLimited),
@@ -238,7 +272,7 @@ mod tests {
     fn identity_is_asked_at_the_start_rarely_and_after_a_doubt() {
         let at = |seconds: i64| Timestamp(seconds * 1000);
         let asks = |evm: &mut Evm, now| evm.due(now).iter().any(|position| position == GENESIS);
-        let mut evm = Evm::default();
+        let mut evm = Evm::new(&Particulars::default());
         assert!(asks(&mut evm, at(0)));
         evm.asked = Some(at(0));
         assert!(!asks(&mut evm, at(599)) && asks(&mut evm, at(600)));

@@ -66,9 +66,9 @@ impl Family {
     }
 
     /// An adapter that knows nothing of its node yet.
-    pub(super) fn adapter(self, _particulars: &Particulars) -> Box<dyn Adapter> {
+    pub(super) fn adapter(self, particulars: &Particulars) -> Box<dyn Adapter> {
         match self {
-            Self::Evm => Box::<super::evm::Evm>::default(),
+            Self::Evm => Box::new(super::evm::Evm::new(particulars)),
             Self::OpNode => Box::<super::op_node::OpNode>::default(),
             Self::Beacon => Box::<super::beacon::Beacon>::default(),
             Self::CometBft => Box::<super::cometbft::CometBft>::default(),
@@ -151,18 +151,25 @@ const fn row(family: Family, variant: Option<&'static str>) -> Profile {
     }
 }
 
+/// A row of an EVM chain whose blocks are final at once: no depth of a reorganisation is ordinary there, but a balancer in
+/// front of its nodes may still show two blocks twice.
+const fn without_forks(variant: &'static str) -> Profile {
+    Profile { reorg_depth: 2, ..row(Family::Evm, Some(variant)) }
+}
+
 /// Every family and variant.
 pub const PROFILES: &[Profile] = &[
     row(Family::Evm, None),
     Profile { min_peers: 0, ..row(Family::Evm, Some("op")) },
     Profile { cadence: Cadence::OnDemand, min_peers: 0, ..row(Family::Evm, Some("arbitrum")) },
     row(Family::Evm, Some("bsc")),
-    row(Family::Evm, Some("bor")),
-    Profile { cadence: Cadence::OnDemand, min_peers: 0, ..row(Family::Evm, Some("avalanche")) },
-    Profile { tolerance: FaultTolerance::TwoThirds, ..row(Family::Evm, Some("qbft")) },
-    Profile { tolerance: FaultTolerance::TwoThirds, ..row(Family::Evm, Some("ibft2")) },
-    Profile { tolerance: FaultTolerance::TwoThirds, ..row(Family::Evm, Some("istanbul")) },
-    Profile { cadence: Cadence::OnDemand, tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("raft")) },
+    // Reorganisations of tens of blocks have been seen where producers change.
+    Profile { reorg_depth: 64, ..row(Family::Evm, Some("bor")) },
+    Profile { cadence: Cadence::OnDemand, min_peers: 0, ..without_forks("avalanche") },
+    Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("qbft") },
+    Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("ibft2") },
+    Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("istanbul") },
+    Profile { cadence: Cadence::OnDemand, tolerance: FaultTolerance::Majority, ..without_forks("raft") },
     Profile { tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("clique")) },
     Profile { min_peers: 0, ..row(Family::OpNode, None) },
     Profile { cadence: Cadence::Slots, block_time: Some(Duration::from_secs(12)), ..row(Family::Beacon, None) },

@@ -19,6 +19,16 @@ pub struct Quantity(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hash(pub BlockHash);
 
+/// A 20-byte address: `0x` and exactly 40 hexadecimal digits, in any case. Shown in lower case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address(alloy_primitives::Address);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
 /// The integers that an `f64` holds exactly end here.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -82,6 +92,28 @@ impl Visitor<'_> for HashVisitor {
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(HashVisitor)
+    }
+}
+
+struct AddressVisitor;
+
+impl Visitor<'_> for AddressVisitor {
+    type Value = Address;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address: 0x and 40 hexadecimal digits")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
+        let address = digits.and_then(|digits| digits.parse().ok());
+        address.map(Address).ok_or_else(|| E::custom("not a 20-byte address"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(AddressVisitor)
     }
 }
 

@@ -40,6 +40,9 @@ use crate::{
 /// How long a refusal of batches is remembered.
 const BATCH_MEMORY: Duration = Duration::from_secs(3600);
 
+/// Who refuses a larger batch is offered one of this size: FISCO BCOS takes no more.
+const SMALL_BATCH: usize = 8;
+
 /// How long a missing method is remembered.
 const METHOD_MEMORY: Duration = Duration::from_secs(24 * 3600);
 
@@ -49,6 +52,8 @@ pub struct Session {
     limits: Limits,
     gate: Arc<Gate>,
     batches: Batches,
+    /// Until when no batch larger than the small one is sent.
+    small_until: Option<Timestamp>,
     /// Until when each optional call is left out.
     unsupported: [Option<Timestamp>; MAX_CALLS],
     /// The last batch sent: it is nearly always the next one too.
@@ -69,6 +74,8 @@ enum Batches {
 #[derive(Default)]
 struct Shelf {
     batch: OnceLock<Response>,
+    /// That to a smaller batch, if the first was refused.
+    smaller: OnceLock<Response>,
     singles: OnceLock<Vec<(usize, Response)>>,
 }
 
@@ -97,6 +104,7 @@ impl Session {
             limits,
             gate,
             batches: Batches::Untried,
+            small_until: None,
             unsupported: [None; MAX_CALLS],
             last_batch: (CallSet::default(), Bytes::new()),
             ladder: Ladder::default(),
@@ -162,32 +170,39 @@ impl Session {
         set: CallSet,
         (now, stopwatch): (Timestamp, Stopwatch),
     ) -> Result<Heard<'s>, Failure> {
-        let calls = adapter.calls();
-        let is_rpc = |position: &usize| matches!(calls[*position].question, Question::Rpc { .. });
-        let batch: CallSet = set.iter().filter(is_rpc).take(adapter.batch_limit()).collect();
-        let refused = matches!(self.batches, Batches::RefusedUntil(until) if now < until);
-        if refused || batch.len() < 2 {
-            return self.single_calls(shelf, adapter, set, (now, stopwatch)).await;
-        }
-        let body = self.batch_body(calls, batch);
-        let response = self.exchange(Method::POST, "", body, self.left(stopwatch)).await?;
-        let response = shelf.batch.get_or_init(|| response);
-        let refusal = match batch_answers(response, adapter, batch) {
-            Batched::Answers(answers) => {
-                self.batches = Batches::Taken;
-                self.learn(calls, batch, now, &answers);
-                let rest: CallSet = set.iter().filter(|position| !batch.has(*position)).collect();
-                let mut heard = Heard { answers, head: Some(response) };
-                if !rest.is_empty() && self.leave_within(self.left(stopwatch)).await {
-                    let others = self.single_calls(shelf, adapter, rest, (now, stopwatch)).await?;
-                    heard.head = if rest.has(HEAD) { others.head } else { heard.head };
-                    heard.answers.join(others.answers);
-                }
-                return Ok(heard);
+        let mut refusal = None;
+        for slot in [&shelf.batch, &shelf.smaller] {
+            let batch = self.batch_of(adapter, set, now);
+            if batch.len() < 2 {
+                break;
             }
-            Batched::Failed(failure) => return Err(failure),
-            Batched::Refused { failure, certain } if !certain && self.batches == Batches::Taken => return Err(failure),
-            Batched::Refused { failure, .. } => failure,
+            if refusal.is_some() && !self.leave_within(self.left(stopwatch)).await {
+                break;
+            }
+            let body = self.batch_body(adapter.calls(), batch);
+            let response = self.exchange(Method::POST, "", body, self.left(stopwatch)).await?;
+            let response = slot.get_or_init(|| response);
+            match batch_answers(response, adapter, batch) {
+                Batched::Answers(answers) => {
+                    self.batches = Batches::Taken;
+                    self.learn(adapter.calls(), batch, now, &answers);
+                    let rest: CallSet = set.iter().filter(|position| !batch.has(*position)).collect();
+                    let heard = Heard { answers, head: Some(response) };
+                    return self.ask_for_the_rest(shelf, adapter, (heard, rest), (now, stopwatch)).await;
+                }
+                Batched::Failed(failure) => return Err(failure),
+                Batched::Refused { failure, certain } if !certain && self.batches == Batches::Taken => {
+                    return Err(failure);
+                }
+                Batched::Refused { failure, .. } => refusal = Some(failure),
+            }
+            if batch.len() <= SMALL_BATCH {
+                break;
+            }
+            self.small_until = Some(now.after(BATCH_MEMORY));
+        }
+        let Some(refusal) = refusal else {
+            return self.single_calls(shelf, adapter, set, (now, stopwatch)).await;
         };
         if !self.leave_within(self.left(stopwatch)).await {
             return Err(refusal);
@@ -195,6 +210,34 @@ impl Session {
         let heard = self.single_calls(shelf, adapter, set, (now, stopwatch)).await?;
         // Only now it is known that the batch was at fault and not the node.
         self.batches = Batches::RefusedUntil(now.after(BATCH_MEMORY));
+        Ok(heard)
+    }
+
+    /// The calls of the set that go into one batch, as far as the node is known to take any.
+    fn batch_of(&self, adapter: &dyn Adapter, set: CallSet, now: Timestamp) -> CallSet {
+        let is_rpc = |position: &usize| matches!(adapter.calls()[*position].question, Question::Rpc { .. });
+        let small = self.small_until.is_some_and(|until| now < until);
+        let most = match self.batches {
+            Batches::RefusedUntil(until) if now < until => 0,
+            _ if small => adapter.batch_limit().min(SMALL_BATCH),
+            _ => adapter.batch_limit(),
+        };
+        set.iter().filter(is_rpc).take(most).collect()
+    }
+
+    /// Adds to what was heard in a batch what could not stand in it.
+    async fn ask_for_the_rest<'s>(
+        &mut self,
+        shelf: &'s Shelf,
+        adapter: &dyn Adapter,
+        (mut heard, rest): (Heard<'s>, CallSet),
+        (now, stopwatch): (Timestamp, Stopwatch),
+    ) -> Result<Heard<'s>, Failure> {
+        if !rest.is_empty() && self.leave_within(self.left(stopwatch)).await {
+            let others = self.single_calls(shelf, adapter, rest, (now, stopwatch)).await?;
+            heard.head = if rest.has(HEAD) { others.head } else { heard.head };
+            heard.answers.join(others.answers);
+        }
         Ok(heard)
     }
 

@@ -62,6 +62,8 @@ pub enum Cadence {
 pub enum Quorum {
     /// All but `floor((n - 1) / 3)`: PBFT, Tendermint.
     Bft,
+    /// At least two thirds: QBFT, IBFT 2.
+    TwoThirds,
     /// More than half: Raft, Clique.
     Majority,
     /// Any one.
@@ -74,6 +76,7 @@ impl Quorum {
     pub fn needed(self, voters: usize) -> usize {
         match self {
             Self::Bft => voters - voters.saturating_sub(1) / 3,
+            Self::TwoThirds => voters.saturating_mul(2).div_ceil(3),
             Self::Majority => voters / 2 + 1,
             Self::One => 1,
         }

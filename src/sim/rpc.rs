@@ -11,6 +11,8 @@ use super::{
     block::{Block, millis},
     chain::Chain,
     fault::Manner,
+    op_node, sealers,
+    tongue::Tongue,
 };
 
 /// Calls in one batch above which a node refuses it, as geth's default.
@@ -84,6 +86,10 @@ impl Desk<'_> {
     /// `"result":...` or `"error":...`.
     fn outcome(&self, method: &str, params: &str) -> String {
         let Some(view) = self.chain.view(self.node) else { return NO_METHOD.to_owned() };
+        let tongue = self.chain.plan().tongue;
+        if tongue == Tongue::OpNode {
+            return op_node::outcome(self, &view, method).unwrap_or_else(|| NO_METHOD.to_owned());
+        }
         match method {
             "eth_chainId" => format!(r#""result":"{:#x}""#, view.chain_id),
             "net_version" => format!(r#""result":"{}""#, view.chain_id),
@@ -102,9 +108,18 @@ impl Desk<'_> {
             "net_peerCount" => format!(r#""result":"{:#x}""#, view.peers),
             "eth_subscribe" if self.subscribes(params) => format!(r#""result":"{SUBSCRIPTION}""#),
             "net_listening" => r#""result":true"#.to_owned(),
-            "txpool_status" => format!(r#""result":{{"pending":"{:#x}","queued":"0x0"}}"#, view.pending),
-            _ => NO_METHOD.to_owned(),
+            // Besu has another name for it.
+            "txpool_status" if tongue != Tongue::Qbft => {
+                format!(r#""result":{{"pending":"{:#x}","queued":"0x0"}}"#, view.pending)
+            }
+            _ => sealers::outcome(self, &view, method).unwrap_or_else(|| NO_METHOD.to_owned()),
         }
+    }
+
+    /// The timestamp of a block, in seconds since 1970.
+    pub(super) fn seconds(&self, block: &Block) -> i64 {
+        let at = i64::try_from(millis(block.at)).unwrap_or(i64::MAX) / i64::from(self.speed.max(1));
+        self.epoch_ms.saturating_add(at) / 1000
     }
 
     /// Whether a request over a WebSocket asks to be told of new heads.
@@ -147,9 +162,7 @@ impl Desk<'_> {
 
     fn write_block(&self, block: &Block) -> String {
         let mut json = String::with_capacity(1024 + 70 * usize::try_from(block.transactions).unwrap_or_default());
-        let at = i64::try_from(millis(block.at)).unwrap_or(i64::MAX) / i64::from(self.speed.max(1));
-        let seconds = self.epoch_ms.saturating_add(at) / 1000;
-        let miner = format!("{:#042x}", block.producer.saturating_add(1));
+        let (seconds, miner) = (self.seconds(block), producer(block.producer));
         // Writing to a string cannot fail.
         let _ = write!(
             json,
@@ -164,6 +177,11 @@ impl Desk<'_> {
         json.push_str("]}");
         json
     }
+}
+
+/// The address of the node at this place of the plan.
+pub(super) fn producer(node: u64) -> String {
+    format!("{:#042x}", node.saturating_add(1))
 }
 
 fn without_id(outcome: &str) -> String {

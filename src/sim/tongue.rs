@@ -11,6 +11,12 @@ pub enum Tongue {
     /// Ethereum JSON-RPC.
     #[default]
     Evm,
+    /// The same, as Besu speaks it where QBFT makes the blocks.
+    Qbft,
+    /// The same, as geth speaks it where Clique makes the blocks.
+    Clique,
+    /// The JSON-RPC of the consensus node of a rollup.
+    OpNode,
 }
 
 /// A request as a node hears it.
@@ -46,8 +52,12 @@ impl Desk<'_> {
     #[must_use]
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
-            Tongue::Evm if *asked.method != Method::POST => Said { status: 200, json: None },
-            Tongue::Evm => self.answer(asked.body).map_or(Said { status: 204, json: None }, Said::ok),
+            Tongue::Evm | Tongue::Qbft | Tongue::Clique | Tongue::OpNode if *asked.method != Method::POST => {
+                Said { status: 200, json: None }
+            }
+            Tongue::Evm | Tongue::Qbft | Tongue::Clique | Tongue::OpNode => {
+                self.answer(asked.body).map_or(Said { status: 204, json: None }, Said::ok)
+            }
         }
     }
 }

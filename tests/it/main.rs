@@ -18,6 +18,7 @@ mod discovery;
 mod documents;
 mod engine;
 mod evm;
+mod evm_variants;
 mod log;
 mod metrics;
 mod openapi;

@@ -237,8 +237,34 @@ async fn a_node_that_refuses_batches_is_asked_call_by_call_from_then_on() {
             let facts = watch.outcome().await.unwrap();
             assert_eq!((facts.head.height, facts.peers, facts.pending), (Height(9), Some(25), Some(60)), "{seen}");
         }
-        assert_eq!(node.asked().iter().filter(|asked| is_batch(asked)).count(), 1, "{seen}");
+        // All calls at once, and after that eight of them: for all we know it was the size.
+        let sizes: Vec<usize> = node.asked().iter().filter(|asked| is_batch(asked)).map(size).collect();
+        assert_eq!(sizes, [9, 8], "{seen}");
     }
+}
+
+#[tokio::test]
+async fn a_node_that_refuses_large_batches_gets_small_ones_from_then_on() {
+    let script = |asked: &Asked| match size(asked) {
+        9.. => Reply::json(
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"Batch size exceeds the limit"}}"#,
+        ),
+        _ => healthy(9)(asked),
+    };
+    let (node, mut watch) = watched(script).await;
+    let first = watch.outcome().await.unwrap();
+    assert_eq!((first.version.as_deref(), first.genesis.is_some()), (Some("Geth/v1.17.5"), true));
+    for _ in 0..3 {
+        let facts = watch.outcome().await.unwrap();
+        assert_eq!((facts.head.height, facts.peers, facts.pending), (Height(9), Some(25), Some(60)));
+    }
+    let sizes: Vec<usize> = node.asked().iter().map(size).collect();
+    assert_eq!(sizes[..6], [9, 8, 1, 7, 7, 7], "one more request for what did not fit, then one a poll");
+}
+
+/// The number of calls in a request.
+fn size(asked: &Asked) -> usize {
+    serde_json::from_slice::<Value>(&asked.body).unwrap().as_array().map_or(1, Vec::len)
 }
 
 #[tokio::test]

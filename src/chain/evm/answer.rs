@@ -134,8 +134,8 @@ impl<'de> Deserialize<'de> for SyncAnswer {
                 let (mut current, mut highest, mut staged) = (None, None, false);
                 while let Some(key) = map.next_key::<Key>()? {
                     match key {
-                        Key::CurrentBlock => current = map.next_value::<Lenient>()?.0,
-                        Key::HighestBlock => highest = map.next_value::<Lenient>()?.0,
+                        Key::CurrentBlock | Key::MsgCount => current = map.next_value::<Lenient>()?.0,
+                        Key::HighestBlock | Key::MaxMessageCount => highest = map.next_value::<Lenient>()?.0,
                         Key::Stages => {
                             staged = true;
                             map.next_value::<IgnoredAny>()?;
@@ -157,6 +157,9 @@ impl<'de> Deserialize<'de> for SyncAnswer {
 enum Key {
     CurrentBlock,
     HighestBlock,
+    /// Arbitrum counts messages, each of which becomes a block.
+    MsgCount,
+    MaxMessageCount,
     Stages,
     #[serde(other)]
     Other,
@@ -200,7 +203,7 @@ mod tests {
                 r#"{"currentBlock":"0x20","highestBlock":"0x20","stages":[{"name":"Headers","block":"0x20"}]}"#,
                 Syncing::Yes { behind: None },
             ),
-            (r#"{"msgCount":7,"maxMessageCount":9,"blockNum":3}"#, Syncing::Yes { behind: None }),
+            (r#"{"msgCount":7,"maxMessageCount":9,"blockNum":3}"#, Syncing::Yes { behind: Some(2) }),
             (r#"{"currentBlock":"0x30","highestBlock":"0x20"}"#, Syncing::Yes { behind: Some(0) }),
             (r#"{"currentBlock":{},"highestBlock":null}"#, Syncing::Yes { behind: None }),
         ] {

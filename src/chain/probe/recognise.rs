@@ -27,10 +27,11 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 2] = [
+const RECOGNISERS: [Recogniser; 3] = [
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
+    rpc(Family::OpNode, r#"{"jsonrpc":"2.0","id":1,"method":"optimism_syncStatus","params":[]}"#, names_an_unsafe_head),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -65,6 +66,19 @@ fn is_final(reason: Reason) -> bool {
 fn is_quantity(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Quantity>().is_some(),
+        _ => false,
+    }
+}
+
+/// Whether the answer has the field that only the consensus node of a rollup tells.
+fn names_an_unsafe_head(response: &Response) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Status {
+        #[serde(rename = "unsafe_l2")]
+        _head: serde::de::IgnoredAny,
+    }
+    match read(response) {
+        Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Status>().is_some(),
         _ => false,
     }
 }
