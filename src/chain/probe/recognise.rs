@@ -9,7 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
-        quantity::Quantity,
+        quantity::{BareHash, Quantity},
         reply::{Answer, Reply},
         rpc::read,
     },
@@ -27,10 +27,11 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 2] = [
+const RECOGNISERS: [Recogniser; 3] = [
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
+    rpc(Family::Bitcoin, r#"{"jsonrpc":"2.0","id":1,"method":"getblockchaininfo","params":[]}"#, is_best_block),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -65,6 +66,21 @@ fn is_final(reason: Reason) -> bool {
 fn is_quantity(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Quantity>().is_some(),
+        _ => false,
+    }
+}
+
+/// Height and hash of the best block, as only Bitcoin and its relatives name them.
+fn is_best_block(response: &Response) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Best {
+        #[serde(rename = "blocks")]
+        _height: Quantity,
+        #[serde(rename = "bestblockhash")]
+        _hash: BareHash,
+    }
+    match read(response) {
+        Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Best>().is_some(),
         _ => false,
     }
 }
