@@ -7,6 +7,7 @@ mod beat;
 mod bitcoin;
 mod canary;
 mod cometbft;
+mod cookie;
 mod evm;
 pub mod family;
 mod fisco_bcos_2;
