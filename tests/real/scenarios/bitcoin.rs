@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::SocketAddr,
     process::Command,
     time::{Duration, Instant, UNIX_EPOCH},
 };
@@ -12,13 +13,15 @@ use serde_json::{Value, json};
 
 use crate::{
     bench::Bench,
-    bitcoind::Bitcoind,
-    haltwatch::{self, Alert, Config, Haltwatch, INTERVAL, Node, THRESHOLD},
-    harness::wait,
+    bitcoind::{Bitcoind, Miner},
+    haltwatch::{self, Alert, Config, Haltwatch, INTERVAL, THRESHOLD},
+    harness::{relay::Relay, wait},
 };
 
-/// The network as the configuration names it.
+/// The network of both nodes, and one that knows only the first: what one of two nodes suffers is its own trouble, and
+/// a reorganisation of the chain to whoever has only that one.
 const COIN: &str = "coin";
+const HALF: &str = "half";
 
 /// Reorganisations up to this depth are ordinary.
 const ORDINARY: u64 = 3;
@@ -39,43 +42,41 @@ const LOUD: [&str; 2] = ["L1", "L2"];
 struct Stage {
     one: Bitcoind,
     two: Bitcoind,
+    /// Makes blocks on the first.
+    miner: Option<Miner>,
     daemon: Haltwatch,
 }
 
 /// Both nodes as they say they are, a restart with a new cookie, a partition with its reorganisation, a branch that one
 /// of them refuses, and a halt.
 pub fn a_proof_of_work_chain_is_watched_through_its_troubles(bench: &Bench) -> Result<String> {
-    let (one, mut two) = (bench.bitcoind("one")?, bench.bitcoind("two")?);
+    let (one, two) = (bench.bitcoind("one")?, bench.bitcoind("two")?);
     one.mine(150)?;
     two.join(&one)?;
-    let mut miner = Some(one.miner());
-    let config = Config::default().section(&network(&one, &two));
-    two.answers()?;
-    let mut stage = Stage { daemon: bench.haltwatch(&config)?, one, two };
+    let miner = Some(one.miner());
+    let relay = Relay::start(one.rpc)?;
+    let half = network(HALF, &[("half", relay.address(), &one)]);
+    let whole = network(COIN, &[("one", one.rpc, &one), ("two", two.rpc, &two)]);
+    let config = Config::default().section(&whole).section(&half);
+    let mut stage = Stage { daemon: bench.haltwatch(&config)?, one, two, miner };
     let mut told = vec![stage.values_are_the_nodes_own()?];
     told.push(stage.a_restart_writes_another_cookie()?);
     told.push(stage.a_partition_ends_in_a_reorganisation()?);
     told.push(stage.a_refused_branch_is_no_synchronisation()?);
-    miner.take();
-    told.push(stage.a_halt_is_found()?);
-    let miner = stage.one.miner();
-    stage.daemon.clears("NetworkHalted", Duration::from_secs(30))?;
-    drop(miner);
+    told.push(stage.a_halt_is_found_and_resolves()?);
     Ok(told.join("; "))
 }
 
-fn network(one: &Bitcoind, two: &Bitcoind) -> String {
-    let node = |name: &str, it: &Bitcoind| {
-        let Node { name, rpc, .. } = Node::rpc(name, it.rpc);
+fn network(name: &str, nodes: &[(&str, SocketAddr, &Bitcoind)]) -> String {
+    let node = |(name, rpc, it): &(&str, SocketAddr, &Bitcoind)| {
         let cookie = it.cookie();
         format!("[[network.node]]\nname = \"{name}\"\nurl = \"http://{rpc}\"\ncookie_file = \"{}\"\n", cookie.display())
     };
+    let nodes: String = nodes.iter().map(node).collect();
     format!(
-        "[[network]]\nname = \"{COIN}\"\nfamily = \"bitcoin\"\nvariant = \"regtest\"\nchain_id = \"regtest\"\n\
+        "[[network]]\nname = \"{name}\"\nfamily = \"bitcoin\"\nvariant = \"regtest\"\nchain_id = \"regtest\"\n\
          cadence = \"interval\"\nblock_time = \"1s\"\nmissing_blocks = 10\nhalt_floor = \"10s\"\n\
-         reorg_depth = {ORDINARY}\nlag_seconds = \"8s\"\nlag_block_times = 8\n{}{}",
-        node("one", one),
-        node("two", two)
+         reorg_depth = {ORDINARY}\nlag_seconds = \"8s\"\nlag_block_times = 8\n{nodes}"
     )
 }
 
@@ -128,18 +129,21 @@ impl Stage {
         Ok(format!("warm after {warm:.1?}, seen starting {starting} times; live again with its new cookie"))
     }
 
-    fn a_partition_ends_in_a_reorganisation(&self) -> Result<String> {
+    fn a_partition_ends_in_a_reorganisation(&mut self) -> Result<String> {
         self.two.leave(&self.one)?;
         let fork = self.two.height()?;
         wait::eventually("the first side makes blocks", SOON, || {
             Ok((fork + ORDINARY + 2 <= self.one.height()?).then_some(()))
         })?;
+        self.miner.take();
         let lost = self.one.height()?;
-        self.two.mine(lost - fork + 6)?;
+        wait::pass(2 * INTERVAL);
+        self.two.mine(lost - fork + 1)?;
         let begin = Instant::now();
         self.two.join(&self.one)?;
-        self.fires("DeepReorg", 2 * SOON)?;
+        self.fires("DeepReorg", SOON)?;
         let took = begin.elapsed();
+        self.miner = Some(self.one.miner());
         self.only(&["DeepReorg"])?;
         Ok(format!("a partition over {} blocks: DeepReorg after {took:.1?}", lost - fork))
     }
@@ -162,7 +166,8 @@ impl Stage {
         Ok(format!("stalled {took:.1?} after it refused a branch"))
     }
 
-    fn a_halt_is_found(&self) -> Result<String> {
+    fn a_halt_is_found_and_resolves(&mut self) -> Result<String> {
+        self.miner.take();
         let last = self.one.height()?;
         // The last block came at some time within the last second.
         let begin = Instant::now();
@@ -171,7 +176,10 @@ impl Stage {
         ensure!(THRESHOLD - Duration::from_millis(1500) <= found, "after {found:.2?}: too early");
         ensure!(found <= THRESHOLD + INTERVAL + GRACE, "after {found:.2?}: too late");
         self.only(&["DeepReorg", "NetworkHalted"])?;
-        Ok(format!("NetworkHalted {found:.2?} after the last block"))
+        let _miner = self.one.miner();
+        let back = self.daemon.clears("NetworkHalted", 4 * SOON)?;
+        let took = back.duration_since(begin).saturating_sub(found);
+        Ok(format!("NetworkHalted {found:.2?} after the miner stopped, resolved {took:.1?} later"))
     }
 
     fn fires(&self, name: &str, limit: Duration) -> Result<Instant> {
