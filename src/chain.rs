@@ -16,6 +16,7 @@ mod fleet;
 mod gate;
 mod generic;
 mod ladder;
+mod monero;
 mod op_node;
 mod poller;
 pub mod probe;

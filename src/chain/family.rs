@@ -25,13 +25,15 @@ pub enum Family {
     Bitcoin,
     /// Substrate and the Polkadot SDK.
     Substrate,
+    /// Monero: the JSON-RPC of monerod.
+    Monero,
     /// Any chain whose calls the configuration names.
     Generic,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Evm,
         Self::OpNode,
         Self::Beacon,
@@ -40,6 +42,7 @@ impl Family {
         Self::FiscoBcos3,
         Self::Bitcoin,
         Self::Substrate,
+        Self::Monero,
         Self::Generic,
     ];
 
@@ -55,6 +58,7 @@ impl Family {
             Self::FiscoBcos3 => "fisco-bcos-3",
             Self::Bitcoin => "bitcoin",
             Self::Substrate => "substrate",
+            Self::Monero => "monero",
             Self::Generic => "generic",
         }
     }
@@ -76,6 +80,7 @@ impl Family {
             Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
             Self::Bitcoin => Box::new(super::bitcoin::Bitcoin::new(particulars)),
             Self::Substrate => Box::<super::substrate::Substrate>::default(),
+            Self::Monero => Box::<super::monero::Monero>::default(),
             Self::Generic => Box::<super::generic::Generic>::default(),
         }
     }
@@ -192,6 +197,7 @@ pub const PROFILES: &[Profile] = &[
     // Blocks come when its developer asks for them, from a node that may be alone.
     Profile { cadence: Cadence::OnDemand, block_time: None, min_peers: 0, ..proof_of_work(Some("regtest"), 0, 6) },
     row(Family::Substrate, None),
+    Profile { family: Family::Monero, ..proof_of_work(None, 120, 3) },
     row(Family::Generic, None),
 ];
 

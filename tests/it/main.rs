@@ -21,6 +21,7 @@ mod engine;
 mod evm;
 mod log;
 mod metrics;
+mod monero;
 mod openapi;
 mod package;
 mod poller;
