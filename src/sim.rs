@@ -16,6 +16,7 @@ pub mod fault;
 pub mod script;
 pub mod world;
 
+pub mod bitcoin;
 mod op_node;
 pub mod rpc;
 mod sealers;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
-    header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT},
 };
 use http_body_util::Full;
 
@@ -97,6 +97,16 @@ impl Client {
     pub fn within(mut self, reach: Reach) -> Self {
         self.reach = reach;
         self
+    }
+
+    /// Sends `Authorization` with this value from now on; false if that is what was sent before.
+    pub fn authorize(&mut self, value: HeaderValue) -> bool {
+        // The endpoint knows it as well, and keeps it out of texts.
+        let mut headers = self.endpoint.headers().clone();
+        headers.insert(AUTHORIZATION, value.clone());
+        self.endpoint = self.endpoint.clone().with_headers(headers);
+        let before = self.headers.insert(AUTHORIZATION, value.clone());
+        before.is_none_or(|before| before != value)
     }
 
     /// Opens a connection for the next exchange and says what it is like. `deadline` is as in [`dial`].

@@ -25,13 +25,15 @@ pub enum Family {
     Bitcoin,
     /// Substrate and the Polkadot SDK.
     Substrate,
+    /// Monero: the JSON-RPC of monerod.
+    Monero,
     /// Any chain whose calls the configuration names.
     Generic,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Evm,
         Self::OpNode,
         Self::Beacon,
@@ -40,6 +42,7 @@ impl Family {
         Self::FiscoBcos3,
         Self::Bitcoin,
         Self::Substrate,
+        Self::Monero,
         Self::Generic,
     ];
 
@@ -55,6 +58,7 @@ impl Family {
             Self::FiscoBcos3 => "fisco-bcos-3",
             Self::Bitcoin => "bitcoin",
             Self::Substrate => "substrate",
+            Self::Monero => "monero",
             Self::Generic => "generic",
         }
     }
@@ -74,8 +78,9 @@ impl Family {
             Self::CometBft => Box::<super::cometbft::CometBft>::default(),
             Self::FiscoBcos2 => Box::<super::fisco_bcos_2::FiscoBcos2>::default(),
             Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
-            Self::Bitcoin => Box::<super::bitcoin::Bitcoin>::default(),
+            Self::Bitcoin => Box::new(super::bitcoin::Bitcoin::new(particulars)),
             Self::Substrate => Box::<super::substrate::Substrate>::default(),
+            Self::Monero => Box::<super::monero::Monero>::default(),
             Self::Generic => Box::<super::generic::Generic>::default(),
         }
     }
@@ -157,6 +162,19 @@ const fn without_forks(variant: &'static str) -> Profile {
     Profile { reorg_depth: 2, ..row(Family::Evm, Some(variant)) }
 }
 
+/// Bitcoin or a relative of it: the mean time between its blocks in seconds, and how many of them are replaced now and
+/// then. A node keeps eight to eleven connections of its own choice; with fewer than four it hears of little.
+const fn proof_of_work(variant: Option<&'static str>, seconds: u64, reorg_depth: u32) -> Profile {
+    Profile {
+        cadence: Cadence::Poisson,
+        tolerance: FaultTolerance::AllButOne,
+        block_time: Some(Duration::from_secs(seconds)),
+        reorg_depth,
+        min_peers: 4,
+        ..row(Family::Bitcoin, variant)
+    }
+}
+
 /// Every family and variant.
 pub const PROFILES: &[Profile] = &[
     row(Family::Evm, None),
@@ -176,13 +194,17 @@ pub const PROFILES: &[Profile] = &[
     row(Family::CometBft, None),
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos2, None) },
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos3, None) },
-    Profile {
-        cadence: Cadence::Poisson,
-        block_time: Some(Duration::from_secs(600)),
-        tolerance: FaultTolerance::AllButOne,
-        ..row(Family::Bitcoin, None)
-    },
+    proof_of_work(None, 600, 2),
+    proof_of_work(Some("bitcoin-cash"), 600, 6),
+    proof_of_work(Some("litecoin"), 150, 3),
+    proof_of_work(Some("dogecoin"), 60, 4),
+    proof_of_work(Some("dash"), 150, 2),
+    proof_of_work(Some("zcash"), 75, 4),
+    proof_of_work(Some("digibyte"), 15, 6),
+    // Blocks come when its developer asks for them, from a node that may be alone.
+    Profile { cadence: Cadence::OnDemand, block_time: None, min_peers: 0, ..proof_of_work(Some("regtest"), 0, 6) },
     row(Family::Substrate, None),
+    Profile { family: Family::Monero, ..proof_of_work(None, 120, 3) },
     row(Family::Generic, None),
 ];
 

@@ -15,6 +15,7 @@ use http::Method;
 use super::{
     Family, NodeTarget, Particulars,
     adapter::{Adapter, HEAD, Question},
+    cookie::Cookie,
     gate::{Gate, Gates},
     reply::{Answer, Reply},
     rpc::{asked, read, resource},
@@ -103,7 +104,8 @@ impl Inquiry {
 pub async fn probe(inquiry: &Inquiry) -> Report {
     let stopwatch = Clock.stopwatch();
     let mut report = blank(inquiry);
-    let outcome = tokio::time::timeout(inquiry.timeout, inquire(inquiry, &mut report)).await;
+    let mut caller = Caller::new(inquiry);
+    let outcome = tokio::time::timeout(inquiry.timeout, inquire(&mut caller, &mut report)).await;
     report.elapsed = stopwatch.elapsed();
     report.failure = match outcome {
         Ok(outcome) => outcome.err(),
@@ -116,7 +118,7 @@ pub async fn probe(inquiry: &Inquiry) -> Report {
         }
     };
     if let Some(failure) = &mut report.failure {
-        failure.detail = inquiry.rpc.without_secrets(&failure.detail).into();
+        failure.detail = caller.client.endpoint().without_secrets(&failure.detail).into();
     }
     report
 }
@@ -143,34 +145,35 @@ fn blank(inquiry: &Inquiry) -> Report {
 }
 
 /// What matters most comes first: the deadline may cut off the rest.
-async fn inquire(inquiry: &Inquiry, report: &mut Report) -> Result<(), ProbeError> {
-    let mut caller = Caller::new(inquiry);
+async fn inquire(caller: &mut Caller<'_>, report: &mut Report) -> Result<(), ProbeError> {
+    let inquiry = caller.inquiry;
     let connection = caller.connect(report).await?;
-    let (family, first) = recognise::family(&mut caller, inquiry.family).await?;
+    let (family, first) = recognise::family(caller, inquiry.family).await?;
     report.family = Some(family.as_str());
     let mut adapter = family.adapter(&inquiry.particulars);
-    survey::survey(&mut caller, adapter.as_mut(), report).await?;
+    survey::survey(caller, adapter.as_mut(), report).await?;
     let head = report.facts.as_ref().map(|facts| facts.head);
     if let Some(head) = head {
-        report.block_time = block_time(&mut caller, adapter.as_ref(), head).await;
+        report.block_time = block_time(caller, adapter.as_ref(), head).await;
     }
     if let Some(ws) = &inquiry.ws {
         report.new_heads = Some(subscription::accepts(ws, family.stream(), inquiry.timeout).await);
     }
-    report.latency = latency(&mut caller, adapter.as_ref(), connection.elapsed.saturating_add(first)).await;
+    report.latency = latency(caller, adapter.as_ref(), connection.elapsed.saturating_add(first)).await;
     Ok(())
 }
 
 /// The connection to the endpoint. Every request asks the gate of its host for leave, as polls do.
 struct Caller<'a> {
     client: Client,
+    cookie: Cookie,
     inquiry: &'a Inquiry,
 }
 
 impl<'a> Caller<'a> {
     fn new(inquiry: &'a Inquiry) -> Self {
         let client = Client::new(inquiry.rpc.clone()).within(inquiry.reach);
-        Self { client, inquiry }
+        Self { client, cookie: Cookie::default(), inquiry }
     }
 
     /// Dials and notes what the connection is like, or what is wrong with it.
@@ -190,7 +193,7 @@ impl<'a> Caller<'a> {
         }
         let limits = Limits { deadline: self.inquiry.timeout, body: self.inquiry.body_limit };
         let request = Request { method, path: path.to_owned(), body: body.into() };
-        let outcome = self.client.exchange(request, limits).await;
+        let outcome = self.cookie.exchange(&mut self.client, request, limits).await;
         outcome.map_err(|error| ProbeError { reason: error.kind.into(), detail: error.detail })
     }
 

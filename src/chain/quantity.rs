@@ -29,6 +29,10 @@ impl fmt::Display for Address {
     }
 }
 
+/// A 32-byte hash as Bitcoin and its kin write it: exactly 64 hexadecimal digits and nothing before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BareHash(pub BlockHash);
+
 /// The integers that an `f64` holds exactly end here.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -117,6 +121,29 @@ impl<'de> Deserialize<'de> for Address {
     }
 }
 
+struct BareHashVisitor;
+
+impl Visitor<'_> for BareHashVisitor {
+    type Value = BareHash;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a hash: 64 hexadecimal digits")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<BareHash, E> {
+        // The parser would take a prefix in place of digits.
+        let digits = Some(text).filter(|text| text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let bytes = digits.and_then(|digits| digits.parse::<alloy_primitives::B256>().ok());
+        bytes.map(|bytes| BareHash(BlockHash(bytes.0))).ok_or_else(|| E::custom("not a 32-byte hash"))
+    }
+}
+
+impl<'de> Deserialize<'de> for BareHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(BareHashVisitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +190,16 @@ mod tests {
             "0x".to_owned(),
             format!("0x0x{}", &digits[2..]),
         ] {
+            assert_eq!(hash(&wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bare_hash_has_no_prefix() {
+        let digits = "aB".repeat(32);
+        let hash = |text: &str| serde_json::from_str::<BareHash>(&format!("\"{text}\"")).ok();
+        assert_eq!(hash(&digits), Some(BareHash(BlockHash([0xab; 32]))));
+        for wrong in [format!("0x{digits}"), format!("0x{}", &digits[2..]), digits[1..].to_owned(), String::new()] {
             assert_eq!(hash(&wrong), None, "{wrong}");
         }
     }

@@ -26,6 +26,7 @@ pub(super) use self::{
 };
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, MAX_CALLS, Question},
+    cookie::Cookie,
     gate::Gate,
     ladder::Ladder,
     reply::{Answer, Answers},
@@ -49,6 +50,7 @@ const METHOD_MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// A node as a JSON-RPC server: its connection and what it has refused.
 pub struct Session {
     client: Client,
+    cookie: Cookie,
     limits: Limits,
     gate: Arc<Gate>,
     batches: Batches,
@@ -101,6 +103,7 @@ impl Session {
     pub fn new(client: Client, limits: Limits, gate: Arc<Gate>) -> Self {
         Self {
             client,
+            cookie: Cookie::default(),
             limits,
             gate,
             batches: Batches::Untried,
@@ -313,7 +316,7 @@ impl Session {
     ) -> Result<Response, Failure> {
         let request = Request { method, path: path.to_owned(), body };
         let limits = Limits { deadline, ..self.limits };
-        self.client.exchange(request, limits).await.map_err(Failure::from)
+        self.cookie.exchange(&mut self.client, request, limits).await.map_err(Failure::from)
     }
 
     /// Waits for leave to make one more request; false if it does not come within `left`.

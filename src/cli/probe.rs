@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -65,6 +66,9 @@ pub struct Arguments {
     /// A file that holds a token to send as `Authorization: Bearer`.
     #[arg(long, value_name = "PATH")]
     bearer_token_file: Option<PathBuf>,
+    /// The cookie file of a Bitcoin Core or a relative of it on this machine.
+    #[arg(long, value_name = "PATH", conflicts_with = "bearer_token_file")]
+    cookie_file: Option<PathBuf>,
     /// How to tell it.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Output,
@@ -117,6 +121,7 @@ fn inquiry(arguments: &Arguments) -> Result<(Inquiry, Option<(Config, usize)>), 
     }
     let headers = headers(arguments)?;
     let rpc = endpoint("URL", &arguments.target, "http, https")?.with_headers(headers.clone());
+    let rpc = rpc.with_cookie_file(arguments.cookie_file.as_deref().map(Arc::from));
     let ws = arguments.ws.as_deref().map(|ws| endpoint("--ws", ws, "ws, wss")).transpose()?;
     let mut inquiry = Inquiry::new(rpc, arguments.timeout);
     inquiry.ws = ws.map(|ws| ws.with_headers(headers));

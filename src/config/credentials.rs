@@ -1,6 +1,8 @@
 //! What authenticates us: headers as given, `bearer_token`, `basic_auth`. All of it ends in header values marked
 //! sensitive; nothing here is ever quoted.
 
+use std::{path::Path, sync::Arc};
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -36,6 +38,30 @@ pub(super) fn read(section: &mut Section<'_>, path: &'static str) -> HeaderMap {
         authorize(&mut map, basic.as_ref(), value);
     }
     map
+}
+
+/// Reads `cookie_file`: the path of a file that a node on the same machine keeps for those who may read it. It takes the
+/// place of every other credential.
+pub(super) fn cookie_file(
+    section: &mut Section<'_>,
+    headers: &HeaderMap,
+    urls: &[(Endpoint, Item<'_>)],
+) -> Option<Arc<Path>> {
+    let item = section.item("cookie_file")?;
+    item.describe(|| Shape::Parsed("path of a file"));
+    let help = "the path of a file, like \"/var/lib/bitcoind/.cookie\"";
+    let item = item.harmless();
+    let text = item.text("the path of a file", help)?;
+    if text.is_empty() || text.ends_with('/') {
+        return item.wrong(format!("{} is no path of a file", item.quoted()), help);
+    }
+    if headers.contains_key(AUTHORIZATION) {
+        let help = "give cookie_file alone, without bearer_token, basic_auth and a header Authorization";
+        item.note_as(Code::Duplicate, "Authorization is given twice", help);
+        return None;
+    }
+    urls.iter().filter(|(url, _)| is_open(url)).for_each(|(_, item)| note_clear_text(item));
+    Some(Arc::from(item.page.vault.directory.join(text)))
 }
 
 fn authorize(map: &mut HeaderMap, item: Option<&Item<'_>>, value: HeaderValue) {
@@ -121,12 +147,21 @@ fn warn_if_plain(item: &Item<'_>, what: &str) {
 /// Warns of URLs to which a secret is sent so that everybody on the way can read it.
 pub(super) fn warn_of_clear_text(urls: &[(Endpoint, Item<'_>)], headers: &HeaderMap) {
     let authorized = headers.keys().any(|name| is_named_like_a_secret(name.as_str()));
-    for (url, item) in urls.iter().filter(|(url, _)| !url.is_tls() && !is_local(url.host())) {
+    for (url, item) in urls.iter().filter(|(url, _)| is_open(url)) {
         if authorized || holds_a_key(url.path_and_query()) {
-            let message = "a secret is sent to another machine without encryption";
-            item.note_as(Code::ClearText, message, "use https or wss, or a tunnel that ends on this machine");
+            note_clear_text(item);
         }
     }
+}
+
+/// Whether everybody on the way can read what is sent there.
+fn is_open(url: &Endpoint) -> bool {
+    !url.is_tls() && !is_local(url.host())
+}
+
+fn note_clear_text(item: &Item<'_>) {
+    let message = "a secret is sent to another machine without encryption";
+    item.note_as(Code::ClearText, message, "use https or wss, or a tunnel that ends on this machine");
 }
 
 /// A header value that is not displayed.

@@ -241,6 +241,7 @@ impl<'p, 'a> Parent<'p, 'a> {
         let headers = credentials::read(&mut section, "network.node.basic_auth");
         let urls: Vec<_> = [rpc.clone().zip(url_item), ws.clone().zip(ws_item)].into_iter().flatten().collect();
         credentials::warn_of_clear_text(&urls, &headers);
+        let cookie = credentials::cookie_file(&mut section, &headers, &urls);
         let site = NodeSite {
             place: section.place(),
             url: urls.into_iter().next().filter(|_| rpc.is_some()),
@@ -253,8 +254,8 @@ impl<'p, 'a> Parent<'p, 'a> {
         };
         section.finish();
         if let Some(rpc) = rpc {
-            let addresses =
-                (self.language.clone(), rpc.with_headers(headers.clone()), ws.map(|ws| ws.with_headers(headers)));
+            let rpc = rpc.with_headers(headers.clone()).with_cookie_file(cookie);
+            let addresses = (self.language.clone(), rpc, ws.map(|ws| ws.with_headers(headers)));
             chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &keys, addresses));
             let NodeKeys { interval, timeout, limits, .. } = keys;
             engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });

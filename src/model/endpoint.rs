@@ -1,7 +1,7 @@
 //! An address of something we talk to. The URL may hold an API key in any part, so it cannot be displayed; what may be
 //! shown is scheme, host and port.
 
-use std::fmt;
+use std::{fmt, path::Path, sync::Arc};
 
 use http::{HeaderMap, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,6 +39,7 @@ pub struct Endpoint {
     uri: Uri,
     shown: String,
     headers: HeaderMap,
+    cookie_file: Option<Arc<Path>>,
 }
 
 impl Endpoint {
@@ -67,13 +68,20 @@ impl Endpoint {
         let port = authority.port_u16().unwrap_or(default_port(&scheme));
         let rest = if matches!(uri.path(), "" | "/") && uri.query().is_none() { "" } else { "/…" };
         let shown = format!("{scheme}://{host}:{port}{rest}");
-        Ok(Self { url: SecretString::from(url.trim()), uri, shown, headers: HeaderMap::new() })
+        Ok(Self { url: SecretString::from(url.trim()), uri, shown, headers: HeaderMap::new(), cookie_file: None })
     }
 
     /// The same endpoint with the headers to send on every request; their values must be marked sensitive.
     #[must_use]
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers = headers;
+        self
+    }
+
+    /// The same endpoint with the file in which it keeps a cookie for those who may read it: `user:password`.
+    #[must_use]
+    pub fn with_cookie_file(mut self, path: Option<Arc<Path>>) -> Self {
+        self.cookie_file = path;
         self
     }
 
@@ -119,6 +127,12 @@ impl Endpoint {
         &self.headers
     }
 
+    /// The file whose content authenticates us, if there is one.
+    #[must_use]
+    pub fn cookie_file(&self) -> Option<&Arc<Path>> {
+        self.cookie_file.as_ref()
+    }
+
     /// `text`, which came from the other side, with our own keys cut out of it: some servers quote the key they refuse,
     /// or the whole address. A key in the middle of which `text` was cut off goes as well.
     #[must_use]
@@ -147,10 +161,10 @@ fn default_port(scheme: &str) -> u16 {
     if matches!(scheme, "https" | "wss") { 443 } else { 80 }
 }
 
-/// Two endpoints are the same if requests to them are: same URL, same headers.
+/// Two endpoints are the same if requests to them are: same URL, same headers, same cookie file.
 impl PartialEq for Endpoint {
     fn eq(&self, other: &Self) -> bool {
-        self.url() == other.url() && self.headers == other.headers
+        (self.url(), &self.headers, &self.cookie_file) == (other.url(), &other.headers, &other.cookie_file)
     }
 }
 

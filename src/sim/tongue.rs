@@ -17,6 +17,8 @@ pub enum Tongue {
     Clique,
     /// The JSON-RPC of the consensus node of a rollup.
     OpNode,
+    /// JSON-RPC of Bitcoin Core.
+    Bitcoin,
 }
 
 /// A request as a node hears it.
@@ -52,6 +54,7 @@ impl Desk<'_> {
     #[must_use]
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
+            Tongue::Bitcoin => super::bitcoin::reply(self, asked),
             Tongue::Evm | Tongue::Qbft | Tongue::Clique | Tongue::OpNode if *asked.method != Method::POST => {
                 Said { status: 200, json: None }
             }

@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod api;
+mod bitcoin;
 mod config;
 mod config_command;
 mod config_corpus;
@@ -21,6 +22,7 @@ mod evm;
 mod evm_variants;
 mod log;
 mod metrics;
+mod monero;
 mod openapi;
 mod package;
 mod poller;

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use crate::{
     alertmanager::Alertmanager,
     anvil::Anvil,
+    bitcoind::Bitcoind,
     haltwatch::{Config, Haltwatch},
     harness::port,
     injective::Injective,
@@ -143,6 +144,11 @@ impl Bench {
     /// A new Anvil on a free port of 127.0.0.1, told by `arguments` when to make blocks.
     pub fn anvil_with(&self, name: &str, chain_id: u64, arguments: &[&str]) -> Result<Anvil> {
         Anvil::start_with(&self.tools, port::free(), chain_id, arguments, &self.log(name))
+    }
+
+    /// A new node of a proof-of-work chain, with an empty chain.
+    pub fn bitcoind(&self, name: &str) -> Result<Bitcoind> {
+        Bitcoind::start(&self.tools, &self.folder("bitcoind").join(name), &self.log(name))
     }
 
     /// A new haltwatch with this configuration.

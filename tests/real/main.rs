@@ -8,6 +8,7 @@
 mod alertmanager;
 mod anvil;
 mod bench;
+mod bitcoind;
 mod clients;
 mod genesis;
 mod haltwatch;

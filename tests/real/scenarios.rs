@@ -1,6 +1,7 @@
 //! What must be seen, one function each, named as a sentence.
 
 mod api;
+mod bitcoin;
 mod clients;
 mod components;
 mod dashboards;
@@ -75,6 +76,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, troubles, each_trouble_of_a_chain_has_its_own_name),
     scenario!(Alone, clients, every_kind_of_evm_node_is_read_as_it_means_it, on_request: true),
+    scenario!(Alone, bitcoin, a_proof_of_work_chain_is_watched_through_its_troubles),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),

@@ -9,7 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
-        quantity::Quantity,
+        quantity::{BareHash, Quantity},
         reply::{Answer, Reply},
         rpc::read,
     },
@@ -27,11 +27,13 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 3] = [
+const RECOGNISERS: &[Recogniser] = &[
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
     rpc(Family::OpNode, r#"{"jsonrpc":"2.0","id":1,"method":"optimism_syncStatus","params":[]}"#, names_an_unsafe_head),
+    rpc(Family::Bitcoin, r#"{"jsonrpc":"2.0","id":1,"method":"getblockchaininfo","params":[]}"#, is_best_block),
+    rpc(Family::Monero, r#"{"jsonrpc":"2.0","id":1,"method":"get_info","params":{}}"#, is_top_block),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -79,6 +81,36 @@ fn names_an_unsafe_head(response: &Response) -> bool {
     }
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Status>().is_some(),
+        _ => false,
+    }
+}
+
+/// Height and hash of the best block, as only Bitcoin and its relatives name them.
+fn is_best_block(response: &Response) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Best {
+        #[serde(rename = "blocks")]
+        _height: Quantity,
+        #[serde(rename = "bestblockhash")]
+        _hash: BareHash,
+    }
+    match read(response) {
+        Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Best>().is_some(),
+        _ => false,
+    }
+}
+
+/// The number of blocks and the hash of the newest, as only monerod names them.
+fn is_top_block(response: &Response) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Top {
+        #[serde(rename = "height")]
+        _count: Quantity,
+        #[serde(rename = "top_block_hash")]
+        _hash: BareHash,
+    }
+    match read(response) {
+        Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Top>().is_some(),
         _ => false,
     }
 }

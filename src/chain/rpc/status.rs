@@ -21,6 +21,9 @@ use crate::{
 /// A `Retry-After` beyond this is taken for this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
+/// What Bitcoin Core says with 503 when too many requests wait for it: it is there, and has had enough.
+const FULL_QUEUE: &[u8] = b"Work queue depth exceeded";
+
 /// A failed round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -57,6 +60,7 @@ pub(in crate::chain) fn read(response: &Response) -> Result<Reply<'_>, Failure> 
         300..=399 => return Err(refused(ErrorKind::Redirect)),
         401 | 403 => return Err(refused(ErrorKind::Unauthorized)),
         402 | 429 => return Err(refused(ErrorKind::RateLimited)),
+        503 if response.body.starts_with(FULL_QUEUE) => return Err(refused(ErrorKind::RateLimited)),
         _ => {}
     }
     match Reply::parse(without_mark(&response.body)) {
@@ -195,6 +199,8 @@ mod tests {
             (403, "invalid host specified", Some(ErrorKind::Unauthorized)),
             (429, error, Some(ErrorKind::RateLimited)),
             (402, "", Some(ErrorKind::RateLimited)),
+            (503, "Work queue depth exceeded", Some(ErrorKind::RateLimited)),
+            (503, "no backend", Some(ErrorKind::Http5xx)),
             (301, result, Some(ErrorKind::Redirect)),
             (200, "", Some(ErrorKind::Malformed)),
             (200, "<html>", Some(ErrorKind::Malformed)),
