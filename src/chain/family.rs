@@ -166,7 +166,8 @@ pub const PROFILES: &[Profile] = &[
     Profile { tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("clique")) },
     Profile { min_peers: 0, ..row(Family::OpNode, None) },
     Profile { cadence: Cadence::Slots, block_time: Some(Duration::from_secs(12)), ..row(Family::Beacon, None) },
-    row(Family::CometBft, None),
+    // What is committed is final: a block that is replaced is no part of life here.
+    Profile { reorg_depth: 1, ..row(Family::CometBft, None) },
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos2, None) },
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos3, None) },
     Profile {

@@ -9,6 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
+        cometbft::CometBft,
         quantity::Quantity,
         reply::{Answer, Reply},
         rpc::read,
@@ -27,10 +28,11 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 2] = [
+const RECOGNISERS: [Recogniser; 3] = [
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
+    rpc(Family::CometBft, r#"{"jsonrpc":"2.0","id":1,"method":"status","params":{}}"#, is_comet_status),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -65,6 +67,14 @@ fn is_final(reason: Reason) -> bool {
 fn is_quantity(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Quantity>().is_some(),
+        _ => false,
+    }
+}
+
+/// Other families have a call of this name too, but none tells who the node is in this way.
+fn is_comet_status(response: &Response) -> bool {
+    match read(response) {
+        Ok(Reply::Single { answer, .. }) => CometBft::is_status(&answer),
         _ => false,
     }
 }
