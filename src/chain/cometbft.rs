@@ -23,6 +23,7 @@ mod evidence;
 mod plan;
 mod validators;
 
+pub(super) use answer::Decimal;
 use answer::{AbciInfo, Backlog, Headers, NetInfo, Status, SyncInfo};
 use consensus::{ConsensusState, Progress, Vigil};
 use evidence::{EvidentBlock, Trail};

@@ -86,6 +86,7 @@ impl Family {
             Self::Evm => {
                 Stream::Rpc { subscribe: "eth_subscribe", topic: Some("newHeads"), unsubscribe: "eth_unsubscribe" }
             }
+            Self::CometBft => Stream::CometBft,
             _ => Stream::None,
         }
     }
@@ -112,6 +113,8 @@ pub enum Stream {
         /// The method that ends it.
         unsubscribe: &'static str,
     },
+    /// Events of a CometBFT node over WebSocket.
+    CometBft,
     /// Not at all, as far as we know.
     None,
 }

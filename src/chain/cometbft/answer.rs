@@ -14,7 +14,7 @@ use crate::model::{BlockHash, UnixTime};
 /// An unsigned 64-bit integer, written as a decimal string or as a JSON number. Refused: signs, fractions, what is too
 /// large, nothing at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Decimal(pub(super) u64);
+pub struct Decimal(pub u64);
 
 impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
