@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod api;
+mod cometbft;
 mod config;
 mod config_command;
 mod config_corpus;

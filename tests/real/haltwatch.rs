@@ -91,6 +91,12 @@ impl Config {
         self
     }
 
+    /// Any section of its own.
+    pub fn section(mut self, text: &str) -> Self {
+        let _ = write!(self.rest, "\n{text}\n");
+        self
+    }
+
     /// A source of nodes.
     pub fn discovery(mut self, keys: &str) -> Self {
         let _ = write!(self.rest, "\n[[discovery]]\n{keys}\n");
