@@ -17,6 +17,7 @@ pub mod script;
 pub mod world;
 
 pub mod bitcoin;
+pub mod cometbft;
 mod op_node;
 pub mod rpc;
 mod sealers;

@@ -91,6 +91,7 @@ impl Family {
             Self::Evm => {
                 Stream::Rpc { subscribe: "eth_subscribe", topic: Some("newHeads"), unsubscribe: "eth_unsubscribe" }
             }
+            Self::CometBft => Stream::CometBft,
             _ => Stream::None,
         }
     }
@@ -117,6 +118,8 @@ pub enum Stream {
         /// The method that ends it.
         unsubscribe: &'static str,
     },
+    /// Events of a CometBFT node over WebSocket.
+    CometBft,
     /// Not at all, as far as we know.
     None,
 }
@@ -191,7 +194,8 @@ pub const PROFILES: &[Profile] = &[
     Profile { tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("clique")) },
     Profile { min_peers: 0, ..row(Family::OpNode, None) },
     Profile { cadence: Cadence::Slots, block_time: Some(Duration::from_secs(12)), ..row(Family::Beacon, None) },
-    row(Family::CometBft, None),
+    // What is committed is final: a block that is replaced is no part of life here.
+    Profile { reorg_depth: 1, ..row(Family::CometBft, None) },
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos2, None) },
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos3, None) },
     proof_of_work(None, 600, 2),

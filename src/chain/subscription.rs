@@ -5,6 +5,8 @@
 //! Streams die silently: behind a proxy a connection can stay open for days and bring nothing. So a stream that is
 //! silent while polls find new blocks is made anew, like one that was closed or one that never got through.
 
+mod cometbft;
+
 use std::{sync::Arc, time::Duration};
 
 use jsonrpsee::{
@@ -112,6 +114,13 @@ impl Subscription {
 
     /// Opens a stream and listens to its end. Returns why it ended and how many heads it brought.
     async fn stream(&self) -> (End, u64) {
+        if self.kind == Kind::CometBft {
+            return match tokio::time::timeout(self.setup, cometbft::open(&self.endpoint, self.setup)).await {
+                Err(_) => (End::Hung, 0),
+                Ok(None) => (End::Refused, 0),
+                Ok(Some(line)) => cometbft::listen(self, line).await,
+            };
+        }
         match tokio::time::timeout(self.setup, self.open()).await {
             Err(_) => (End::Hung, 0),
             Ok(None) => (End::Refused, 0),
@@ -149,7 +158,13 @@ impl Subscription {
 
 /// Whether new heads can be subscribed to at `endpoint`, found out by doing it.
 pub async fn accepts(endpoint: &Endpoint, kind: Kind, setup: Duration) -> bool {
-    matches!(tokio::time::timeout(setup, subscribe(endpoint, kind, setup)).await, Ok(Some(_)))
+    let opens = async {
+        match kind {
+            Kind::CometBft => cometbft::open(endpoint, setup).await.is_some(),
+            Kind::Rpc { .. } | Kind::None => subscribe(endpoint, kind, setup).await.is_some(),
+        }
+    };
+    tokio::time::timeout(setup, opens).await.unwrap_or(false)
 }
 
 /// The errors of the library are not looked at: some hold the URL.

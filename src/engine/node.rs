@@ -60,6 +60,8 @@ pub struct Node {
     left_behind: Option<u64>,
     /// Since when more than those have been waiting, and in how many polls.
     pub waiting: Option<(Timestamp, u32)>,
+    /// Its own weight among the validators, as it told it last.
+    pub power: Option<u64>,
     /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
     pub skew: Option<Skew>,
     /// Finished polls by outcome.
@@ -210,6 +212,7 @@ impl Node {
         self.selves.meet(at, facts.identity.as_ref());
         self.take_height(at, facts);
         self.take_pending(at, facts.pending);
+        self.power = facts.power.or(self.power);
         self.good = Some(Good { at, facts: Arc::clone(facts) });
     }
 

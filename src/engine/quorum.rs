@@ -3,6 +3,9 @@
 //! Only what is watched can be seen to be lost; what is not watched counts as alive. A core node is lost when it gives
 //! no answer, and also when it answers and demonstrably takes no part: it stands still, is on another branch or chain,
 //! or has been catching up for long.
+//!
+//! Where nodes tell their own weight it counts, and the configured one does not: both in one sum would have two units. A
+//! node that never told its weight is lost without weight then.
 
 use std::time::Duration;
 
@@ -39,16 +42,44 @@ impl Roll {
     pub fn total(&self, settings: &NetworkSettings, watched: u64) -> u64 {
         watched.max(settings.core_total.unwrap_or(0)).max(self.validators.unwrap_or(0))
     }
+}
 
-    /// Core weight of the network whose watched core nodes these are, and how much of it the protocol can lose.
+/// In what the core weight of a network is counted, and how much of it there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    /// All of it.
+    pub total: u64,
+    /// What the protocol can lose.
+    pub tolerated: u64,
+    /// What is watched.
+    watched: u64,
+    /// Whether nodes tell their own weight.
+    told: bool,
+}
+
+impl Scale {
+    /// The scale of a network with these nodes.
     #[must_use]
-    pub fn tolerated<'a>(
-        &self,
+    pub fn of<'a>(
         settings: &NetworkSettings,
-        core: impl Iterator<Item = &'a NodeSettings>,
-    ) -> (u64, u64) {
-        let total = self.total(settings, core.fold(0_u64, |sum, node| sum.saturating_add(node.weight)));
-        (total, settings.tolerance.tolerated(total))
+        roll: &Roll,
+        nodes: impl Iterator<Item = (&'a NodeSettings, &'a Node)> + Clone,
+    ) -> Self {
+        let told = nodes.clone().any(|(_, node)| node.power.is_some());
+        // What the nodes say of all validators bounds what one of them says of itself.
+        let all = roll.validators.map(|all| all.max(settings.core_total.unwrap_or(0))).filter(|_| told);
+        let mut scale = Self { total: all.unwrap_or(u64::MAX), tolerated: 0, watched: 0, told };
+        let core = nodes.filter(|(settings, _)| settings.core);
+        scale.watched = core.fold(0_u64, |sum, (settings, node)| sum.saturating_add(scale.weight(settings, node)));
+        scale.total = all.unwrap_or_else(|| roll.total(settings, scale.watched));
+        scale.tolerated = settings.tolerance.tolerated(scale.total);
+        scale
+    }
+
+    /// What a core node weighs: once told, its weight is remembered while it is silent.
+    #[must_use]
+    pub fn weight(&self, settings: &NodeSettings, node: &Node) -> u64 {
+        if self.told { node.power.unwrap_or(0).min(self.total) } else { settings.weight }
     }
 }
 
@@ -73,12 +104,13 @@ impl Quorum {
     pub fn count<'a>(
         settings: &NetworkSettings,
         roll: &Roll,
-        nodes: impl Iterator<Item = (&'a NodeSettings, &'a Node)>,
+        nodes: impl Iterator<Item = (&'a NodeSettings, &'a Node)> + Clone,
         timer: &Timer,
     ) -> Option<Self> {
+        let scale = Scale::of(settings, roll, nodes.clone());
         let core: Vec<(u64, Share)> = nodes
             .filter(|(settings, _)| settings.core)
-            .map(|(settings, node)| (settings.weight, Share::of(node, timer)))
+            .map(|(settings, node)| (scale.weight(settings, node), Share::of(node, timer)))
             .collect();
         if core.iter().all(|(_, share)| *share == Share::Unknown) {
             return None;
@@ -87,9 +119,7 @@ impl Quorum {
             let counted = core.iter().filter(|(_, share)| wanted.contains(share));
             counted.fold(0_u64, |sum, (weight, _)| sum.saturating_add(*weight))
         };
-        let watched = sum(&[Share::Lost, Share::Unknown, Share::Silent, Share::There]);
-        let total = roll.total(settings, watched);
-        let tolerated = settings.tolerance.tolerated(total);
+        let Scale { total, tolerated, watched, .. } = scale;
         let left = core.iter().filter(|(weight, share)| *share != Share::Lost && *weight <= tolerated);
         let unwatched = (watched < total && 0 < tolerated).then_some(1);
         let next = left.map(|(weight, _)| *weight).max().or(unwatched);

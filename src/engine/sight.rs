@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{
     network::Network,
     node::{Node, fresh_for},
+    quorum::Scale,
     settings::{NetworkSettings, NodeSettings},
     timer::Timer,
     tip::Votes,
@@ -77,12 +78,12 @@ impl Network {
 
     /// Whether more core weight gives no answer than the protocol can lose.
     fn is_bereft(&self, settings: &NetworkSettings, all: &[NodeSettings], see: &[Node]) -> bool {
-        let core = || self.members.iter().filter(|i| all[**i].core);
+        let nodes = || self.members.iter().map(|i| (&all[*i], &see[*i]));
+        let scale = Scale::of(settings, &self.roll, nodes());
         let absent = |node: &Node| node.streak.is_some_and(|streak| streak.meaning == Meaning::Absent);
-        let gone = core().filter(|i| is_failing(&see[**i]) && absent(&see[**i]));
-        let gone = gone.fold(0_u64, |sum, i| sum.saturating_add(all[*i].weight));
-        let (_, tolerated) = self.roll.tolerated(settings, core().map(|i| &all[*i]));
-        tolerated < gone
+        let gone = nodes().filter(|(own, node)| own.core && is_failing(node) && absent(node));
+        let gone = gone.fold(0_u64, |sum, (own, node)| sum.saturating_add(scale.weight(own, node)));
+        scale.tolerated < gone
     }
 
     /// What lasts becomes what is expected: first fewer voters, at last even fewer than half.

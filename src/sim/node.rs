@@ -21,7 +21,17 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{block::Block, chain::Process, devnet::Ground, fault::Manner, heads, rpc::Desk, tongue::Asked, websocket};
+use super::{
+    block::Block,
+    chain::Process,
+    cometbft,
+    devnet::Ground,
+    fault::Manner,
+    heads,
+    rpc::Desk,
+    tongue::{Asked, Tongue},
+    websocket,
+};
 use crate::{clock::Clock, supervisor::Shutdown};
 
 /// Connections the kernel holds for a node that is slow to accept.
@@ -180,7 +190,10 @@ impl Door {
     pub(super) fn converse(&self, body: &[u8]) -> (Option<String>, bool) {
         let answer = |mut desk: Desk<'_>| {
             desk.streams = true;
-            (desk.answer(body), desk.is_subscription(body))
+            match desk.chain.plan().tongue {
+                Tongue::CometBft => cometbft::converse(&desk, body),
+                _ => (desk.answer(body), desk.is_subscription(body)),
+            }
         };
         self.ground.ask(self.network, self.node, answer).unwrap_or_default()
     }
@@ -200,7 +213,11 @@ impl Door {
         let announce = |desk: Desk<'_>| {
             let head = desk.chain.view(self.node)?.head.number;
             let numbers = (last.number + 1).clamp(head.saturating_sub(MAX_HEADS_AT_ONCE), head)..=head;
-            Some(numbers.filter_map(|n| desk.chain.block(self.node, n)).map(|block| desk.announce(block)).collect())
+            let announce = |block: &Block| match desk.chain.plan().tongue {
+                Tongue::CometBft => cometbft::announce(&desk, block),
+                _ => desk.announce(block),
+            };
+            Some(numbers.filter_map(|n| desk.chain.block(self.node, n)).map(announce).collect())
         };
         self.ground.ask(self.network, self.node, announce).flatten().unwrap_or_default()
     }

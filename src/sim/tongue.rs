@@ -19,6 +19,8 @@ pub enum Tongue {
     OpNode,
     /// JSON-RPC of Bitcoin Core.
     Bitcoin,
+    /// The RPC of CometBFT.
+    CometBft,
 }
 
 /// A request as a node hears it.
@@ -55,6 +57,7 @@ impl Desk<'_> {
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
             Tongue::Bitcoin => super::bitcoin::reply(self, asked),
+            Tongue::CometBft => super::cometbft::reply(self, asked),
             Tongue::Evm | Tongue::Qbft | Tongue::Clique | Tongue::OpNode if *asked.method != Method::POST => {
                 Said { status: 200, json: None }
             }

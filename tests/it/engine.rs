@@ -20,6 +20,7 @@ mod life;
 mod nodes;
 mod pace;
 mod plans;
+mod power;
 mod quorum;
 mod reorgs;
 mod restarts;

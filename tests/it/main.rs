@@ -5,6 +5,7 @@
 mod alertmanager;
 mod api;
 mod bitcoin;
+mod cometbft;
 mod config;
 mod config_command;
 mod config_corpus;

@@ -87,6 +87,11 @@ impl Bench {
         Injective::start(&self.tools, &self.root, &folder, &self.root.join("logs/injective")).context("the validators")
     }
 
+    /// Four validators of the scenario's own, whose chain it may spoil.
+    pub fn own_validators(&self) -> Result<Injective> {
+        Injective::start(&self.tools, &self.root, &self.folder("own-validators"), &self.logs())
+    }
+
     fn logs(&self) -> PathBuf {
         self.root.join("logs").join(self.scenario)
     }

@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const STAKE: &str = "1000000000000000000000inj";
 const FUNDS: &str = "1000000000000000000000000inj";
 
-/// Homes for a new chain below `folder`, in which validator `i` listens on `ports[i]`.
-pub fn prepare(tools: &Tools, root: &Path, folder: &Path, ports: &[Ports]) -> Result<Vec<PathBuf>> {
+/// Homes for a new chain below `folder`, in which validator `i` listens on `ports[i]`, and how they are called by a friend.
+pub fn prepare(tools: &Tools, root: &Path, folder: &Path, ports: &[Ports]) -> Result<(Vec<PathBuf>, String)> {
     let template = Template { tools, folder: root.join("injective-genesis"), log: root.join("logs/genesis.log") };
     template.make_once()?;
     if folder.exists() {
@@ -34,10 +34,24 @@ pub fn prepare(tools: &Tools, root: &Path, folder: &Path, ports: &[Ports]) -> Re
     copy(&template.folder, folder)?;
     let ids: Vec<String> = (0..VALIDATORS).map(|i| template.node_id(i)).collect::<Result<_>>()?;
     let peers: Vec<String> = ids.iter().zip(ports).map(|(id, ports)| format!("{id}@{}", ports.p2p)).collect();
+    let peers = peers.join(",");
     for (i, ports) in ports.iter().enumerate() {
-        settle(&home(folder, i).join("config/config.toml"), *ports, &peers.join(","))?;
+        settle(&home(folder, i), *ports, &peers)?;
     }
-    Ok((0..VALIDATORS).map(|i| home(folder, i)).collect())
+    Ok(((0..VALIDATORS).map(|i| home(folder, i)).collect(), peers))
+}
+
+/// A home beside those in `folder` for a node that holds the key of the last validator and knows nobody.
+pub fn twin(tools: &Tools, folder: &Path, ports: Ports) -> Result<PathBuf> {
+    let (twin, last) = (home(folder, VALIDATORS), home(folder, VALIDATORS - 1));
+    let mut command = injectived(tools)?;
+    command.args(["init", "twin", "--chain-id", CHAIN]).arg("--home").arg(&twin);
+    process::output(&mut command, &folder.join("twin.log"), PATIENCE)?;
+    for file in ["config/genesis.json", "config/priv_validator_key.json"] {
+        fs::copy(last.join(file), twin.join(file))?;
+    }
+    settle(&twin, ports, "")?;
+    Ok(twin)
 }
 
 /// A command of the validator's program, which finds its own libraries beside it.
@@ -131,8 +145,9 @@ impl Template<'_> {
 }
 
 /// Names every listener, so that none is left to a default, and makes friends of the four.
-fn settle(path: &Path, ports: Ports, peers: &str) -> Result<()> {
-    let mut config: Table = fs::read_to_string(path)?.parse()?;
+pub fn settle(home: &Path, ports: Ports, peers: &str) -> Result<()> {
+    let path = home.join("config/config.toml");
+    let mut config: Table = fs::read_to_string(&path)?.parse()?;
     config.insert("proxy_app".into(), Value::from(format!("tcp://{}", ports.abci)));
     for (section, key, value) in [
         ("rpc", "laddr", Value::from(format!("tcp://{}", ports.rpc))),

@@ -73,6 +73,8 @@ struct Validator {
 pub struct Injective {
     tools: Tools,
     logs: PathBuf,
+    folder: PathBuf,
+    peers: String,
     validators: Vec<Validator>,
 }
 
@@ -80,13 +82,14 @@ impl Injective {
     /// Starts a new chain in `folder` and waits for its blocks.
     pub fn start(tools: &Tools, root: &Path, folder: &Path, logs: &Path) -> Result<Self> {
         let ports: Vec<Ports> = (0..VALIDATORS).map(|_| Ports::free()).collect();
-        let homes = genesis::prepare(tools, root, folder, &ports)?;
+        let (homes, peers) = genesis::prepare(tools, root, folder, &ports)?;
         let validators = ports
             .into_iter()
             .zip(homes)
             .map(|(ports, home)| Validator { ports, home, process: None, frozen: false, runs: 0 })
             .collect();
-        let mut network = Self { tools: tools.clone(), logs: logs.to_owned(), validators };
+        let (tools, logs, folder) = (tools.clone(), logs.to_owned(), folder.to_owned());
+        let mut network = Self { tools, logs, folder, peers, validators };
         network.heal()?;
         Ok(network)
     }
@@ -94,6 +97,28 @@ impl Injective {
     /// Where validator `i` answers JSON-RPC.
     pub fn evm(&self, i: usize) -> SocketAddr {
         self.validators[i].ports.evm
+    }
+
+    /// Where the consensus engine of validator `i` answers.
+    pub fn rpc(&self, i: usize) -> SocketAddr {
+        self.validators[i].ports.rpc
+    }
+
+    /// Starts one more node, which holds the key of the last validator and knows nobody, and returns its number. A chain
+    /// on which it has signed is not to be used again.
+    pub fn twin(&mut self) -> Result<usize> {
+        let (i, ports) = (self.validators.len(), Ports::free());
+        let home = genesis::twin(&self.tools, &self.folder, ports)?;
+        self.validators.push(Validator { ports, home, process: None, frozen: false, runs: 0 });
+        self.launch(i)?;
+        Ok(i)
+    }
+
+    /// Starts node `i` again, as a friend of all validators.
+    pub fn befriend(&mut self, i: usize) -> Result<()> {
+        self.stop(i)?;
+        genesis::settle(&self.validators[i].home, self.validators[i].ports, &self.peers)?;
+        self.launch(i)
     }
 
     /// Ends validator `i` as a kernel would: without a farewell.

@@ -9,6 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
+        cometbft::CometBft,
         quantity::{BareHash, Quantity},
         reply::{Answer, Reply},
         rpc::read,
@@ -34,6 +35,7 @@ const RECOGNISERS: &[Recogniser] = &[
     rpc(Family::OpNode, r#"{"jsonrpc":"2.0","id":1,"method":"optimism_syncStatus","params":[]}"#, names_an_unsafe_head),
     rpc(Family::Bitcoin, r#"{"jsonrpc":"2.0","id":1,"method":"getblockchaininfo","params":[]}"#, is_best_block),
     rpc(Family::Monero, r#"{"jsonrpc":"2.0","id":1,"method":"get_info","params":{}}"#, is_top_block),
+    rpc(Family::CometBft, r#"{"jsonrpc":"2.0","id":1,"method":"status","params":{}}"#, is_comet_status),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -111,6 +113,14 @@ fn is_top_block(response: &Response) -> bool {
     }
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Top>().is_some(),
+        _ => false,
+    }
+}
+
+/// Other families have a call of this name too, but none tells who the node is in this way.
+fn is_comet_status(response: &Response) -> bool {
+    match read(response) {
+        Ok(Reply::Single { answer, .. }) => CometBft::is_status(&answer),
         _ => false,
     }
 }

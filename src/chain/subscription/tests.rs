@@ -28,6 +28,7 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_millis(150);
+const PUSHING: [Family; 2] = [Family::Evm, Family::CometBft];
 
 /// What the server does with a connection.
 #[derive(Debug, Clone, Copy)]
@@ -122,20 +123,35 @@ async fn serve(
     let upgrade = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n";
     stream.write_all(format!("{upgrade}sec-websocket-accept: {accept}\r\n\r\n").as_bytes()).await.ok()?;
     let call: serde_json::Value = serde_json::from_slice(&read_frame(&mut stream).await?).ok()?;
-    assert_eq!((&call["method"], &call["params"][0]), (&"eth_subscribe".into(), &"newHeads".into()));
+    let comet = call["method"] == "subscribe";
+    match comet {
+        true => assert_eq!(call["params"]["query"], "tm.event='NewBlockHeader'"),
+        false => assert_eq!((&call["method"], &call["params"][0]), (&"eth_subscribe".into(), &"newHeads".into())),
+    }
     if matches!(manner, Manner::NeverConfirms) {
         std::future::pending::<()>().await;
     }
     let id = &call["id"];
-    write_frame(&mut stream, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"0x9ce"}}"#)).await?;
+    let confirmation = if comet { "{}" } else { "\"0x9ce\"" };
+    write_frame(&mut stream, &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{confirmation}}}"#)).await?;
     subscriptions.fetch_add(1, Ordering::SeqCst);
     while let Ok(Some(number)) = heads.recv().await {
         let head = format!(r#"{{"number":"{number:#x}","hash":"0x1","baseFeePerGas":null}}"#);
         let params = format!(r#"{{"subscription":"0x9ce","result":{head}}}"#);
-        let event = format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{params}}}"#);
+        let event = match comet {
+            true => comet_event(number),
+            false => format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{params}}}"#),
+        };
         write_frame(&mut stream, &event).await?;
     }
     Some(())
+}
+
+/// An event as a node sends it: one more answer to the call that subscribed.
+fn comet_event(height: u64) -> String {
+    let header = format!(r#"{{"chain_id":"injective-777","height":"{height}","time":"2026-11-21T19:37:51Z"}}"#);
+    let data = format!(r#"{{"type":"tendermint/event/NewBlockHeader","value":{{"header":{header}}}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"query":"tm.event='NewBlockHeader'","data":{data}}}}}"#)
 }
 
 async fn read_head(stream: &mut TcpStream) -> Option<String> {
@@ -185,9 +201,10 @@ fn target(ws: Option<Endpoint>) -> NodeTarget {
 }
 
 /// A subscription that loses its patience quickly.
-fn subscribe(server: &Server) -> (Pulse, Supervisor) {
+fn subscribe_as(family: Family, server: &Server) -> (Pulse, Supervisor) {
     let pulse = Pulse::default();
-    let patient = Subscription::new(server.endpoint(), &target(None), pulse.clone());
+    let target = NodeTarget { family, ..target(None) };
+    let patient = Subscription::new(server.endpoint(), &target, pulse.clone());
     let hasty = Subscription { silence: SILENCE, setup: SILENCE, first_pause: Duration::from_millis(20), ..patient };
     let mut supervisor = Supervisor::default();
     let shutdown = supervisor.shutdown();
@@ -201,48 +218,55 @@ async fn called(pulse: &Pulse) -> bool {
 
 #[tokio::test]
 async fn a_new_head_calls_for_a_poll() {
-    let server = Server::start(Manner::Serves).await;
-    let (pulse, _supervisor) = subscribe(&server);
-    server.subscribed(1).await;
-    for number in 1..4 {
-        server.push(number);
-        assert!(called(&pulse).await, "head {number}");
+    for family in PUSHING {
+        let server = Server::start(Manner::Serves).await;
+        let (pulse, _supervisor) = subscribe_as(family, &server);
+        server.subscribed(1).await;
+        for number in 1..4 {
+            server.push(number);
+            assert!(called(&pulse).await, "head {number}");
+        }
+        assert!(!called(&pulse).await, "silence calls for nothing");
     }
-    assert!(!called(&pulse).await, "silence calls for nothing");
 }
 
 #[tokio::test]
 async fn a_stream_that_is_killed_without_a_farewell_is_made_anew() {
-    let server = Server::start(Manner::Serves).await;
-    let (pulse, _supervisor) = subscribe(&server);
-    for round in 1..4 {
-        server.subscribed(round).await;
-        server.kill_connections();
+    for family in PUSHING {
+        let server = Server::start(Manner::Serves).await;
+        let (pulse, _supervisor) = subscribe_as(family, &server);
+        for round in 1..4 {
+            server.subscribed(round).await;
+            server.kill_connections();
+        }
+        server.subscribed(4).await;
+        server.push(1);
+        assert!(called(&pulse).await);
     }
-    server.subscribed(4).await;
-    server.push(1);
-    assert!(called(&pulse).await);
 }
 
 #[tokio::test]
 async fn a_stream_that_is_open_and_dead_is_made_anew_once_polls_see_blocks_it_did_not_bring() {
-    let server = Server::start(Manner::Serves).await;
-    let (pulse, _supervisor) = subscribe(&server);
-    server.subscribed(1).await;
-    server.push(5);
-    assert!(called(&pulse).await);
-    pulse.saw(Height(5));
-    tokio::time::sleep(SILENCE * 3).await;
-    assert_eq!(server.connections.load(Ordering::SeqCst), 1, "a silent chain is no dead stream");
-    pulse.saw(Height(6));
-    server.subscribed(2).await;
+    for family in PUSHING {
+        let server = Server::start(Manner::Serves).await;
+        let (pulse, _supervisor) = subscribe_as(family, &server);
+        server.subscribed(1).await;
+        server.push(5);
+        assert!(called(&pulse).await);
+        pulse.saw(Height(5));
+        tokio::time::sleep(SILENCE * 3).await;
+        assert_eq!(server.connections.load(Ordering::SeqCst), 1, "a silent chain is no dead stream");
+        pulse.saw(Height(6));
+        server.subscribed(2).await;
+    }
 }
 
 #[tokio::test]
 async fn a_stream_that_never_comes_about_is_tried_again() {
-    for manner in [Manner::NeverShakesHands, Manner::NeverConfirms, Manner::Refuses] {
+    let manners = [Manner::NeverShakesHands, Manner::NeverConfirms, Manner::Refuses];
+    for (manner, family) in manners.into_iter().flat_map(|manner| PUSHING.map(|family| (manner, family))) {
         let server = Server::start(manner).await;
-        let (pulse, _supervisor) = subscribe(&server);
+        let (pulse, _supervisor) = subscribe_as(family, &server);
         reached(&server.connections, 2).await;
         assert!(!called(&pulse).await, "{manner:?}");
         *server.manner.lock().unwrap() = Manner::Serves;

@@ -12,6 +12,7 @@ use crate::{
         finding::Finding,
         network::{Network, confirmed_by},
         node::Word,
+        quorum::Scale,
         settings::{Cadence, NetworkSettings},
         work::Work,
     },
@@ -126,10 +127,13 @@ fn other_branch_grows(case: &NetworkCase<'_>, threshold: Duration) -> bool {
 /// fails inside an announced window counts from its end.
 fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     let core = || case.nodes.iter().filter(|(settings, _)| settings.core);
-    let (total, tolerated) = case.network.roll.tolerated(case.settings, core().map(|(settings, _)| *settings));
+    let scale = Scale::of(case.settings, &case.network.roll, case.nodes.iter().copied());
+    let Scale { total, tolerated, .. } = scale;
     let mut gone: Vec<(Timestamp, u64)> = core()
         .filter_map(|(settings, node)| match node.word(settings, case.timer) {
-            Word::Failing(streak) if streak.meaning == Meaning::Absent => Some((streak.since, settings.weight)),
+            Word::Failing(streak) if streak.meaning == Meaning::Absent => {
+                Some((streak.since, scale.weight(settings, node)))
+            }
             _ => None,
         })
         .collect();
