@@ -23,7 +23,7 @@ pub const HEAD: usize = 0;
 pub type Text = Cow<'static, str>;
 
 /// One call an adapter can make.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// What is asked.
     pub question: Question,

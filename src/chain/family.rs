@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::adapter::Adapter;
+use super::{adapter::Adapter, generic::Spec};
 use crate::model::{Cadence, FaultTolerance};
 
 /// How to talk to a node.
@@ -66,7 +66,7 @@ impl Family {
     }
 
     /// An adapter that knows nothing of its node yet.
-    pub(super) fn adapter(self, _particulars: &Particulars) -> Box<dyn Adapter> {
+    pub(super) fn adapter(self, particulars: &Particulars) -> Box<dyn Adapter> {
         match self {
             Self::Evm => Box::<super::evm::Evm>::default(),
             Self::OpNode => Box::<super::op_node::OpNode>::default(),
@@ -76,7 +76,7 @@ impl Family {
             Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
             Self::Bitcoin => Box::<super::bitcoin::Bitcoin>::default(),
             Self::Substrate => Box::<super::substrate::Substrate>::default(),
-            Self::Generic => Box::<super::generic::Generic>::default(),
+            Self::Generic => Box::new(super::generic::Generic::new(particulars.spec.clone().unwrap_or_default())),
         }
     }
 
@@ -98,6 +98,8 @@ pub struct Particulars {
     pub variant: Option<&'static str>,
     /// The group of the node that is watched, where a node serves several chains.
     pub group: Option<Arc<str>>,
+    /// What is asked and what the answers mean, where only the configuration knows.
+    pub spec: Option<Arc<Spec>>,
 }
 
 /// How nodes push new heads.

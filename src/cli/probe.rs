@@ -115,6 +115,10 @@ fn inquiry(arguments: &Arguments) -> Result<(Inquiry, Option<(Config, usize)>), 
         inquiry.family = arguments.family.or(inquiry.family);
         return Ok((inquiry, Some((config, position))));
     }
+    if arguments.family == Some(Family::Generic) {
+        let text = "what a generic chain is asked stands in the configuration; write NETWORK/NODE".to_owned();
+        return Err(Refusal(text, USAGE));
+    }
     let headers = headers(arguments)?;
     let rpc = endpoint("URL", &arguments.target, "http, https")?.with_headers(headers.clone());
     let ws = arguments.ws.as_deref().map(|ws| endpoint("--ws", ws, "ws, wss")).transpose()?;

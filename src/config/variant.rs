@@ -22,7 +22,7 @@ pub(super) fn read(section: &mut Section<'_>, family: Family) -> (&'static Profi
         }
         _ => {}
     }
-    (profile, Particulars { variant: profile.variant, group })
+    (profile, Particulars { variant: profile.variant, group, spec: None })
 }
 
 fn variant(section: &mut Section<'_>, family: Family) -> Option<&'static str> {
