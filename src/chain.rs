@@ -16,6 +16,7 @@ mod gate;
 pub mod generic;
 mod ladder;
 mod op_node;
+mod permission;
 mod poller;
 pub mod probe;
 mod pulse;
@@ -34,6 +35,7 @@ pub use self::{
     family::{Family, Particulars, Profile},
     fleet::{Fleet, Plan},
     gate::Gates,
+    permission::{Permission, Purpose, permissions},
 };
 use crate::model::{CanaryIndex, Endpoint, NodeIndex};
 

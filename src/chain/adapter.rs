@@ -50,6 +50,17 @@ pub enum Question {
     },
 }
 
+impl Question {
+    /// What an operator has to allow for it: the method, or the verb and the path.
+    #[must_use]
+    pub fn permission(&self) -> String {
+        match self {
+            Self::Rpc { method, .. } => method.to_string(),
+            Self::Get { path } => format!("GET {path}"),
+        }
+    }
+}
+
 impl Call {
     /// A JSON-RPC call of every poll that every node of the family must answer.
     #[must_use]
@@ -81,10 +92,7 @@ impl Call {
     /// What an operator has to allow for it: the method, or the verb and the path.
     #[must_use]
     pub fn permission(&self) -> String {
-        match &self.question {
-            Question::Rpc { method, .. } => method.to_string(),
-            Question::Get { path } => format!("GET {path}"),
-        }
+        self.question.permission()
     }
 }
 

@@ -221,7 +221,7 @@ fn width() -> usize {
     told.filter(|columns| 0 < *columns).unwrap_or(USUAL_WIDTH)
 }
 
-fn family(word: &str) -> Result<Family, String> {
+pub(super) fn family(word: &str) -> Result<Family, String> {
     let known = || Family::ALL.map(Family::as_str).join(", ");
     Family::named(word).ok_or_else(|| format!("not a known family; one of {}", known()))
 }

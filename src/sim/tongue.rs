@@ -13,6 +13,33 @@ pub enum Tongue {
     Evm,
 }
 
+impl Tongue {
+    /// Every language.
+    pub const ALL: &'static [Self] = &[Self::Evm];
+
+    /// The family whose nodes speak it, by its word in the configuration.
+    #[must_use]
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::Evm => "evm",
+        }
+    }
+
+    /// The language of the nodes of a family, if simulated nodes speak it.
+    #[must_use]
+    pub fn of(family: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|tongue| tongue.family() == family)
+    }
+
+    /// The group that a simulated node serves, where nodes of its family serve several chains.
+    #[must_use]
+    pub fn group(self) -> Option<&'static str> {
+        match self {
+            Self::Evm => None,
+        }
+    }
+}
+
 /// A request as a node hears it.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
