@@ -18,6 +18,8 @@ mod discovery;
 mod documents;
 mod engine;
 mod evm;
+mod generic;
+mod hostile;
 mod log;
 mod metrics;
 mod openapi;
