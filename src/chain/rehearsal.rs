@@ -126,4 +126,3 @@ fn response((status, body): Line) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     Response { status, headers: HeaderMap::new(), body, elapsed: Duration::ZERO }
 }
-

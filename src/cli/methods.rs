@@ -56,9 +56,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let languages = match &arguments.config_file {
         None => known(),
         Some(path) => match config::load(&Source::File(path.clone())) {
-            Ok(config) => {
-                config.chain.nodes.into_iter().map(|node| (node.family, node.particulars)).collect()
-            }
+            Ok(config) => config.chain.nodes.into_iter().map(|node| (node.family, node.particulars)).collect(),
             Err(problems) => return Ok(super::refuse(&problems.to_string(), exit::CONFIG)),
         },
     };
@@ -98,7 +96,8 @@ fn list(rows: &[Row]) -> String {
 
 fn table(rows: &[Row]) -> String {
     let cells = rows.iter().map(|row| {
-        let family = row.variant.map_or_else(|| row.family.as_str().to_owned(), |it| format!("{} {it}", row.family.as_str()));
+        let family =
+            row.variant.map_or_else(|| row.family.as_str().to_owned(), |it| format!("{} {it}", row.family.as_str()));
         [family, row.permission.what.clone(), row.permission.purpose.as_str().to_owned(), pace(row.permission.every)]
     });
     let head = ["FAMILY", "METHOD OR PATH", "FOR", "EVERY"].map(str::to_owned);

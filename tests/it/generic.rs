@@ -66,11 +66,12 @@ fn poll(family: Family, particulars: &Particulars, recorded: &Value) -> Result<F
 }
 
 fn summary(read: Result<Facts, PollError>) -> String {
-    let Facts { chain_id, genesis, version, head, safe, finality, syncing, peers, pending, heartbeat, identity, .. } =
-        match read {
-            Ok(facts) => facts,
-            Err(error) => return format!("{} {}", error.kind.as_str(), error.detail),
-        };
+    let Facts {
+        chain_id, genesis, version, head, safe, finality, syncing, peers, pending, heartbeat, identity, ..
+    } = match read {
+        Ok(facts) => facts,
+        Err(error) => return format!("{} {}", error.kind.as_str(), error.detail),
+    };
     let short = |hash: haltwatch::model::BlockHash| hash.to_string()[..10].to_owned();
     format!(
         "{} {:?} {:?} at {:?}, {:?} txs, safe {:?}, {finality:?}, {syncing:?}, peers {peers:?}, pending {pending:?}, \
@@ -119,8 +120,7 @@ fn nodes_of_other_families_are_read_by_a_configuration_alone() {
 /// A family that has an adapter of its own says the same of the newest block.
 #[test]
 fn the_head_is_that_of_the_familys_own_adapter() {
-    for (heading, name, family) in
-        [("CometBFT", "cometbft", Family::CometBft), ("Bitcoin", "bitcoin", Family::Bitcoin)]
+    for (heading, name, family) in [("CometBFT", "cometbft", Family::CometBft), ("Bitcoin", "bitcoin", Family::Bitcoin)]
     {
         let recorded = recorded(&format!("generic/{name}"));
         let Ok(own) = poll(family, &Particulars::default(), &recorded) else { continue };
@@ -203,13 +203,11 @@ fn a_node_that_says_it_failed_has_failed() {
 /// The whole way: a configuration, the poller, a batch on a wire.
 #[tokio::test]
 async fn a_generic_node_is_polled_in_one_batch() {
-    let node = ScriptedNode::start(|asked| -> Reply { json_rpc(asked, |method, params| evm_answer(100, method, params)) })
-        .await;
-    let generic = haltwatch::chain::NodeTarget {
-        family: Family::Generic,
-        particulars: example("EVM"),
-        ..target(0, &node.url())
-    };
+    let node =
+        ScriptedNode::start(|asked| -> Reply { json_rpc(asked, |method, params| evm_answer(100, method, params)) })
+            .await;
+    let generic =
+        haltwatch::chain::NodeTarget { family: Family::Generic, particulars: example("EVM"), ..target(0, &node.url()) };
     let mut watch = Watch::start(&nodes(vec![generic]));
     let facts = watch.node().await.outcome.unwrap();
     assert_eq!((facts.head.height, facts.peers, facts.syncing), (Height(100), Some(25), Syncing::No));

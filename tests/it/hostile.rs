@@ -12,14 +12,76 @@ use serde_json::{Map, Value, json};
 
 /// Names that nodes of some family use, so that invented objects meet the readers.
 const NAMES: &[&str] = &[
-    "result", "data", "error", "code", "message", "number", "hash", "parentHash", "timestamp", "transactions", "height",
-    "sync_info", "latest_block_height", "latest_block_hash", "latest_block_time", "catching_up", "node_info", "network",
-    "validators", "voting_power", "n_peers", "peers", "round_state", "height_vote_set", "round", "blocks", "headers",
-    "bestblockhash", "initialblockdownload", "mediantime", "connections", "head_slot", "sync_distance", "is_syncing",
-    "is_optimistic", "slot", "root", "header", "epoch", "finalized", "current_justified", "genesis_time", "blockNumber",
-    "view", "currentView", "sealer.0", "nodeId", "nodeID", "isSyncing", "consensusNodeList", "connectedNodeList",
-    "minRequiredQuorum", "unsafe_l2", "safe_l2", "finalized_l2", "current_l1", "l1origin", "currentBlock", "highestBlock",
-    "pending", "status", "version", "chain", "id", "digest", "logs", "specVersion", "best", "prevotes", "precommits",
+    "result",
+    "data",
+    "error",
+    "code",
+    "message",
+    "number",
+    "hash",
+    "parentHash",
+    "timestamp",
+    "transactions",
+    "height",
+    "sync_info",
+    "latest_block_height",
+    "latest_block_hash",
+    "latest_block_time",
+    "catching_up",
+    "node_info",
+    "network",
+    "validators",
+    "voting_power",
+    "n_peers",
+    "peers",
+    "round_state",
+    "height_vote_set",
+    "round",
+    "blocks",
+    "headers",
+    "bestblockhash",
+    "initialblockdownload",
+    "mediantime",
+    "connections",
+    "head_slot",
+    "sync_distance",
+    "is_syncing",
+    "is_optimistic",
+    "slot",
+    "root",
+    "header",
+    "epoch",
+    "finalized",
+    "current_justified",
+    "genesis_time",
+    "blockNumber",
+    "view",
+    "currentView",
+    "sealer.0",
+    "nodeId",
+    "nodeID",
+    "isSyncing",
+    "consensusNodeList",
+    "connectedNodeList",
+    "minRequiredQuorum",
+    "unsafe_l2",
+    "safe_l2",
+    "finalized_l2",
+    "current_l1",
+    "l1origin",
+    "currentBlock",
+    "highestBlock",
+    "pending",
+    "status",
+    "version",
+    "chain",
+    "id",
+    "digest",
+    "logs",
+    "specVersion",
+    "best",
+    "prevotes",
+    "precommits",
 ];
 
 fn scalar() -> impl Strategy<Value = Value> {
@@ -49,7 +111,8 @@ fn json() -> impl Strategy<Value = Value> {
         let name = prop_oneof![9 => prop::sample::select(NAMES).prop_map(str::to_owned), 1 => "\\PC{0,8}"];
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
-            vec((name, inner.clone()), 0..10).prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
+            vec((name, inner.clone()), 0..10)
+                .prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>())),
             inner.prop_map(|value| json!(value.to_string())),
         ]
     })
@@ -85,9 +148,8 @@ fn languages() -> Vec<(Family, Particulars)> {
         std::iter::once(None).chain(variants).map(move |variant| (family, variant))
     });
     let group = |family| Profile::of(family, None).groups.then(|| "1".into());
-    let known = rows.map(|(family, variant)| {
-        (family, Particulars { variant, group: group(family), ..Particulars::default() })
-    });
+    let known =
+        rows.map(|(family, variant)| (family, Particulars { variant, group: group(family), ..Particulars::default() }));
     known.chain([(Family::Generic, generic())]).collect()
 }
 

@@ -21,6 +21,7 @@ mod evm;
 mod generic;
 mod hostile;
 mod log;
+mod methods;
 mod metrics;
 mod openapi;
 mod package;

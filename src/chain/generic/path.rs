@@ -63,7 +63,8 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pointers: Vec<String> = self.pointers.iter().map(|Pointer(steps)| format!("/{}", steps.join("/"))).collect();
+        let pointers: Vec<String> =
+            self.pointers.iter().map(|Pointer(steps)| format!("/{}", steps.join("/"))).collect();
         f.write_str(&pointers.join(" | "))
     }
 }

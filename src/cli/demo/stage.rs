@@ -147,6 +147,7 @@ mod tests {
     #[test]
     fn the_configuration_is_what_a_user_would_write() {
         let urls = vec![vec!["http://127.0.0.1:1".to_owned()]; 3];
-        expect_test::expect_file!["../../../tests/data/demo/config.toml"].assert_eq(&Stage::of(Tongue::Evm).config(&urls));
+        expect_test::expect_file!["../../../tests/data/demo/config.toml"]
+            .assert_eq(&Stage::of(Tongue::Evm).config(&urls));
     }
 }
