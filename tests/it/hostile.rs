@@ -195,7 +195,7 @@ fn body(question: &Question, id: usize, text: &str) -> (u16, Bytes) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn no_answer_hurts_the_adapter_of_any_family(lines in vec(text(), 1..12)) {
