@@ -1,7 +1,7 @@
 //! Talks to nodes: one poller per node asks on its own beat and hands an observation to the queue. Adapters (one file
 //! per family) only say what to ask and what the answers mean; they never do I/O and never judge.
 
-mod adapter;
+pub mod adapter;
 mod beacon;
 mod beat;
 mod bitcoin;
@@ -14,14 +14,17 @@ mod fisco_bcos_2;
 mod fisco_bcos_3;
 mod fleet;
 mod gate;
-mod generic;
+pub mod generic;
 mod ladder;
 mod monero;
 mod op_node;
+mod permission;
 mod poller;
 pub mod probe;
 mod pulse;
 mod quantity;
+#[doc(hidden)]
+pub mod rehearsal;
 mod reply;
 mod rpc;
 mod subscription;
@@ -34,6 +37,7 @@ pub use self::{
     family::{Family, Particulars, Profile},
     fleet::{Fleet, Plan},
     gate::Gates,
+    permission::{Permission, Purpose, permissions},
 };
 use crate::model::{CanaryIndex, Endpoint, NodeIndex};
 

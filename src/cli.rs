@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod man;
+pub mod methods;
 pub mod probe;
 pub mod record;
 pub mod replay;
@@ -60,6 +61,8 @@ enum Command {
     Probe(probe::Arguments),
     /// Print the example configuration, what a key means, or the schema for editors.
     Config(config::Arguments),
+    /// Print every method and path that nodes are asked for, for the allow-list of a proxy.
+    Methods(methods::Arguments),
     /// Watch three simulated networks and see one of them halt and recover.
     Demo(demo::Arguments),
     /// Record what the nodes of a configuration say, for `replay`.
@@ -85,6 +88,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::CheckWebConfig(arguments) => Ok(check_web_config::run(&arguments)),
         Command::Probe(arguments) => Ok(probe::run(&arguments).await),
         Command::Config(arguments) => config::run(&arguments),
+        Command::Methods(arguments) => methods::run(&arguments),
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Record(arguments) => record::run(arguments).await,
         Command::Replay(arguments) => replay::run(&arguments),
@@ -92,6 +96,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }
+}
+
+/// Says why nothing is done, and ends with `code`.
+fn refuse(why: &str, code: u8) -> ExitCode {
+    // Whoever does not listen is told by the code.
+    let _ = writeln!(io::stderr(), "{why}");
+    ExitCode::from(code)
 }
 
 /// Prints a whole document. A reader who leaves early, as `head` does, has seen enough.

@@ -6,6 +6,7 @@
 
 mod alertmanager;
 mod cadence;
+mod call;
 mod code;
 mod credentials;
 mod depends;
@@ -144,7 +145,7 @@ fn describe() -> Described {
 
 /// A file in which every section is there, so that every key is asked for.
 const EVERY_SECTION: &str = "[alertmanager.basic_auth]\n[[discovery]]\n[discovery.basic_auth]\n\
-                             [[network]]\n[[network.planned_halt]]\n[[network.node]]\n\
+                             [[network]]\n[[network.call]]\n[[network.planned_halt]]\n[[network.node]]\n\
                              [network.node.basic_auth]\n[[rule]]\n[[silence]]\n";
 
 /// The configuration, what was learned of its keys, and the problems. While there are errors the configuration is of no

@@ -23,7 +23,7 @@ pub const HEAD: usize = 0;
 pub type Text = Cow<'static, str>;
 
 /// One call an adapter can make.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// What is asked.
     pub question: Question,
@@ -48,6 +48,17 @@ pub enum Question {
         /// Begins with a slash.
         path: Text,
     },
+}
+
+impl Question {
+    /// What an operator has to allow for it: the method, or the verb and the path.
+    #[must_use]
+    pub fn permission(&self) -> String {
+        match self {
+            Self::Rpc { method, .. } => method.to_string(),
+            Self::Get { path } => format!("GET {path}"),
+        }
+    }
 }
 
 impl Call {
@@ -81,10 +92,7 @@ impl Call {
     /// What an operator has to allow for it: the method, or the verb and the path.
     #[must_use]
     pub fn permission(&self) -> String {
-        match &self.question {
-            Question::Rpc { method, .. } => method.to_string(),
-            Question::Get { path } => format!("GET {path}"),
-        }
+        self.question.permission()
     }
 }
 

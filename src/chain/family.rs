@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::adapter::Adapter;
+use super::{adapter::Adapter, generic::Spec};
 use crate::model::{Cadence, FaultTolerance};
 
 /// How to talk to a node.
@@ -81,7 +81,7 @@ impl Family {
             Self::Bitcoin => Box::new(super::bitcoin::Bitcoin::new(particulars)),
             Self::Substrate => Box::<super::substrate::Substrate>::default(),
             Self::Monero => Box::<super::monero::Monero>::default(),
-            Self::Generic => Box::<super::generic::Generic>::default(),
+            Self::Generic => Box::new(super::generic::Generic::new(particulars.spec.clone().unwrap_or_default())),
         }
     }
 
@@ -104,6 +104,8 @@ pub struct Particulars {
     pub variant: Option<&'static str>,
     /// The group of the node that is watched, where a node serves several chains.
     pub group: Option<Arc<str>>,
+    /// What is asked and what the answers mean, where only the configuration knows.
+    pub spec: Option<Arc<Spec>>,
 }
 
 /// How nodes push new heads.

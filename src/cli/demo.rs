@@ -34,7 +34,7 @@ use crate::{
     clock::Clock,
     engine::snapshot::{Effect, NetworkPhase, Snapshot},
     model::NodeState,
-    sim::{Devnet, Pace},
+    sim::{Devnet, Pace, Tongue},
 };
 
 /// The port of the daemon, as everywhere.
@@ -52,6 +52,9 @@ pub struct Arguments {
     /// Stop when the story is over, with 0 if every alert came as it had to, with 1 if not or if the story is broken off.
     #[arg(long)]
     exit_after_story: bool,
+    /// The family whose language the nodes speak.
+    #[arg(long, value_name = "FAMILY", default_value = "evm", value_parser = tongue)]
+    family: Tongue,
     /// When to use colours.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     color: Colour,
@@ -67,7 +70,7 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut terminal = Terminal::open(arguments.color).context("cannot write to standard output")?;
     open_log(arguments.log_file.as_deref(), &terminal)?;
-    let stage = Stage::default();
+    let stage = Stage::of(arguments.family);
     let devnet = Devnet::start(stage.world(), Pace::REAL).context("cannot start the simulated networks")?;
     let watcher = Watcher::start(stage.config(&devnet.urls()), listen_address())?;
     let mut show = Show { story: Story::begin(Clock.now()), urls: urls(&watcher), devnet, watcher };
@@ -80,6 +83,14 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     show.watcher.stop().await;
     show.devnet.stop().await;
     outcome
+}
+
+/// The language of the simulated nodes of a family.
+fn tongue(family: &str) -> Result<Tongue, String> {
+    Tongue::of(family).ok_or_else(|| {
+        let spoken: Vec<&str> = Tongue::ALL.iter().map(|tongue| tongue.family()).collect();
+        format!("simulated nodes speak {}", spoken.join(", "))
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -119,6 +119,10 @@ fn inquiry(arguments: &Arguments) -> Result<(Inquiry, Option<(Config, usize)>), 
         inquiry.family = arguments.family.or(inquiry.family);
         return Ok((inquiry, Some((config, position))));
     }
+    if arguments.family == Some(Family::Generic) {
+        let text = "what a generic chain is asked stands in the configuration; write NETWORK/NODE".to_owned();
+        return Err(Refusal(text, USAGE));
+    }
     let headers = headers(arguments)?;
     let rpc = endpoint("URL", &arguments.target, "http, https")?.with_headers(headers.clone());
     let rpc = rpc.with_cookie_file(arguments.cookie_file.as_deref().map(Arc::from));
@@ -222,7 +226,7 @@ fn width() -> usize {
     told.filter(|columns| 0 < *columns).unwrap_or(USUAL_WIDTH)
 }
 
-fn family(word: &str) -> Result<Family, String> {
+pub(super) fn family(word: &str) -> Result<Family, String> {
     let known = || Family::ALL.map(Family::as_str).join(", ");
     Family::named(word).ok_or_else(|| format!("not a known family; one of {}", known()))
 }

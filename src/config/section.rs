@@ -365,7 +365,7 @@ fn sections_with(key: &str) -> Vec<String> {
 
 /// How the header of a section is written.
 pub(super) fn header_of(section: &str) -> String {
-    let repeated = ["discovery", "network", "network.node", "network.planned_halt", "rule", "silence"];
+    let repeated = ["discovery", "network", "network.call", "network.node", "network.planned_halt", "rule", "silence"];
     if repeated.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") }
 }
 

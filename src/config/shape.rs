@@ -50,6 +50,8 @@ pub enum Shape {
     Hash,
     /// A number or a text.
     ChainId,
+    /// An array or a table that is sent as JSON, or JSON in a text.
+    Json,
     /// An array.
     List {
         /// What its elements are.
@@ -85,6 +87,7 @@ impl fmt::Display for Shape {
             Self::Url(schemes) => write!(f, "URL ({schemes})"),
             Self::Hash => f.write_str("hash: 0x and 64 hexadecimal digits"),
             Self::ChainId => f.write_str("number or text"),
+            Self::Json => f.write_str("array, table, or JSON in a text"),
             Self::List { element, least, most } => write!(f, "array of {least} to {most}: {element}"),
             Self::Texts => f.write_str("table of texts"),
             Self::Table => f.write_str("table"),

@@ -1,6 +1,7 @@
 //! `variant` and `group`: which chain of a family a network is, beside the word of the family.
 
 use super::{
+    call,
     code::Code,
     kind::{name, word},
     section::Section,
@@ -22,7 +23,7 @@ pub(super) fn read(section: &mut Section<'_>, family: Family) -> (&'static Profi
         }
         _ => {}
     }
-    (profile, Particulars { variant: profile.variant, group })
+    (profile, Particulars { variant: profile.variant, group, spec: call::read_all(section, family) })
 }
 
 fn variant(section: &mut Section<'_>, family: Family) -> Option<&'static str> {

@@ -23,6 +23,37 @@ pub enum Tongue {
     CometBft,
 }
 
+impl Tongue {
+    /// Every language.
+    pub const ALL: &'static [Self] =
+        &[Self::Evm, Self::Qbft, Self::Clique, Self::OpNode, Self::Bitcoin, Self::CometBft];
+
+    /// The family whose nodes speak it, by its word in the configuration.
+    #[must_use]
+    pub fn family(self) -> &'static str {
+        match self {
+            Self::Evm | Self::Qbft | Self::Clique => "evm",
+            Self::OpNode => "op-node",
+            Self::Bitcoin => "bitcoin",
+            Self::CometBft => "cometbft",
+        }
+    }
+
+    /// The language of the nodes of a family, if simulated nodes speak it.
+    #[must_use]
+    pub fn of(family: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|tongue| tongue.family() == family)
+    }
+
+    /// The group that a simulated node serves, where nodes of its family serve several chains.
+    #[must_use]
+    pub fn group(self) -> Option<&'static str> {
+        match self {
+            Self::Evm | Self::Qbft | Self::Clique | Self::OpNode | Self::Bitcoin | Self::CometBft => None,
+        }
+    }
+}
+
 /// A request as a node hears it.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {

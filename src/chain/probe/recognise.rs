@@ -9,6 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
+        adapter::HEAD,
         cometbft::CometBft,
         quantity::{BareHash, Quantity},
         reply::{Answer, Reply},
@@ -44,6 +45,12 @@ const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -
 
 /// The family of the node, which must be `wanted` if that is given, and how long the first answer took.
 pub(super) async fn family(caller: &mut Caller<'_>, wanted: Option<Family>) -> Result<(Family, Duration), ProbeError> {
+    if wanted == Some(Family::Generic) {
+        // Nothing is known of it but what the configuration says: that it answers is all there is to recognise.
+        let adapter = Family::Generic.adapter(&caller.inquiry.particulars);
+        let response = caller.put(&adapter.calls()[HEAD].question, HEAD).await?;
+        return Ok((Family::Generic, response.elapsed));
+    }
     let mut first = None;
     let mut strange = None;
     for recogniser in RECOGNISERS.iter().filter(|it| wanted.is_none_or(|wanted| wanted == it.family)) {

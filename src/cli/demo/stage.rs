@@ -31,13 +31,13 @@ pub struct Stage {
     stands: Vec<Stand>,
 }
 
-impl Default for Stage {
-    fn default() -> Self {
-        Self { stands: vec![consortium(), slots(), orders()] }
-    }
-}
-
 impl Stage {
+    /// The three networks of the demo, whose nodes speak this language.
+    #[must_use]
+    pub fn of(tongue: Tongue) -> Self {
+        Self { stands: vec![consortium(tongue), slots(tongue), orders(tongue)] }
+    }
+
     /// The simulated world; nothing happens in it but blocks.
     #[must_use]
     pub fn world(&self) -> World {
@@ -50,13 +50,8 @@ impl Stage {
     pub fn config(&self, urls: &[Vec<String>]) -> String {
         let mut text = String::from(HEADER);
         for (stand, urls) in self.stands.iter().zip(urls) {
-            let (name, chain_id) = (&stand.plan.name, stand.plan.chain_id);
-            // Writing to a string cannot fail.
-            let _ = write!(
-                text,
-                "\n[[network]]\nname = \"{name}\"\nfamily = \"evm\"\nchain_id = {chain_id}\n{}",
-                stand.keys
-            );
+            text += &network(&stand.plan);
+            text += stand.keys;
             for ((member, role), url) in stand.plan.members.iter().zip(&stand.roles).zip(urls) {
                 let name = &member.name;
                 let _ = write!(text, "\n[[network.node]]\nname = \"{name}\"\nrole = \"{role}\"\nurl = \"{url}\"\n");
@@ -64,6 +59,14 @@ impl Stage {
         }
         text
     }
+}
+
+/// The beginning of a `[[network]]`. Only the chain ids of one family are numbers that a plan knows.
+fn network(plan: &Plan) -> String {
+    let (name, family) = (&plan.name, plan.tongue.family());
+    let chain_id = if plan.tongue == Tongue::Evm { format!("chain_id = {}\n", plan.chain_id) } else { String::new() };
+    let group = plan.tongue.group().map(|group| format!("group = \"{group}\"\n")).unwrap_or_default();
+    format!("\n[[network]]\nname = \"{name}\"\nfamily = \"{family}\"\n{chain_id}{group}")
 }
 
 const HEADER: &str = r#"# The configuration of the demo.
@@ -78,9 +81,9 @@ flap_window = "10s"
 "#;
 
 /// Four validators, one may be lost.
-fn consortium() -> Stand {
+fn consortium(tongue: Tongue) -> Stand {
     let plan = Plan {
-        tongue: Tongue::Evm,
+        tongue,
         name: "consortium".to_owned(),
         chain_id: 20_260,
         seed: 1,
@@ -90,15 +93,15 @@ fn consortium() -> Stand {
         outside_peers: 0,
         members: members(&["v1", "v2", "v3", "v4"], 4),
     };
-    let keys = "block_time = \"1s\"\ntolerance = \"bft\"\nmissing_blocks = 10\nhalt_floor = \"10s\"\n\
+    let keys = "cadence = \"interval\"\nblock_time = \"1s\"\ntolerance = \"bft\"\nmissing_blocks = 10\nhalt_floor = \"10s\"\n\
                 unreachable_after = \"15s\"\nrecovery_blocks = 5\n";
     Stand { plan, roles: vec!["validator"; 4], keys }
 }
 
 /// A public chain of twelve-second slots, seen through three RPC nodes.
-fn slots() -> Stand {
+fn slots(tongue: Tongue) -> Stand {
     let plan = Plan {
-        tongue: Tongue::Evm,
+        tongue,
         name: "slots".to_owned(),
         chain_id: 20_261,
         seed: 2,
@@ -108,14 +111,14 @@ fn slots() -> Stand {
         outside_peers: 25,
         members: members(&["rpc-1", "rpc-2", "rpc-3"], 0),
     };
-    let keys = "block_time = \"12s\"\nhalt_floor = \"1m\"\n";
+    let keys = "cadence = \"interval\"\nblock_time = \"12s\"\nhalt_floor = \"1m\"\n";
     Stand { plan, roles: vec!["rpc"; 3], keys }
 }
 
 /// An idle chain that makes a block only when somebody orders something.
-fn orders() -> Stand {
+fn orders(tongue: Tongue) -> Stand {
     let plan = Plan {
-        tongue: Tongue::Evm,
+        tongue,
         name: "orders".to_owned(),
         chain_id: 20_262,
         seed: 3,
@@ -144,6 +147,7 @@ mod tests {
     #[test]
     fn the_configuration_is_what_a_user_would_write() {
         let urls = vec![vec!["http://127.0.0.1:1".to_owned()]; 3];
-        expect_test::expect_file!["../../../tests/data/demo/config.toml"].assert_eq(&Stage::default().config(&urls));
+        expect_test::expect_file!["../../../tests/data/demo/config.toml"]
+            .assert_eq(&Stage::of(Tongue::Evm).config(&urls));
     }
 }

@@ -1,0 +1,244 @@
+//! `[[network.call]]`: what the nodes of a generic chain are asked, and what their answers mean.
+
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+use serde_json::{Map, Number, Value};
+use toml::de::DeValue;
+
+use super::{
+    code::Code,
+    kind::{duration, flag},
+    section::{Item, Section},
+    shape::Shape,
+};
+use crate::chain::{
+    Family,
+    adapter::{Call, Question},
+    generic::{
+        Spec,
+        expression::{Condition, Expression},
+        spec::{Fact, Kind, MAX_CALLS, Meaning, get, rpc},
+    },
+};
+
+/// How often a call can be made at a pace of its own.
+const PACES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+
+/// Longest method, in bytes.
+const MAX_METHOD: usize = 128;
+
+/// Longest path, in bytes.
+const MAX_PATH: usize = 1024;
+
+/// Longest parameters, in bytes of JSON.
+const MAX_PARAMS: usize = 4096;
+
+/// How deep parameters may be.
+const MAX_DEPTH: usize = 8;
+
+const PARAMS_HELP: &str = "write params = [\"0x0\", false], a table, or JSON in quotes";
+
+/// A call with where it stands.
+struct Site<'a> {
+    call: Call,
+    meaning: Meaning,
+    section_call: Section<'a>,
+    /// Where its facts stand.
+    told: Vec<(Fact, Item<'a>)>,
+    every: Option<Item<'a>>,
+    optional: Option<Item<'a>>,
+}
+
+/// Reads the calls of a network; they belong to one family alone, which needs them.
+pub(super) fn read_all(network: &mut Section<'_>, family: Family) -> Option<Arc<Spec>> {
+    let item = network.item("call");
+    let sections = network.any_sections("call", "network.call");
+    if let (Some(item), false) = (&item, family == Family::Generic) {
+        item.note_as(Code::BadValue, "calls are only written for the family generic", "remove them");
+    }
+    if family == Family::Generic && item.is_none() {
+        let help = "add [[network.call]] with a method or a path, and height = \"/…\" in it";
+        network.lacks("a generic network must say what its nodes are asked".to_owned(), help);
+    }
+    if let Some(first) = sections.get(MAX_CALLS) {
+        let message = format!("{} calls are too many", sections.len());
+        first.place().note(Code::OutOfRange, message, "at most 16 for one network");
+        return None;
+    }
+    let is_given = !sections.is_empty();
+    let sites: Vec<Site<'_>> = sections.into_iter().map(read).collect();
+    check(&sites);
+    if is_given && !sites.iter().any(|site| site.tells(Fact::Height)) {
+        network.lacks("no call tells the height".to_owned(), "write height = \"/…\" into one of them");
+    }
+    let calls = sites.into_iter().map(|site| {
+        site.section_call.finish();
+        (site.call, site.meaning)
+    });
+    Spec::new(calls.collect()).map(Arc::new)
+}
+
+fn read(mut section: Section<'_>) -> Site<'_> {
+    let question = question(&mut section);
+    let (every_item, optional_item) = (section.item("every"), section.item("optional"));
+    let every = every_item.as_ref().and_then(duration(PACES)).unwrap_or_default();
+    let optional = optional_item.as_ref().and_then(flag).unwrap_or(false);
+    let mut meaning = Meaning {
+        facts: Vec::new(),
+        success: section.optional("success", condition),
+        starting: section.optional("starting", condition),
+        syncing: section.optional("syncing", condition),
+    };
+    let mut told = Vec::new();
+    for fact in Fact::ALL {
+        let Some(item) = section.item(fact.key()) else { continue };
+        meaning.facts.extend(expression(&item, fact.kind()).map(|expression| (*fact, expression)));
+        told.push((*fact, item.harmless()));
+    }
+    let call = Call { question, optional, every };
+    Site { call, meaning, section_call: section, told, every: every_item, optional: optional_item }
+}
+
+/// What is asked: a method or a path.
+fn question(section: &mut Section<'_>) -> Question {
+    let (method_item, path_item) = (section.item("method"), section.item("path"));
+    let method_text = method_item.as_ref().and_then(method);
+    let path_text = path_item.as_ref().and_then(path);
+    let params_item = section.item("params");
+    let params_text = params_item.as_ref().and_then(params).unwrap_or_else(|| "[]".to_owned());
+    match (&method_item, &path_item) {
+        (None, None) => section.lacks("a call needs `method` or `path`".to_owned(), "say what is asked"),
+        (Some(_), Some(path)) => {
+            path.note_as(Code::BadValue, "a call has a method or a path, not both", "make two calls of it");
+        }
+        (None, Some(_)) => {
+            if let Some(params) = &params_item {
+                params.note_as(Code::BadValue, "`params` belongs to a method", "write them into the path");
+            }
+        }
+        (Some(_), None) => {}
+    }
+    match path_text {
+        Some(path) if method_item.is_none() => get(path),
+        _ => rpc(method_text.unwrap_or_default(), params_text),
+    }
+}
+
+impl Site<'_> {
+    fn tells(&self, fact: Fact) -> bool {
+        self.told.iter().any(|(told, _)| *told == fact)
+    }
+}
+
+/// What is told must be told once, and the parts of a block must be told together.
+fn check(sites: &[Site<'_>]) {
+    let mut known: Vec<Fact> = Vec::new();
+    for site in sites {
+        for (fact, item) in &site.told {
+            if known.contains(fact) {
+                let message = format!("`{}` is told by another call already", fact.key());
+                item.note_as(Code::BadValue, message, "remove one of them");
+            }
+            known.push(*fact);
+            let home = match fact {
+                _ if fact.is_of_head() => Fact::Height,
+                _ if fact.is_of_final_block() => Fact::Finalized,
+                _ => continue,
+            };
+            if !site.tells(home) {
+                let message = format!("`{}` must stand beside `{}`", fact.key(), home.key());
+                item.note_as(Code::BadValue, message, "the parts of a block come from one answer, or they do not fit");
+            }
+        }
+        let rare = [&site.every, &site.optional].into_iter().flatten();
+        for item in rare.filter(|_| site.tells(Fact::Height)) {
+            let message = format!("`{}` cannot stand beside `height`", item.key);
+            item.harmless().note_as(Code::BadValue, message, "the height is asked for in every poll");
+        }
+    }
+}
+
+fn expression(item: &Item<'_>, kind: Kind) -> Option<Expression> {
+    item.describe(|| {
+        Shape::Parsed(match kind {
+            Kind::Number => "number in the answer, like /height - 1",
+            Kind::Hash => "hash in the answer, like /block/hash",
+            Kind::Time => "time in the answer, like /time as ms",
+            Kind::Text => "text in the answer, like /version",
+        })
+    });
+    let item = item.harmless();
+    let text = item.text("a string", "write where it stands, like \"/result/height\"")?;
+    Expression::parse(&text, kind).map_err(|fault| refuse(&item, &fault.to_string())).ok()
+}
+
+fn condition(item: &Item<'_>) -> Option<Condition> {
+    item.describe(|| Shape::Parsed("condition on the answer, like /status == \"OK\""));
+    let item = item.harmless();
+    let text = item.text("a string", "write it like '/status == \"OK\"'")?;
+    Condition::parse(&text).map_err(|fault| refuse(&item, &fault.to_string())).ok()
+}
+
+fn refuse(item: &Item<'_>, why: &str) {
+    item.note(format!("`{}` is not understood: {why}", item.key), "docs/chains/generic.md tells how it is written");
+}
+
+/// A method goes into JSON as it is.
+fn method(item: &Item<'_>) -> Option<String> {
+    item.describe(|| Shape::Parsed("JSON-RPC method"));
+    let item = item.harmless();
+    let help = "letters, digits and . _ - / : in at most 128 bytes";
+    let text = item.text("a string", help)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+    if text.is_empty() || MAX_METHOD < text.len() || !text.chars().all(is_plain) {
+        return item.wrong("`method` is not a usable method".to_owned(), help);
+    }
+    Some(text)
+}
+
+/// A path goes into a request line as it is. It may hold a key, so it is never quoted.
+fn path(item: &Item<'_>) -> Option<String> {
+    item.describe(|| Shape::Parsed("path below the URL of the node, like /v1/status"));
+    let help = "a slash and what follows it, without spaces, in at most 1024 bytes";
+    let text = item.text("a string", help)?;
+    let is_sound = text.parse::<http::uri::PathAndQuery>().is_ok_and(|path| path.as_str() == text);
+    if !text.starts_with('/') || MAX_PATH < text.len() || !is_sound {
+        return item.wrong("`path` is not a usable path".to_owned(), help);
+    }
+    Some(text)
+}
+
+/// Parameters as JSON text. They may hold a key, so they are never quoted.
+fn params(item: &Item<'_>) -> Option<String> {
+    item.describe(|| Shape::Json);
+    let value = match item.value.get_ref() {
+        DeValue::String(_) => serde_json::from_str(&item.text("JSON", PARAMS_HELP)?).ok(),
+        other => json(other, MAX_DEPTH),
+    };
+    let sound = value.filter(|value: &Value| value.is_array() || value.is_object()).map(|value| value.to_string());
+    match sound.filter(|text| text.len() <= MAX_PARAMS) {
+        Some(text) => Some(text),
+        None => item.wrong("`params` cannot be sent".to_owned(), PARAMS_HELP),
+    }
+}
+
+fn json(value: &DeValue<'_>, depth: usize) -> Option<Value> {
+    let inner = depth.checked_sub(1)?;
+    Some(match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => Value::Number(i64::from_str_radix(number.as_str(), number.radix()).ok()?.into()),
+        DeValue::Float(number) => Value::Number(Number::from_f64(number.as_str().parse().ok()?)?),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(_) => return None,
+        DeValue::Array(elements) => {
+            Value::Array(elements.iter().map(|element| json(element.get_ref(), inner)).collect::<Option<_>>()?)
+        }
+        DeValue::Table(members) => {
+            let member = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
+                let key: &std::borrow::Cow<'_, str> = key.get_ref();
+                Some((key.to_string(), json(value.get_ref(), inner)?))
+            };
+            Value::Object(members.iter().map(member).collect::<Option<Map<_, _>>>()?)
+        }
+    })
+}
