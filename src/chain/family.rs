@@ -66,7 +66,7 @@ impl Family {
     }
 
     /// An adapter that knows nothing of its node yet.
-    pub(super) fn adapter(self, _particulars: &Particulars) -> Box<dyn Adapter> {
+    pub(super) fn adapter(self, particulars: &Particulars) -> Box<dyn Adapter> {
         match self {
             Self::Evm => Box::<super::evm::Evm>::default(),
             Self::OpNode => Box::<super::op_node::OpNode>::default(),
@@ -75,7 +75,7 @@ impl Family {
             Self::FiscoBcos2 => Box::<super::fisco_bcos_2::FiscoBcos2>::default(),
             Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
             Self::Bitcoin => Box::<super::bitcoin::Bitcoin>::default(),
-            Self::Substrate => Box::<super::substrate::Substrate>::default(),
+            Self::Substrate => Box::new(super::substrate::Substrate::new(particulars)),
             Self::Generic => Box::<super::generic::Generic>::default(),
         }
     }
@@ -86,6 +86,11 @@ impl Family {
             Self::Evm => {
                 Stream::Rpc { subscribe: "eth_subscribe", topic: Some("newHeads"), unsubscribe: "eth_unsubscribe" }
             }
+            Self::Substrate => Stream::Rpc {
+                subscribe: "chain_subscribeNewHeads",
+                topic: None,
+                unsubscribe: "chain_unsubscribeNewHeads",
+            },
             _ => Stream::None,
         }
     }
@@ -175,7 +180,16 @@ pub const PROFILES: &[Profile] = &[
         tolerance: FaultTolerance::AllButOne,
         ..row(Family::Bitcoin, None)
     },
+    // More than a third of the validators gone stops GRANDPA: blocks go on, but none is final any more.
     row(Family::Substrate, None),
+    // Any collator makes blocks; what is final is the business of the relay chain.
+    Profile { tolerance: FaultTolerance::AllButOne, ..row(Family::Substrate, Some("parachain")) },
+    Profile {
+        cadence: Cadence::OnDemand,
+        tolerance: FaultTolerance::AllButOne,
+        min_peers: 0,
+        ..row(Family::Substrate, Some("manual-seal"))
+    },
     row(Family::Generic, None),
 ];
 

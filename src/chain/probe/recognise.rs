@@ -9,7 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
-        quantity::Quantity,
+        quantity::{Hash, Quantity},
         reply::{Answer, Reply},
         rpc::read,
     },
@@ -27,10 +27,12 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 2] = [
+const RECOGNISERS: [Recogniser; 3] = [
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
+    // The hash of the first block, which even a light client without peers knows.
+    rpc(Family::Substrate, r#"{"jsonrpc":"2.0","id":1,"method":"chain_getBlockHash","params":[0]}"#, is_hash),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -65,6 +67,13 @@ fn is_final(reason: Reason) -> bool {
 fn is_quantity(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Quantity>().is_some(),
+        _ => false,
+    }
+}
+
+fn is_hash(response: &Response) -> bool {
+    match read(response) {
+        Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Hash>().is_some(),
         _ => false,
     }
 }
