@@ -17,6 +17,7 @@ pub mod script;
 pub mod world;
 
 pub mod rpc;
+pub mod substrate;
 pub mod tongue;
 pub mod websocket;
 

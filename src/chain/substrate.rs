@@ -360,3 +360,6 @@ impl Substrate {
 fn hash(answers: &Answers<'_>, position: usize) -> Option<BlockHash> {
     answers.get(position).read::<Hash>().map(|hash| hash.0)
 }
+
+#[cfg(test)]
+mod tests;

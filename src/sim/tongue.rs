@@ -11,6 +11,8 @@ pub enum Tongue {
     /// Ethereum JSON-RPC.
     #[default]
     Evm,
+    /// JSON-RPC of Substrate.
+    Substrate,
 }
 
 /// A request as a node hears it.
@@ -47,6 +49,7 @@ impl Desk<'_> {
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
             Tongue::Evm if *asked.method != Method::POST => Said { status: 200, json: None },
+            Tongue::Substrate => super::substrate::reply(self, asked),
             Tongue::Evm => self.answer(asked.body).map_or(Said { status: 204, json: None }, Said::ok),
         }
     }
