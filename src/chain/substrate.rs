@@ -238,7 +238,8 @@ impl Substrate {
         ];
         let mut due: CallSet = self.rota.take_turn(&self.calls, now).iter().filter(|it| CHAIN <= *it).collect();
         if due.has(ROUND_STATE) {
-            due = unknown.into_iter().filter(|(_, unknown)| *unknown).fold(due, |due, (position, _)| due.with(position));
+            due =
+                unknown.into_iter().filter(|(_, unknown)| *unknown).fold(due, |due, (position, _)| due.with(position));
         }
         self.pool_asked = due.has(PENDING) && self.pool_rests.is_none_or(|until| until <= now);
         if self.pool_asked { due } else { due.without(PENDING) }

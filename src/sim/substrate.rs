@@ -160,7 +160,8 @@ impl Window<'_> {
             return Value::Null;
         }
         let at = i64::try_from(millis(block.at)).unwrap_or(i64::MAX) / i64::from(self.desk.speed.max(1));
-        let digits: String = self.desk.epoch_ms.saturating_add(at).to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
+        let digits: String =
+            self.desk.epoch_ms.saturating_add(at).to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
         json!(format!("0x{digits}"))
     }
 

@@ -50,7 +50,7 @@ pub fn root() -> PathBuf {
 
 /// Finds or installs everything.
 pub fn tools(root: &Path) -> Result<Tools> {
-    let installer = Installer { root };
+    let installer = Installer::at(root);
     Ok(Tools {
         injectived: installer.injectived().context("injective-core from PyPI")?,
         anvil: installer.anvil().context("anvil from npm")?,
@@ -61,11 +61,27 @@ pub fn tools(root: &Path) -> Result<Tools> {
     })
 }
 
-struct Installer<'a> {
+/// Fills the folder that keeps everything.
+pub struct Installer<'a> {
     root: &'a Path,
 }
 
-impl Installer<'_> {
+impl<'a> Installer<'a> {
+    /// An installer into `root`.
+    pub fn at(root: &'a Path) -> Self {
+        Self { root }
+    }
+
+    /// The folder with `packages` of npm in it, which together are `version` of what is called `name`.
+    pub fn npm(&self, (name, version, packages): (&str, &str, &[&str])) -> Result<PathBuf> {
+        self.unless_there(name, version, |home| {
+            // By force: a newer Node than this one may be meant to run it.
+            let npm = ["install", "--silent", "--no-audit", "--no-fund", "--force", "--prefix", "."];
+            self.run(Command::new("npm").args(npm).args(packages), home)
+        })
+        .with_context(|| format!("{name} from npm"))
+    }
+
     fn injectived(&self) -> Result<PathBuf> {
         let home = self.unless_there("injective-core", INJECTIVE, |home| {
             let wheel = format!("injective-core=={INJECTIVE}");

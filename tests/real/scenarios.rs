@@ -13,6 +13,7 @@ mod reload;
 mod routing;
 mod running;
 mod scrape;
+mod substrate;
 mod troubles;
 mod web;
 mod websocket;
@@ -73,6 +74,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, nodes, bad_manners_stay_with_the_node_that_has_them),
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, troubles, each_trouble_of_a_chain_has_its_own_name),
+    scenario!(Alone, substrate, a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found, on_request: true),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),

@@ -143,7 +143,8 @@ impl RoundState {
     /// Weight that voted, per mille of all. A round that has just begun holds few votes, so the fullest of all tells; if
     /// that is not enough to finalise, it tells something only if the round `stands` where it stood long before.
     pub(super) fn participation(&self, stands: bool) -> Option<u16> {
-        let fullest = self.rounds().flat_map(|round| [&round.prevotes, &round.precommits]).map(|it| it.current_weight.0);
+        let fullest =
+            self.rounds().flat_map(|round| [&round.prevotes, &round.precommits]).map(|it| it.current_weight.0);
         let weight = fullest.max()?.min(self.total());
         let told = stands || self.best.threshold_weight.0 <= weight;
         let per_mille = u128::from(weight) * 1000 / u128::from(self.total().max(1));
@@ -251,7 +252,15 @@ mod tests {
         let shown = |text| moment(text).map(|time| time.to_string());
         assert_eq!(shown("0xd0b1a4c58f010000").as_deref(), Some("2024-05-29T18:37:36.080Z"));
         assert_eq!(shown("0x0000000000000000").as_deref(), Some("1970-01-01T00:00:00.000Z"));
-        for wrong in ["", "0x", "d0b1a4c58f010000", "0xd0b1a4c58f0100", "0xd0b1a4c58f01000000", "0xffffffffffffffff", "0x+0b1a4c58f010000"] {
+        for wrong in [
+            "",
+            "0x",
+            "d0b1a4c58f010000",
+            "0xd0b1a4c58f0100",
+            "0xd0b1a4c58f01000000",
+            "0xffffffffffffffff",
+            "0x+0b1a4c58f010000",
+        ] {
             assert_eq!(shown(wrong), None, "{wrong}");
         }
     }

@@ -159,7 +159,7 @@ pub fn each_trouble_of_a_chain_has_its_own_name(bench: &Bench) -> Result<String>
 }
 
 /// Nothing at L1 or L2 for so long.
-fn quiet(daemon: &Haltwatch, time: Duration) -> Result<()> {
+pub(super) fn quiet(daemon: &Haltwatch, time: Duration) -> Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < time {
         let loud = loud(&daemon.alerts()?);
@@ -170,7 +170,7 @@ fn quiet(daemon: &Haltwatch, time: Duration) -> Result<()> {
 }
 
 /// Waits until the alert is announced about the network.
-fn found(daemon: &Haltwatch, name: &str, network: &str, limit: Duration) -> Result<String> {
+pub(super) fn found(daemon: &Haltwatch, name: &str, network: &str, limit: Duration) -> Result<String> {
     let begin = Instant::now();
     let is_it = |alert: &Alert| alert.name() == name && alert.label("network") == network && alert.is_announced();
     wait::eventually(&format!("{name} about {network}"), limit, || {
@@ -188,7 +188,7 @@ fn found(daemon: &Haltwatch, name: &str, network: &str, limit: Duration) -> Resu
     })
 }
 
-fn loud(alerts: &[Alert]) -> Vec<String> {
+pub(super) fn loud(alerts: &[Alert]) -> Vec<String> {
     let loud = alerts.iter().filter(|alert| alert.is_announced() && LOUD.contains(&alert.label("level")));
     loud.map(|alert| format!("{} {}", alert.name(), alert.label("network"))).collect()
 }
