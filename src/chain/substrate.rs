@@ -42,8 +42,10 @@ const VOTES: Duration = Duration::from_secs(30);
 /// How often the pool is asked for, which may hold thousands of extrinsics.
 const POOL: Duration = Duration::from_secs(60);
 
-/// How long a pool that was not told is left alone: it may be larger than what we read.
-const POOL_REST: Duration = Duration::from_secs(3600);
+/// For so many of its paces, a pace being no less than this, a pool that was not told is left alone: it may be larger than
+/// what we read, and took the rest of the batch with it.
+const POOL_REST: u32 = 5;
+const POOL_REST_PACE: Duration = Duration::from_secs(10);
 
 /// Blocks that a node may have to import without calling that a synchronisation: the flag goes up for moments on every
 /// node to which several blocks come at once.
@@ -281,7 +283,7 @@ impl Substrate {
         }
         let pending = answers.get(PENDING).read::<Count>();
         if self.pool_asked && matches!(answers.get(PENDING), Answer::Missing) {
-            self.pool_rests = Some(now.after(POOL_REST));
+            self.pool_rests = Some(now.after(self.calls[PENDING].every.max(POOL_REST_PACE) * POOL_REST));
         }
         self.pending.keep(now, pending.map(|count| (header.height(), count.0)));
     }

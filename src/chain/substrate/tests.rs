@@ -251,7 +251,7 @@ fn a_pool_that_is_not_told_is_left_alone_for_a_while() {
     let mut node = adapter(None);
     let silent = with("author_pendingExtrinsics", json!({}));
     let mut asked = |seconds| poll(&mut node, seconds, &silent).1.contains(&PENDING);
-    assert_eq!([0, 60, 3599, 3661].map(&mut asked), [true, false, false, true]);
+    assert_eq!([0, 60, 299, 361].map(&mut asked), [true, false, false, true]);
 }
 
 #[test]
