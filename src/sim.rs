@@ -21,6 +21,7 @@ pub mod cometbft;
 mod op_node;
 pub mod rpc;
 mod sealers;
+pub mod substrate;
 pub mod tongue;
 pub mod websocket;
 

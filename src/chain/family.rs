@@ -79,7 +79,7 @@ impl Family {
             Self::FiscoBcos2 => Box::<super::fisco_bcos_2::FiscoBcos2>::default(),
             Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
             Self::Bitcoin => Box::new(super::bitcoin::Bitcoin::new(particulars)),
-            Self::Substrate => Box::<super::substrate::Substrate>::default(),
+            Self::Substrate => Box::new(super::substrate::Substrate::new(particulars)),
             Self::Monero => Box::<super::monero::Monero>::default(),
             Self::Generic => Box::new(super::generic::Generic::new(particulars.spec.clone().unwrap_or_default())),
         }
@@ -92,6 +92,11 @@ impl Family {
                 Stream::Rpc { subscribe: "eth_subscribe", topic: Some("newHeads"), unsubscribe: "eth_unsubscribe" }
             }
             Self::CometBft => Stream::CometBft,
+            Self::Substrate => Stream::Rpc {
+                subscribe: "chain_subscribeNewHeads",
+                topic: None,
+                unsubscribe: "chain_unsubscribeNewHeads",
+            },
             _ => Stream::None,
         }
     }
@@ -209,7 +214,16 @@ pub const PROFILES: &[Profile] = &[
     proof_of_work(Some("digibyte"), 15, 6),
     // Blocks come when its developer asks for them, from a node that may be alone.
     Profile { cadence: Cadence::OnDemand, block_time: None, min_peers: 0, ..proof_of_work(Some("regtest"), 0, 6) },
+    // More than a third of the validators gone stops GRANDPA: blocks go on, but none is final any more.
     row(Family::Substrate, None),
+    // Any collator makes blocks; what is final is the business of the relay chain.
+    Profile { tolerance: FaultTolerance::AllButOne, ..row(Family::Substrate, Some("parachain")) },
+    Profile {
+        cadence: Cadence::OnDemand,
+        tolerance: FaultTolerance::AllButOne,
+        min_peers: 0,
+        ..row(Family::Substrate, Some("manual-seal"))
+    },
     Profile { family: Family::Monero, ..proof_of_work(None, 120, 3) },
     row(Family::Generic, None),
 ];

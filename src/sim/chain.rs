@@ -9,7 +9,7 @@ use super::{
     block::{Block, millis},
     draw::{Purpose, draw},
     fault::{Fault, Manner},
-    plan::{Cadence, Plan},
+    plan::{Cadence, Plan, Quorum},
 };
 
 /// Blocks a simulated node keeps; older ones, but for block 0, are pruned.
@@ -45,6 +45,8 @@ pub(super) struct Seat {
 pub(super) struct Branch {
     pub(super) blocks: VecDeque<Block>,
     quorum_since: Option<Duration>,
+    /// The block that was the newest when more than a third of the voters went, who are still away.
+    pub(super) undecided: Option<u64>,
     due: Option<Duration>,
     salt: u64,
 }
@@ -84,8 +86,13 @@ impl Chain {
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let genesis = Block::first(&plan);
-        let branch =
-            Branch { blocks: VecDeque::from([genesis]), quorum_since: Some(Duration::ZERO), due: None, salt: 0 };
+        let branch = Branch {
+            blocks: VecDeque::from([genesis]),
+            quorum_since: Some(Duration::ZERO),
+            undecided: None,
+            due: None,
+            salt: 0,
+        };
         let seats = vec![Seat::default(); plan.members.len()];
         let mut chain = Self {
             plan,
@@ -227,11 +234,19 @@ impl Chain {
         for side in 0..self.branches.len() {
             let since = self.has_quorum(side).then(|| self.branches[side].quorum_since.unwrap_or(self.now));
             self.branches[side].quorum_since = since;
+            let undecided = self.branches[side].undecided.unwrap_or(self.branches[side].tip().number);
+            let decides = Quorum::Bft.needed(self.voters().count()) <= self.voting(side).count();
+            self.branches[side].undecided = (!decides).then_some(undecided);
         }
     }
 
-    fn voters(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn voters(&self) -> impl Iterator<Item = usize> {
         self.plan.members.iter().enumerate().filter(|(_, member)| member.votes).map(|(node, _)| node)
+    }
+
+    /// Those on `side` who take part.
+    pub(super) fn voting(&self, side: usize) -> impl Iterator<Item = usize> {
+        self.voters().filter(move |node| self.can_vote(*node, side))
     }
 
     fn can_vote(&self, node: usize, side: usize) -> bool {
@@ -243,7 +258,7 @@ impl Chain {
         if total == 0 {
             return side == 0;
         }
-        self.plan.quorum.needed(total) <= self.voters().filter(|node| self.can_vote(*node, side)).count()
+        self.plan.quorum.needed(total) <= self.voting(side).count()
     }
 
     fn reschedule(&mut self) {

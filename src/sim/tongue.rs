@@ -21,12 +21,14 @@ pub enum Tongue {
     Bitcoin,
     /// The RPC of CometBFT.
     CometBft,
+    /// JSON-RPC of Substrate.
+    Substrate,
 }
 
 impl Tongue {
     /// Every language.
     pub const ALL: &'static [Self] =
-        &[Self::Evm, Self::Qbft, Self::Clique, Self::OpNode, Self::Bitcoin, Self::CometBft];
+        &[Self::Evm, Self::Qbft, Self::Clique, Self::OpNode, Self::Bitcoin, Self::CometBft, Self::Substrate];
 
     /// The family whose nodes speak it, by its word in the configuration.
     #[must_use]
@@ -36,6 +38,7 @@ impl Tongue {
             Self::OpNode => "op-node",
             Self::Bitcoin => "bitcoin",
             Self::CometBft => "cometbft",
+            Self::Substrate => "substrate",
         }
     }
 
@@ -49,7 +52,9 @@ impl Tongue {
     #[must_use]
     pub fn group(self) -> Option<&'static str> {
         match self {
-            Self::Evm | Self::Qbft | Self::Clique | Self::OpNode | Self::Bitcoin | Self::CometBft => None,
+            Self::Evm | Self::Qbft | Self::Clique | Self::OpNode | Self::Bitcoin | Self::CometBft | Self::Substrate => {
+                None
+            }
         }
     }
 }
@@ -87,6 +92,7 @@ impl Desk<'_> {
     #[must_use]
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
+            Tongue::Substrate => super::substrate::reply(self, asked),
             Tongue::Bitcoin => super::bitcoin::reply(self, asked),
             Tongue::CometBft => super::cometbft::reply(self, asked),
             Tongue::Evm | Tongue::Qbft | Tongue::Clique | Tongue::OpNode if *asked.method != Method::POST => {

@@ -59,6 +59,22 @@ impl Chain {
         self.branches[seat.side].block(number).filter(|block| block.number <= self.height_of(node))
     }
 
+    /// The names of the voters that `node` sees take part, and of those that it does not.
+    #[must_use]
+    pub fn votes(&self, node: usize) -> (Vec<&str>, Vec<&str>) {
+        let Some(seat) = self.seats.get(node) else { return (Vec::new(), Vec::new()) };
+        let name = |voter: usize| self.plan.members[voter].name.as_str();
+        let voting: Vec<usize> = self.voting(seat.side).collect();
+        let away = self.voters().filter(|voter| !voting.contains(voter)).map(name).collect();
+        (voting.iter().map(|voter| name(*voter)).collect(), away)
+    }
+
+    /// The block after which too few voters were left on the side of `node` to agree, while that lasts.
+    #[must_use]
+    pub fn undecided(&self, node: usize) -> Option<u64> {
+        self.branches[self.seats.get(node)?.side].undecided
+    }
+
     /// Whether the node's process runs. Nodes outside the plan do not.
     #[must_use]
     pub fn process(&self, node: usize) -> Process {

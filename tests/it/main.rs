@@ -40,6 +40,7 @@ mod sample;
 mod scripted_node;
 mod silences;
 mod sim;
+mod substrate;
 mod systemd;
 mod tidy;
 mod transport;

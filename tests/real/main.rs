@@ -9,6 +9,7 @@ mod alertmanager;
 mod anvil;
 mod bench;
 mod bitcoind;
+mod chopsticks;
 mod clients;
 mod genesis;
 mod haltwatch;

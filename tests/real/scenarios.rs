@@ -16,6 +16,7 @@ mod reload;
 mod routing;
 mod running;
 mod scrape;
+mod substrate;
 mod troubles;
 mod web;
 mod websocket;
@@ -80,6 +81,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, troubles, each_trouble_of_a_chain_has_its_own_name),
     scenario!(Alone, clients, every_kind_of_evm_node_is_read_as_it_means_it, on_request: true),
     scenario!(Alone, bitcoin, a_proof_of_work_chain_is_watched_through_its_troubles),
+    scenario!(Alone, substrate, a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found, on_request: true),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),

@@ -11,7 +11,7 @@ use crate::{
         Family,
         adapter::HEAD,
         cometbft::CometBft,
-        quantity::{BareHash, Quantity},
+        quantity::{BareHash, Hash, Quantity},
         reply::{Answer, Reply},
         rpc::read,
     },
@@ -37,6 +37,8 @@ const RECOGNISERS: &[Recogniser] = &[
     rpc(Family::Bitcoin, r#"{"jsonrpc":"2.0","id":1,"method":"getblockchaininfo","params":[]}"#, is_best_block),
     rpc(Family::Monero, r#"{"jsonrpc":"2.0","id":1,"method":"get_info","params":{}}"#, is_top_block),
     rpc(Family::CometBft, r#"{"jsonrpc":"2.0","id":1,"method":"status","params":{}}"#, is_comet_status),
+    // The hash of the first block, which even a light client without peers knows.
+    rpc(Family::Substrate, r#"{"jsonrpc":"2.0","id":1,"method":"chain_getBlockHash","params":[0]}"#, is_hash),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -128,6 +130,13 @@ fn is_top_block(response: &Response) -> bool {
 fn is_comet_status(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer, .. }) => CometBft::is_status(&answer),
+        _ => false,
+    }
+}
+
+fn is_hash(response: &Response) -> bool {
+    match read(response) {
+        Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Hash>().is_some(),
         _ => false,
     }
 }

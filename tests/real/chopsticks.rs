@@ -1,0 +1,125 @@
+//! Chopsticks: a real Substrate runtime, that of Rococo's Asset Hub from its first block on, behind a server of
+//! Substrate's JSON-RPC. It makes a block when it is told to; a thread of ours tells it.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::{
+    bench::Bench,
+    harness::{http, port, process, process::Process},
+    install::Installer,
+};
+
+/// The packages: the second one brings the specification of the chain with its runtime and its first state.
+const CHOPSTICKS: (&str, &str, &[&str]) =
+    ("chopsticks", "1.5.1", &["@acala-network/chopsticks@1.5.1", "@substrate/connect-known-chains@1.10.3"]);
+
+/// How long it may take to read the runtime and to answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Time between two blocks.
+const BLOCK_TIME: Duration = Duration::from_secs(1);
+
+/// Writes the specification without those who would be asked for the chain.
+const SPECIFICATION: &str = r#"const known = require("@substrate/connect-known-chains");
+const chain = JSON.parse(known.rococo_v2_2_asset_hub);
+Object.assign(chain, { bootNodes: [], telemetryEndpoints: null });
+require("fs").writeFileSync("chain.json", JSON.stringify(chain));
+"#;
+
+/// It binds every address if it is not told otherwise by a preload.
+const LOOPBACK: &str = r#"const { Server } = require("net");
+const { listen } = Server.prototype;
+Server.prototype.listen = function (port, ...rest) {
+  if (typeof port === "object" && port !== null) return listen.call(this, { ...port, host: "127.0.0.1" }, ...rest);
+  return listen.call(this, port, "127.0.0.1", ...rest.filter((it) => typeof it !== "string"));
+};
+"#;
+
+/// A running Chopsticks.
+#[derive(Debug)]
+pub struct Chopsticks {
+    /// Where it answers HTTP and WebSocket alike.
+    pub address: SocketAddr,
+    _process: Process,
+}
+
+impl Chopsticks {
+    /// Starts one on a free port and waits until it answers.
+    pub fn start(bench: &Bench) -> Result<Self> {
+        let home = Installer::at(bench.root()).npm(CHOPSTICKS)?;
+        let (chain, preload) = (home.join("chain.json"), home.join("loopback.cjs"));
+        if !chain.exists() {
+            let mut write = Command::new("node");
+            process::output(write.args(["-e", SPECIFICATION]).current_dir(&home), &bench.log("install"), PATIENCE)?;
+        }
+        fs::write(&preload, LOOPBACK)?;
+        let address = port::free();
+        let mut command = Command::new("node");
+        command.arg("-r").arg(preload).arg(home.join("node_modules/.bin/chopsticks")).current_dir(&home);
+        command.args(["--host", "127.0.0.1", "--port", &address.port().to_string(), "--build-block-mode", "Manual"]);
+        command.arg("--genesis").arg(chain);
+        let mut process = Process::start(&mut command, &bench.log("chopsticks"))?;
+        process.ready(PATIENCE, || http::rpc(address, "system_chain", &json!([])))?;
+        Ok(Self { address, _process: process })
+    }
+
+    /// Asks it.
+    pub fn call(&self, method: &str, params: &Value) -> Result<Value> {
+        http::rpc(self.address, method, params)
+    }
+
+    /// The number of its newest block.
+    pub fn height(&self) -> Result<u64> {
+        number(&self.call("chain_getHeader", &json!([]))?)
+    }
+
+    /// Makes blocks until what is returned is dropped.
+    pub fn mine(&self) -> Miner {
+        let (address, stop) = (self.address, Arc::new(AtomicBool::new(false)));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                // One that fails is made the next time.
+                let _ = http::rpc(address, "dev_newBlock", &json!([{"count": 1}]));
+                thread::sleep(BLOCK_TIME);
+            }
+        });
+        Miner { stop, thread: Some(thread) }
+    }
+}
+
+/// The number in a header.
+pub fn number(header: &Value) -> Result<u64> {
+    let digits = header["number"].as_str().and_then(|number| number.strip_prefix("0x")).context("no number")?;
+    Ok(u64::from_str_radix(digits, 16)?)
+}
+
+/// Whoever makes the blocks.
+#[derive(Debug)]
+pub struct Miner {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Miner {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A miner that panicked made no block: the scenario sees that.
+            let _ = thread.join();
+        }
+    }
+}
