@@ -9,6 +9,7 @@ mod canary;
 mod cometbft;
 mod evm;
 pub mod family;
+mod fisco_bcos;
 mod fisco_bcos_2;
 mod fisco_bcos_3;
 mod fleet;

@@ -66,14 +66,14 @@ impl Family {
     }
 
     /// An adapter that knows nothing of its node yet.
-    pub(super) fn adapter(self, _particulars: &Particulars) -> Box<dyn Adapter> {
+    pub(super) fn adapter(self, particulars: &Particulars) -> Box<dyn Adapter> {
         match self {
             Self::Evm => Box::<super::evm::Evm>::default(),
             Self::OpNode => Box::<super::op_node::OpNode>::default(),
             Self::Beacon => Box::<super::beacon::Beacon>::default(),
             Self::CometBft => Box::<super::cometbft::CometBft>::default(),
-            Self::FiscoBcos2 => Box::<super::fisco_bcos_2::FiscoBcos2>::default(),
-            Self::FiscoBcos3 => Box::<super::fisco_bcos_3::FiscoBcos3>::default(),
+            Self::FiscoBcos2 => Box::new(super::fisco_bcos_2::FiscoBcos2::new(particulars)),
+            Self::FiscoBcos3 => Box::new(super::fisco_bcos_3::FiscoBcos3::new(particulars)),
             Self::Bitcoin => Box::<super::bitcoin::Bitcoin>::default(),
             Self::Substrate => Box::<super::substrate::Substrate>::default(),
             Self::Generic => Box::<super::generic::Generic>::default(),

@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     alert::Lives,
     branch::Told,
+    consensus::Pulse,
     custom::CustomLives,
     decrease::{self, Clue, Decrease},
     eye::{self, Eye},
@@ -60,6 +61,8 @@ pub struct Node {
     left_behind: Option<u64>,
     /// Since when more than those have been waiting, and in how many polls.
     pub waiting: Option<(Timestamp, u32)>,
+    /// Its heartbeat.
+    pub pulse: Pulse,
     /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
     pub skew: Option<Skew>,
     /// Finished polls by outcome.
@@ -210,6 +213,7 @@ impl Node {
         self.selves.meet(at, facts.identity.as_ref());
         self.take_height(at, facts);
         self.take_pending(at, facts.pending);
+        self.pulse.feel(at, facts);
         self.good = Some(Good { at, facts: Arc::clone(facts) });
     }
 
