@@ -16,6 +16,7 @@ pub mod fault;
 pub mod script;
 pub mod world;
 
+pub mod fisco_bcos;
 pub mod rpc;
 pub mod tongue;
 pub mod websocket;
@@ -23,6 +24,7 @@ pub mod websocket;
 pub mod devnet;
 mod heads;
 mod node;
+mod turns;
 
 pub use block::Block;
 pub use chain::{Chain, Process};

@@ -41,10 +41,14 @@ pub(super) struct Seat {
     pub(super) missed: Option<(u64, Duration)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Branch {
     pub(super) blocks: VecDeque<Block>,
-    quorum_since: Option<Duration>,
+    pub(super) quorum_since: Option<Duration>,
+    /// Since when there has been none, if there is none.
+    pub(super) stuck_since: Option<Duration>,
+    /// Time in which enough agreed since the last block, before `quorum_since`.
+    pub(super) agreed: Duration,
     due: Option<Duration>,
     salt: u64,
 }
@@ -85,7 +89,7 @@ impl Chain {
     pub fn new(plan: Plan) -> Self {
         let genesis = Block::first(&plan);
         let branch =
-            Branch { blocks: VecDeque::from([genesis]), quorum_since: Some(Duration::ZERO), due: None, salt: 0 };
+            Branch { blocks: VecDeque::from([genesis]), quorum_since: Some(Duration::ZERO), ..Branch::default() };
         let seats = vec![Seat::default(); plan.members.len()];
         let mut chain = Self {
             plan,
@@ -226,7 +230,7 @@ impl Chain {
     fn count_votes(&mut self) {
         for side in 0..self.branches.len() {
             let since = self.has_quorum(side).then(|| self.branches[side].quorum_since.unwrap_or(self.now));
-            self.branches[side].quorum_since = since;
+            self.branches[side].agree(since, self.now);
         }
     }
 
@@ -294,6 +298,7 @@ impl Chain {
         let branch = &mut self.branches[side];
         let block = block.on_top_of(branch.tip(), &self.plan, branch.salt);
         branch.blocks.push_back(block);
+        branch.agreed = Duration::ZERO;
         if KEPT_BLOCKS < branch.blocks.len() {
             branch.blocks.pop_front();
         }

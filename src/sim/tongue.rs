@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use super::rpc::Desk;
+use super::{fisco_bcos, rpc::Desk};
 
 /// The language of a simulated node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,6 +11,10 @@ pub enum Tongue {
     /// Ethereum JSON-RPC.
     #[default]
     Evm,
+    /// FISCO BCOS 2.x.
+    FiscoBcos2,
+    /// FISCO BCOS 3.x.
+    FiscoBcos3,
 }
 
 /// A request as a node hears it.
@@ -47,6 +51,8 @@ impl Desk<'_> {
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
             Tongue::Evm if *asked.method != Method::POST => Said { status: 200, json: None },
+            Tongue::FiscoBcos2 => fisco_bcos::reply_2(self, asked),
+            Tongue::FiscoBcos3 => fisco_bcos::reply_3(self, asked),
             Tongue::Evm => self.answer(asked.body).map_or(Said { status: 204, json: None }, Said::ok),
         }
     }

@@ -18,6 +18,7 @@ mod discovery;
 mod documents;
 mod engine;
 mod evm;
+mod fisco_bcos;
 mod log;
 mod metrics;
 mod openapi;

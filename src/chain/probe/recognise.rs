@@ -9,6 +9,7 @@ use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
+        fisco_bcos::Fields,
         quantity::Quantity,
         reply::{Answer, Reply},
         rpc::read,
@@ -27,10 +28,12 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 2] = [
+const RECOGNISERS: [Recogniser; 4] = [
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
+    rpc(Family::FiscoBcos2, r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#, is_fisco_bcos_2),
+    rpc(Family::FiscoBcos3, r#"{"jsonrpc":"2.0","id":1,"method":"getGroupList","params":[]}"#, is_fisco_bcos_3),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -65,6 +68,23 @@ fn is_final(reason: Reason) -> bool {
 fn is_quantity(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Quantity>().is_some(),
+        _ => false,
+    }
+}
+
+/// An object whose keys are spelled as nowhere else.
+fn is_fisco_bcos_2(response: &Response) -> bool {
+    says(response, |fields| fields.get::<String>("FISCO-BCOS Version").is_some())
+}
+
+/// 2.x answers the same question with a plain list of numbers.
+fn is_fisco_bcos_3(response: &Response) -> bool {
+    says(response, |fields| fields.get::<Vec<String>>("groupList").is_some())
+}
+
+fn says(response: &Response, what: impl Fn(&Fields<'_>) -> bool) -> bool {
+    match read(response) {
+        Ok(Reply::Single { answer, .. }) => answer.read::<Fields<'_>>().is_some_and(|fields| what(&fields)),
         _ => false,
     }
 }

@@ -1,6 +1,8 @@
 //! Consensus in trouble: rounds that climb and weight that does not sign, told from single failed rounds and dips; and
 //! consensus that stands still on a chain of which nobody wants a block.
 
+use std::time::Duration;
+
 use haltwatch::{
     engine::{
         settings::{Cadence, NetworkSettings},
@@ -14,7 +16,7 @@ use super::world::{Answer, Moment, World, network, settings};
 
 /// A chain with a block every ten seconds, so that rounds can be seen.
 fn world() -> World {
-    let slow = NetworkSettings { block_time: Some(std::time::Duration::from_secs(10)), ..network("main") };
+    let slow = NetworkSettings { block_time: Some(Duration::from_secs(10)), ..network("main") };
     World::new(settings(&[(slow, "A B C D")]))
 }
 
@@ -105,6 +107,16 @@ fn idle(nodes: &str) -> World {
     world
 }
 
+/// The same, polled so rarely that a day of it is soon over.
+fn idle_for_days() -> World {
+    let idle = NetworkSettings { cadence: Cadence::OnDemand, block_time: None, ..network("main") };
+    let mut settings = settings(&[(idle, "A B C D")]);
+    settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(30));
+    let mut world = World::new(settings);
+    world.stop("main");
+    world
+}
+
 /// What a sealer says whose view is `view` and who wants `next`.
 fn with_view(m: &Moment, view: i64, next: i64) -> Answer {
     let number = |view: i64| Some(u64::try_from(view).unwrap());
@@ -127,7 +139,7 @@ fn halts(world: &World) -> Vec<String> {
 
 #[test]
 fn an_idle_group_whose_view_turns_over_is_healthy_for_a_day() {
-    let mut world = idle("A B C D");
+    let mut world = idle_for_days();
     world.let_all_say(turning);
     world.run(86_400);
     assert_eq!(world.told(), Vec::<String>::new());
@@ -136,7 +148,7 @@ fn an_idle_group_whose_view_turns_over_is_healthy_for_a_day() {
 
 #[test]
 fn an_idle_group_whose_view_rests_because_it_tells_none_is_healthy_for_a_day() {
-    let mut world = idle("A B C D");
+    let mut world = idle_for_days();
     world.let_all_say(|m| m.but(|f| f.seats = Some(Seats { total: 4, needed: 3, live: 4 })));
     world.run(86_400);
     assert_eq!(world.told(), Vec::<String>::new());
