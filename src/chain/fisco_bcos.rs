@@ -139,7 +139,83 @@ pub(super) fn short(names: BTreeSet<&NodeId>) -> Vec<Arc<str>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
     use super::*;
+    use crate::chain::{Family, Particulars, reply::Answers};
+
+    /// JSON of wild shapes, some of it with the names that are looked for, some of it wrapped in a string.
+    fn wild() -> impl Strategy<Value = serde_json::Value> {
+        let names = prop::sample::select(vec![
+            "blockNumber",
+            "latestHash",
+            "hash",
+            "nodeId",
+            "nodeID",
+            "peers",
+            "isSyncing",
+            "currentView",
+            "toView",
+            "nodeNum",
+            "max_faulty_leader",
+            "sealer.0",
+            "accountType",
+            "consensusNodeList",
+            "weight",
+            "timeout",
+            "minRequiredQuorum",
+            "connectedNodeList",
+            "nodeList",
+            "name",
+            "iniConfig",
+            "timestamp",
+            "number",
+        ]);
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<u64>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            "[0-9a-fx\"\\\\{}\\[\\],]{0,80}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(6, 64, 8, move |inner| {
+            let map = prop::collection::btree_map(names.clone().prop_map(str::to_owned), inner.clone(), 0..8);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Into::into),
+                map.prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+                inner.prop_map(|inner| inner.to_string().into()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_node_says_breaks_an_adapter(said in prop::collection::vec((wild(), any::<bool>()), 6), cut in any::<u16>()) {
+            let texts: Vec<String> = said.iter().map(|(value, _)| value.to_string()).collect();
+            let raws: Vec<Box<RawValue>> = texts.iter().map(|text| {
+                let part = text.get(..usize::from(cut) % (text.len() + 1)).unwrap_or(text);
+                let json = if serde_json::from_str::<serde::de::IgnoredAny>(part).is_ok() { part } else { text };
+                RawValue::from_string(json.to_owned()).unwrap()
+            }).collect();
+            for family in [Family::FiscoBcos2, Family::FiscoBcos3] {
+                let mut adapter = family.adapter(&Particulars::default());
+                let now = Timestamp(1000);
+                adapter.due(now);
+                let mut answers = Answers::default();
+                for (position, raw) in raws.iter().enumerate() {
+                    let wrapped = said[position].1;
+                    answers.put(position, if wrapped { Answer::Error(RpcError::default()) } else { Answer::Result(raw) });
+                }
+                adapter.follow_up(now, &answers);
+                if let Ok(facts) = adapter.interpret(now, None, &answers) {
+                    prop_assert!(facts.absent.len() <= crate::observation::ABSENT);
+                    prop_assert!(facts.seats.is_none_or(|seats| seats.live <= seats.total));
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_is_kept_is_believed_for_three_paces() {

@@ -234,7 +234,8 @@ impl Consensus {
         }
         let equal = self.sealers.iter().all(|sealer| sealer.weight == 1);
         let few = self.connected.filter(|connected| equal && *connected < needed);
-        facts.seats = few.map(|live| Seats { total: sum(self.sealers.iter()), needed, live });
+        let total = sum(self.sealers.iter());
+        facts.seats = few.map(|live| Seats { total, needed, live: live.min(total) });
     }
 }
 
