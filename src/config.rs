@@ -36,6 +36,7 @@ mod suggest;
 mod survey;
 mod suspect;
 mod syntax;
+mod trust;
 mod unique;
 mod variant;
 mod web;

@@ -208,17 +208,17 @@ impl Adapter for FiscoBcos2 {
         if !is_new(sync.height, sync.hash, self.header.as_ref()) {
             return CallSet::default();
         }
-        let (position, method) = match self.knows_no_headers {
-            false => (HEADER, "getBlockHeaderByNumber"),
-            true if self.block_asked.is_some_and(|asked| now.since(asked) < BLOCK_PACE) => return CallSet::default(),
-            true => (BLOCK, "getBlockByNumber"),
-        };
-        if position == BLOCK {
-            self.block_asked = Some(now);
+        let params = format!(r#"[{},"{:#x}",false]"#, self.group, sync.height.0);
+        if !self.knows_no_headers {
+            self.calls[HEADER] = Call::rpc_with("getBlockHeaderByNumber", params).optional();
+            return CallSet::default().with(HEADER);
         }
-        let call = Call::rpc_with(method, format!(r#"[{},"{:#x}",false]"#, self.group, sync.height.0));
-        self.calls[position] = if position == HEADER { call.optional() } else { call };
-        CallSet::default().with(position)
+        if self.block_asked.is_some_and(|asked| now.since(asked) < BLOCK_PACE) {
+            return CallSet::default();
+        }
+        self.block_asked = Some(now);
+        self.calls[BLOCK] = Call::rpc_with("getBlockByNumber", params);
+        CallSet::default().with(BLOCK)
     }
 
     fn interpret(

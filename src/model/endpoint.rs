@@ -6,6 +6,8 @@ use std::fmt;
 use http::{HeaderMap, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Trust;
+
 /// What is wrong with a URL. The text never contains any part of the URL but its scheme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
@@ -39,6 +41,7 @@ pub struct Endpoint {
     uri: Uri,
     shown: String,
     headers: HeaderMap,
+    trust: Trust,
 }
 
 impl Endpoint {
@@ -67,7 +70,7 @@ impl Endpoint {
         let port = authority.port_u16().unwrap_or(default_port(&scheme));
         let rest = if matches!(uri.path(), "" | "/") && uri.query().is_none() { "" } else { "/…" };
         let shown = format!("{scheme}://{host}:{port}{rest}");
-        Ok(Self { url: SecretString::from(url.trim()), uri, shown, headers: HeaderMap::new() })
+        Ok(Self { url: SecretString::from(url.trim()), uri, shown, headers: HeaderMap::new(), trust: Trust::default() })
     }
 
     /// The same endpoint with the headers to send on every request; their values must be marked sensitive.
@@ -75,6 +78,19 @@ impl Endpoint {
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers = headers;
         self
+    }
+
+    /// The same endpoint with certificates of its own.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Who vouches for it, and who we are there.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The whole URL, for the wire only.
@@ -147,10 +163,10 @@ fn default_port(scheme: &str) -> u16 {
     if matches!(scheme, "https" | "wss") { 443 } else { 80 }
 }
 
-/// Two endpoints are the same if requests to them are: same URL, same headers.
+/// Two endpoints are the same if requests to them are: same URL, same headers, same certificates.
 impl PartialEq for Endpoint {
     fn eq(&self, other: &Self) -> bool {
-        self.url() == other.url() && self.headers == other.headers
+        self.url() == other.url() && self.headers == other.headers && self.trust == other.trust
     }
 }
 
