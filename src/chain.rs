@@ -10,6 +10,7 @@ mod cometbft;
 mod cookie;
 mod evm;
 pub mod family;
+mod fisco_bcos;
 mod fisco_bcos_2;
 mod fisco_bcos_3;
 mod fleet;

@@ -37,6 +37,7 @@ mod suggest;
 mod survey;
 mod suspect;
 mod syntax;
+mod trust;
 mod unique;
 mod variant;
 mod web;

@@ -17,6 +17,7 @@ mod alert;
 mod backlog;
 mod branch;
 mod clock;
+mod consensus;
 mod evidence;
 mod eye;
 mod figures;

@@ -8,6 +8,7 @@ pub mod metrics_url;
 pub mod node;
 pub mod planned;
 pub mod time;
+pub mod trust;
 
 pub use alert::{AlertName, Level, RuleName};
 pub use block::{BlockHash, Height};
@@ -17,3 +18,4 @@ pub use metrics_url::{MetricsUrl, MetricsUrlError};
 pub use node::{CanaryIndex, Labels, NetworkIndex, NodeIndex, NodeState, Role, VantageIndex};
 pub use planned::{Instant, PlannedHalt};
 pub use time::{Now, Timestamp, UnixTime};
+pub use trust::Trust;

@@ -18,6 +18,7 @@ pub mod world;
 
 pub mod bitcoin;
 pub mod cometbft;
+pub mod fisco_bcos;
 mod op_node;
 pub mod rpc;
 mod sealers;
@@ -28,6 +29,7 @@ pub mod websocket;
 pub mod devnet;
 mod heads;
 mod node;
+mod turns;
 
 pub use block::Block;
 pub use chain::{Chain, Process};

@@ -10,6 +10,7 @@ mod fault;
 mod link;
 mod name;
 mod reach;
+mod trust;
 
 use std::time::Duration;
 

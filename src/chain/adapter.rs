@@ -69,6 +69,13 @@ impl Call {
         Self { question, optional: false, every: Duration::ZERO }
     }
 
+    /// The same with parameters that are only known when the program runs.
+    #[must_use]
+    pub fn rpc_with(method: &'static str, params: String) -> Self {
+        let question = Question::Rpc { method: Text::Borrowed(method), params: Text::Owned(params) };
+        Self { question, optional: false, every: Duration::ZERO }
+    }
+
     /// The same for a resource of a REST interface.
     #[must_use]
     pub const fn get(path: &'static str) -> Self {

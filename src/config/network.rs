@@ -14,6 +14,7 @@ use super::{
     planned::{self, PlannedSite},
     section::{Item, Section},
     survey::{NetworkSite, NodeSite},
+    trust,
     unique::{Unique, identity},
     variant,
 };
@@ -239,6 +240,7 @@ impl<'p, 'a> Parent<'p, 'a> {
         let ws_item = section.item("ws");
         let ws = ws_item.as_ref().and_then(secret_url("ws, wss"));
         let headers = credentials::read(&mut section, "network.node.basic_auth");
+        let trust = trust::read(&mut section, rpc.as_ref());
         let urls: Vec<_> = [rpc.clone().zip(url_item), ws.clone().zip(ws_item)].into_iter().flatten().collect();
         credentials::warn_of_clear_text(&urls, &headers);
         let cookie = credentials::cookie_file(&mut section, &headers, &urls);
@@ -254,7 +256,7 @@ impl<'p, 'a> Parent<'p, 'a> {
         };
         section.finish();
         if let Some(rpc) = rpc {
-            let rpc = rpc.with_headers(headers.clone()).with_cookie_file(cookie);
+            let rpc = rpc.with_headers(headers.clone()).with_cookie_file(cookie).with_trust(trust);
             let addresses = (self.language.clone(), rpc, ws.map(|ws| ws.with_headers(headers)));
             chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &keys, addresses));
             let NodeKeys { interval, timeout, limits, .. } = keys;

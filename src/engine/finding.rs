@@ -38,6 +38,30 @@ pub enum Finding {
         /// What the protocol tolerates.
         tolerated: u64,
     },
+    /// NetworkHalted: the views of those who make blocks stand still.
+    ConsensusStands {
+        /// The last block.
+        tip: Height,
+        /// For how long, at the longest.
+        still: Duration,
+        /// The limit it exceeds.
+        limit: Duration,
+        /// How many nodes say so.
+        voters: usize,
+    },
+    /// NetworkHalted: the nodes see fewer of those who make blocks than a block needs.
+    SeatsGone {
+        /// Weight that is seen.
+        live: u64,
+        /// Weight a block needs.
+        needed: u64,
+        /// Weight in all.
+        total: u64,
+        /// For how long.
+        lasting: Duration,
+        /// How many nodes say so.
+        voters: usize,
+    },
     /// NetworkUnreachable: no voter answers.
     NoVoterAnswers {
         /// For how long.
@@ -192,6 +216,13 @@ pub enum Finding {
         /// For how long its height has not moved.
         still: Duration,
     },
+    /// NodeStalled: takes no part in the consensus.
+    ViewStands {
+        /// Its height.
+        height: Height,
+        /// For how long its view has not moved.
+        still: Duration,
+    },
     /// NodeLagging: moves, but is behind.
     Behind {
         /// Its height.
@@ -315,8 +346,8 @@ impl Finding {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::BlocksMissing { .. } => "blocks_missing",
-            Self::CoreNodesOffline { .. } => "core_nodes_offline",
+            Self::BlocksMissing { .. } | Self::ConsensusStands { .. } => "blocks_missing",
+            Self::CoreNodesOffline { .. } | Self::SeatsGone { .. } => "core_nodes_offline",
             Self::NoVoterAnswers { .. } => "no_voter_answers",
             Self::NoNodeOfThisChain { .. } => "no_node_of_this_chain",
             Self::NoNodesLeft { .. } => "no_nodes_left",
@@ -335,7 +366,7 @@ impl Finding {
             Self::Planned { .. } => "planned",
             Self::ClockSet { .. } => "clock_set",
             Self::NoAnswer { .. } => "no_answer",
-            Self::StandsStill { .. } => "stands_still",
+            Self::StandsStill { .. } | Self::ViewStands { .. } => "stands_still",
             Self::Behind { .. } => "behind",
             Self::CatchingUp { .. } => "catching_up",
             Self::ChainIdDiffers { .. } => "chain_id_differs",

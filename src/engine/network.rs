@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{
     alert::Lives,
     branch::{Ground, Split, Standing},
+    consensus::Consensus,
     custom::CustomLives,
     decrease::{Cause, HARMLESS_STEP},
     finding::Finding,
@@ -66,6 +67,8 @@ pub struct Network {
     pub(super) fewer: Option<(Timestamp, bool)>,
     /// Whether enough voters see the tip for a verdict about blocks.
     pub sight: bool,
+    /// Whether it runs where no block need come.
+    pub consensus: Consensus,
     /// Work that waits for a block, if that is proven.
     pub work: Option<Work>,
     /// Blocks since the halt, until it is over.
@@ -112,6 +115,7 @@ impl Network {
         }
         self.settle_plans(settings, all, nodes, timer);
         self.settle_sight(settings, all, votes, nodes, timer);
+        self.settle_consensus(settings, all, nodes, timer);
         let new = Work::proven(self.members.iter().map(|i| (&all[*i], &nodes[*i])), timer);
         self.work = new.or_else(|| self.vitals.backlog.work().map(Work::left));
         let idle = self.sight && self.work.is_none();

@@ -6,6 +6,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use super::{
     alert::Lives,
     branch::Told,
+    consensus::Pulse,
     custom::CustomLives,
     decrease::{self, Clue, Decrease, HARMLESS_STEP},
     eye::{self, Eye},
@@ -62,6 +63,8 @@ pub struct Node {
     pub waiting: Option<(Timestamp, u32)>,
     /// Its own weight among the validators, as it told it last.
     pub power: Option<u64>,
+    /// Its heartbeat.
+    pub pulse: Pulse,
     /// Its clock minus ours at its last good answer, and by how much that may be wrong, in milliseconds.
     pub skew: Option<Skew>,
     /// Finished polls by outcome.
@@ -213,6 +216,7 @@ impl Node {
         self.take_height(at, facts);
         self.take_pending(at, facts.pending);
         self.power = facts.power.or(self.power);
+        self.pulse.feel(at, facts);
         self.good = Some(Good { at, facts: Arc::clone(facts) });
     }
 

@@ -111,6 +111,7 @@ fn answering(node: &Node, facts: &Facts, distance: &Distance, timer: &Timer) -> 
     let stood = |limit| timer.passed(timer.now().at.before(distance.still).after(limit));
     match (facts.syncing, node.behind) {
         (Syncing::Starting, _) => NodeState::Starting,
+        _ if node.pulse.alone => NodeState::Stalled,
         (_, false) => NodeState::Live,
         (Syncing::Yes { .. }, true) if !stood(SYNC_PATIENCE) => NodeState::Syncing,
         (_, true) if stood(distance.limit / 2) => NodeState::Stalled,

@@ -6,6 +6,8 @@ use std::{fmt, path::Path, sync::Arc};
 use http::{HeaderMap, Uri};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Trust;
+
 /// What is wrong with a URL. The text never contains any part of the URL but its scheme.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
@@ -40,6 +42,7 @@ pub struct Endpoint {
     shown: String,
     headers: HeaderMap,
     cookie_file: Option<Arc<Path>>,
+    trust: Trust,
 }
 
 impl Endpoint {
@@ -68,7 +71,14 @@ impl Endpoint {
         let port = authority.port_u16().unwrap_or(default_port(&scheme));
         let rest = if matches!(uri.path(), "" | "/") && uri.query().is_none() { "" } else { "/…" };
         let shown = format!("{scheme}://{host}:{port}{rest}");
-        Ok(Self { url: SecretString::from(url.trim()), uri, shown, headers: HeaderMap::new(), cookie_file: None })
+        Ok(Self {
+            url: SecretString::from(url.trim()),
+            uri,
+            shown,
+            headers: HeaderMap::new(),
+            cookie_file: None,
+            trust: Trust::default(),
+        })
     }
 
     /// The same endpoint with the headers to send on every request; their values must be marked sensitive.
@@ -83,6 +93,19 @@ impl Endpoint {
     pub fn with_cookie_file(mut self, path: Option<Arc<Path>>) -> Self {
         self.cookie_file = path;
         self
+    }
+
+    /// The same endpoint with certificates of its own.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Who vouches for it, and who we are there.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The whole URL, for the wire only.
@@ -161,10 +184,11 @@ fn default_port(scheme: &str) -> u16 {
     if matches!(scheme, "https" | "wss") { 443 } else { 80 }
 }
 
-/// Two endpoints are the same if requests to them are: same URL, same headers, same cookie file.
+/// Two endpoints are the same if requests to them are: same URL, same headers, same cookie file, same certificates.
 impl PartialEq for Endpoint {
     fn eq(&self, other: &Self) -> bool {
-        (self.url(), &self.headers, &self.cookie_file) == (other.url(), &other.headers, &other.cookie_file)
+        (self.url(), &self.headers, &self.cookie_file, &self.trust)
+            == (other.url(), &other.headers, &other.cookie_file, &other.trust)
     }
 }
 

@@ -41,10 +41,14 @@ pub(super) struct Seat {
     pub(super) missed: Option<(u64, Duration)>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Branch {
     pub(super) blocks: VecDeque<Block>,
-    quorum_since: Option<Duration>,
+    pub(super) quorum_since: Option<Duration>,
+    /// Since when there has been none, if there is none.
+    pub(super) stuck_since: Option<Duration>,
+    /// Time in which enough agreed since the last block, before `quorum_since`.
+    pub(super) agreed: Duration,
     /// The block that was the newest when more than a third of the voters went, who are still away.
     pub(super) undecided: Option<u64>,
     due: Option<Duration>,
@@ -86,13 +90,8 @@ impl Chain {
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let genesis = Block::first(&plan);
-        let branch = Branch {
-            blocks: VecDeque::from([genesis]),
-            quorum_since: Some(Duration::ZERO),
-            undecided: None,
-            due: None,
-            salt: 0,
-        };
+        let branch =
+            Branch { blocks: VecDeque::from([genesis]), quorum_since: Some(Duration::ZERO), ..Branch::default() };
         let seats = vec![Seat::default(); plan.members.len()];
         let mut chain = Self {
             plan,
@@ -233,7 +232,7 @@ impl Chain {
     fn count_votes(&mut self) {
         for side in 0..self.branches.len() {
             let since = self.has_quorum(side).then(|| self.branches[side].quorum_since.unwrap_or(self.now));
-            self.branches[side].quorum_since = since;
+            self.branches[side].agree(since, self.now);
             let undecided = self.branches[side].undecided.unwrap_or(self.branches[side].tip().number);
             let decides = Quorum::Bft.needed(self.voters().count()) <= self.voting(side).count();
             self.branches[side].undecided = (!decides).then_some(undecided);
@@ -309,6 +308,7 @@ impl Chain {
         let branch = &mut self.branches[side];
         let block = block.on_top_of(branch.tip(), &self.plan, branch.salt);
         branch.blocks.push_back(block);
+        branch.agreed = Duration::ZERO;
         if KEPT_BLOCKS < branch.blocks.len() {
             branch.blocks.pop_front();
         }

@@ -23,12 +23,25 @@ pub enum Tongue {
     CometBft,
     /// JSON-RPC of Substrate.
     Substrate,
+    /// FISCO BCOS 2.x.
+    FiscoBcos2,
+    /// FISCO BCOS 3.x.
+    FiscoBcos3,
 }
 
 impl Tongue {
     /// Every language.
-    pub const ALL: &'static [Self] =
-        &[Self::Evm, Self::Qbft, Self::Clique, Self::OpNode, Self::Bitcoin, Self::CometBft, Self::Substrate];
+    pub const ALL: &'static [Self] = &[
+        Self::Evm,
+        Self::Qbft,
+        Self::Clique,
+        Self::OpNode,
+        Self::Bitcoin,
+        Self::CometBft,
+        Self::Substrate,
+        Self::FiscoBcos2,
+        Self::FiscoBcos3,
+    ];
 
     /// The family whose nodes speak it, by its word in the configuration.
     #[must_use]
@@ -39,6 +52,8 @@ impl Tongue {
             Self::Bitcoin => "bitcoin",
             Self::CometBft => "cometbft",
             Self::Substrate => "substrate",
+            Self::FiscoBcos2 => "fisco-bcos-2",
+            Self::FiscoBcos3 => "fisco-bcos-3",
         }
     }
 
@@ -52,9 +67,9 @@ impl Tongue {
     #[must_use]
     pub fn group(self) -> Option<&'static str> {
         match self {
-            Self::Evm | Self::Qbft | Self::Clique | Self::OpNode | Self::Bitcoin | Self::CometBft | Self::Substrate => {
-                None
-            }
+            Self::FiscoBcos2 => Some("1"),
+            Self::FiscoBcos3 => Some("group0"),
+            _ => None,
         }
     }
 }
@@ -92,6 +107,8 @@ impl Desk<'_> {
     #[must_use]
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
+            Tongue::FiscoBcos2 => super::fisco_bcos::reply_2(self, asked),
+            Tongue::FiscoBcos3 => super::fisco_bcos::reply_3(self, asked),
             Tongue::Substrate => super::substrate::reply(self, asked),
             Tongue::Bitcoin => super::bitcoin::reply(self, asked),
             Tongue::CometBft => super::cometbft::reply(self, asked),

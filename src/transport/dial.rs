@@ -11,10 +11,10 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{certificate, fault, link::Stream, name, reach::Reach};
+use super::{certificate, fault, link::Stream, name, reach::Reach, trust};
 use crate::{
     clock::Clock,
-    model::{Endpoint, UnixTime},
+    model::{Endpoint, Trust, UnixTime},
     observation::{
         ErrorKind, PollError,
         probe::{Connection, Tls, TlsFault},
@@ -72,7 +72,10 @@ pub async fn dial_within(
     }
     let name = ServerName::try_from(endpoint.host().to_owned())
         .map_err(|_| PollError::new(ErrorKind::Tls, "the host is not a name a certificate can have"))?;
-    let tls = TlsConnector::from(tls_config()?).connect(name, tcp).await.map_err(|error| fault::dial(&error))?;
+    let tls = TlsConnector::from(tls_config(endpoint.trust())?)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| fault::dial(&error))?;
     let session = tls.get_ref().1;
     let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
     let not_after = session.peer_certificates().and_then(|chain| certificate::not_after(chain.first()?));
@@ -93,10 +96,20 @@ async fn connect(addresses: Vec<IpAddr>, port: u16, deadline: Duration) -> Resul
     Err(last)
 }
 
+/// What the endpoint's own certificates make, where it has any.
+fn tls_config(trust: &Trust) -> Result<Arc<ClientConfig>, PollError> {
+    if trust.is_ordinary() {
+        return common_config();
+    }
+    let mut config = trust::config(trust)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
 /// One configuration for the process: sessions are resumed and the certificates of the machine, which cost
 /// milliseconds and a hundred kilobytes, are read once, at the first handshake. A machine without any so fails only
 /// where TLS is wanted.
-fn tls_config() -> Result<Arc<ClientConfig>, PollError> {
+fn common_config() -> Result<Arc<ClientConfig>, PollError> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, PollError>> = OnceLock::new();
     let build = || {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -116,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_tls_configuration_can_be_had_on_any_machine() {
-        let first = tls_config().unwrap();
-        assert!(Arc::ptr_eq(&first, &tls_config().unwrap()), "it is shared");
+        let first = common_config().unwrap();
+        assert!(Arc::ptr_eq(&first, &tls_config(&Trust::default()).unwrap()), "it is shared");
     }
 }

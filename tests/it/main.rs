@@ -21,6 +21,7 @@ mod documents;
 mod engine;
 mod evm;
 mod evm_variants;
+mod fisco_bcos;
 mod generic;
 mod hostile;
 mod log;

@@ -1,5 +1,7 @@
 //! What a request to a node or to Alertmanager can rely on.
 
+mod trust;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

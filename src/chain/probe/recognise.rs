@@ -11,6 +11,7 @@ use crate::{
         Family,
         adapter::HEAD,
         cometbft::CometBft,
+        fisco_bcos::Fields,
         quantity::{BareHash, Hash, Quantity},
         reply::{Answer, Reply},
         rpc::read,
@@ -39,6 +40,8 @@ const RECOGNISERS: &[Recogniser] = &[
     rpc(Family::CometBft, r#"{"jsonrpc":"2.0","id":1,"method":"status","params":{}}"#, is_comet_status),
     // The hash of the first block, which even a light client without peers knows.
     rpc(Family::Substrate, r#"{"jsonrpc":"2.0","id":1,"method":"chain_getBlockHash","params":[0]}"#, is_hash),
+    rpc(Family::FiscoBcos2, r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#, is_fisco_bcos_2),
+    rpc(Family::FiscoBcos3, r#"{"jsonrpc":"2.0","id":1,"method":"getGroupList","params":[]}"#, is_fisco_bcos_3),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
@@ -137,6 +140,23 @@ fn is_comet_status(response: &Response) -> bool {
 fn is_hash(response: &Response) -> bool {
     match read(response) {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Hash>().is_some(),
+        _ => false,
+    }
+}
+
+/// An object whose keys are spelled as nowhere else.
+fn is_fisco_bcos_2(response: &Response) -> bool {
+    says(response, |fields| fields.get::<String>("FISCO-BCOS Version").is_some())
+}
+
+/// 2.x answers the same question with a plain list of numbers.
+fn is_fisco_bcos_3(response: &Response) -> bool {
+    says(response, |fields| fields.get::<Vec<String>>("groupList").is_some())
+}
+
+fn says(response: &Response, what: impl Fn(&Fields<'_>) -> bool) -> bool {
+    match read(response) {
+        Ok(Reply::Single { answer, .. }) => answer.read::<Fields<'_>>().is_some_and(|fields| what(&fields)),
         _ => false,
     }
 }

@@ -10,6 +10,8 @@ impl fmt::Display for Finding {
         match self {
             Self::BlocksMissing { .. }
             | Self::CoreNodesOffline { .. }
+            | Self::ConsensusStands { .. }
+            | Self::SeatsGone { .. }
             | Self::NoVoterAnswers { .. }
             | Self::NoNodeOfThisChain { .. }
             | Self::NoNodesLeft { .. } => self.of_network(f),
@@ -53,9 +55,11 @@ impl fmt::Display for Finding {
             | Self::Limited { .. }
             | Self::CredentialsRefused { .. }
             | Self::ManyErrors { .. } => self.of_access(f),
-            Self::StandsStill { .. } | Self::Behind { .. } | Self::CatchingUp { .. } | Self::WentBack { .. } => {
-                self.of_height(f)
-            }
+            Self::StandsStill { .. }
+            | Self::ViewStands { .. }
+            | Self::Behind { .. }
+            | Self::CatchingUp { .. }
+            | Self::WentBack { .. } => self.of_height(f),
             Self::ChainIdDiffers { wanted, said } => write!(f, "says chain id {said}, wanted {wanted}"),
             Self::GenesisDiffers { wanted, said } => write!(f, "says genesis block {said}, wanted {wanted}"),
             Self::NodesDisagree { about } => {
@@ -89,13 +93,24 @@ impl Finding {
                 if let Some(overrun) = overrun {
                     write!(f, "; the announced halt should have been over {} ago", Humane(*overrun))?;
                 }
-                match voters {
-                    1 => f.write_str("; a single node says so"),
-                    voters => write!(f, "; {voters} nodes say so"),
-                }
+                f.write_str("; ")?;
+                say_so(f, *voters)
             }
             Self::CoreNodesOffline { offline, total, tolerated } => {
                 write!(f, "core nodes of weight {offline} of {total} are offline, the protocol tolerates {tolerated}")
+            }
+            Self::ConsensusStands { tip, still, limit, voters } => {
+                let (still, limit) = (Humane(*still), Humane(*limit));
+                write!(
+                    f,
+                    "consensus stands still after {tip}: views have not moved for {still}, the limit is {limit}; "
+                )?;
+                say_so(f, *voters)
+            }
+            Self::SeatsGone { live, needed, total, lasting, voters } => {
+                let lasting = Humane(*lasting);
+                write!(f, "sealers of weight {live} of {total} are seen for {lasting}, a block needs {needed}; ")?;
+                say_so(f, *voters)
             }
             Self::NoVoterAnswers { silence, nodes } => {
                 write!(
@@ -220,6 +235,9 @@ impl Finding {
                     Humane(*still)
                 )
             }
+            Self::ViewStands { height, still } => {
+                write!(f, "takes no part in the consensus: its view stands still at {height} for {}", Humane(*still))
+            }
             Self::Behind { height, tip, lag, limit } => {
                 let behind = Count(tip.above(*height), "block", "blocks");
                 write!(f, "at {height}, {behind} or {} behind {tip}, the limit is {}", Humane(*lag), Humane(*limit))
@@ -233,6 +251,14 @@ impl Finding {
             }
             _ => f.write_str(self.reason()),
         }
+    }
+}
+
+/// How many bear witness.
+fn say_so(f: &mut fmt::Formatter<'_>, voters: usize) -> fmt::Result {
+    match voters {
+        1 => f.write_str("a single node says so"),
+        voters => write!(f, "{voters} nodes say so"),
     }
 }
 

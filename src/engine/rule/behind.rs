@@ -8,12 +8,14 @@ use crate::{
     observation::Syncing,
 };
 
-/// `NodeStalled`: stands still beyond the lag limit.
+/// `NodeStalled`: stands still beyond the lag limit, or takes no part in a consensus that has nothing to do.
 pub fn stalled(case: &NodeCase<'_>) -> Verdict {
-    comparable(case, NodeState::Stalled, |height, tip, _| Finding::StandsStill {
-        height,
-        tip,
-        still: case.timer.now().at.since(case.node.moved_at.unwrap_or_default()),
+    comparable(case, NodeState::Stalled, |height, tip, _| {
+        if case.node.pulse.alone {
+            return Finding::ViewStands { height, still: case.node.pulse.rest(None) };
+        }
+        let still = case.timer.now().at.since(case.node.moved_at.unwrap_or_default());
+        Finding::StandsStill { height, tip, still }
     })
 }
 

@@ -1,6 +1,7 @@
 //! Blocks come like a heartbeat. When the corroborated tip has stood still for many times its normal interval, and
 //! enough of those who watched it before still say so, the network has halted. It has also halted when more of its
-//! core nodes are gone than its protocol can lose, unless blocks demonstrably go on.
+//! core nodes are gone than its protocol can lose, unless blocks demonstrably go on; and, where blocks come only for work,
+//! when its consensus stands still though nobody wants one.
 //!
 //! A halt is over after some normal blocks, not after the first: a restart that does not hold is still the same halt.
 
@@ -75,11 +76,12 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     if let Blocks::Missing(finding) = blocks {
         return Verdict::Holds(finding);
     }
-    if let Some(finding) = core_nodes_offline(case) {
+    let consensus = &case.network.consensus;
+    if let Some(finding) = consensus.halt(case.network, case.timer).or_else(|| core_nodes_offline(case)) {
         return Verdict::Holds(finding);
     }
     match blocks {
-        Blocks::Coming if recovered(case) => Verdict::Clear,
+        Blocks::Coming if recovered(case) && !consensus.lingers() => Verdict::Clear,
         _ => Verdict::Unknown,
     }
 }

@@ -9,6 +9,15 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     if !has_quorum(case.settings.tolerance) {
         return Verdict::Clear;
     }
+    // Two ways to know: who is watched and gone, and whom the nodes miss.
+    match (watched(case), case.network.consensus.risk(case.timer)) {
+        (holds @ Verdict::Holds(_), _) | (_, holds @ Verdict::Holds(_)) => holds,
+        (Verdict::Clear, Verdict::Clear) => Verdict::Clear,
+        _ => Verdict::Unknown,
+    }
+}
+
+fn watched(case: &NetworkCase<'_>) -> Verdict {
     let nodes = case.nodes.iter().copied();
     match Quorum::count(case.settings, &case.network.roll, nodes, case.timer) {
         None => Verdict::Unknown,
