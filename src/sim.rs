@@ -16,6 +16,7 @@ pub mod fault;
 pub mod script;
 pub mod world;
 
+pub mod beacon;
 pub mod rpc;
 pub mod tongue;
 pub mod websocket;

@@ -55,6 +55,9 @@ const FINALITY_PACE: Duration = Duration::from_secs(12);
 /// A fact is remembered for so many of its paces.
 const REMEMBERED: u32 = 3;
 
+/// A head that has stood still for so long is not catching up with anything.
+const STANDS: Duration = Duration::from_secs(120);
+
 /// Longest version or peer id that is kept, in bytes.
 const MAX_NAME: usize = 128;
 
@@ -79,6 +82,8 @@ pub struct Beacon {
     who: Who,
     calendar: Calendar,
     lineage: Lineage,
+    /// The head, and since when it has been that.
+    stood: Option<(BlockHash, Timestamp)>,
     checkpoints: Memory<Checkpoints>,
     peers: Memory<u64>,
     /// When it was last asked again for what is missing or in doubt.
@@ -121,6 +126,7 @@ impl Default for Beacon {
             who: Who::default(),
             calendar: Calendar::default(),
             lineage: Lineage::default(),
+            stood: None,
             checkpoints: Memory(None),
             peers: Memory(None),
             retried: None,
@@ -172,7 +178,7 @@ impl Adapter for Beacon {
             head,
             safe: self.safe(now),
             finality: self.finality(now),
-            syncing: syncing.unwrap_or(Syncing::Unknown),
+            syncing: self.hint(now, &header, syncing),
             peers: self.peers.get(now, PEERS_PACE).copied(),
             participation: self.lineage.filled(),
             clock,
@@ -244,6 +250,17 @@ impl Beacon {
                 let header = serde_json::from_str::<Wrapped<Header>>(raw.get());
                 header.map(|header| header.data).map_err(|error| malformed(&error.to_string()))
             }
+        }
+    }
+
+    /// In this API a node is syncing when its head is far behind the clock. When the chain stops that becomes true of all
+    /// nodes, though none of them has anything to catch up with; so it is passed on only while the head moves.
+    fn hint(&mut self, now: Timestamp, header: &Header, told: Option<Syncing>) -> Syncing {
+        let root = header.root.0;
+        let (_, since) = *self.stood.insert(self.stood.filter(|(head, _)| *head == root).unwrap_or((root, now)));
+        match told {
+            Some(Syncing::Yes { .. }) if STANDS <= now.since(since) => Syncing::Unknown,
+            told => told.unwrap_or(Syncing::Unknown),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Listens to a node's new heads over WebSocket, so that the poller need not wait for its beat to see a block. A head
 //! only calls for an early poll: polling stays the truth, and whatever happens here never changes what is thought of
-//! the node.
+//! the node. Consensus clients push events over HTTP instead; see [`sse`].
 //!
 //! Streams die silently: behind a proxy a connection can stay open for days and bring nothing. So a stream that is
 //! silent while polls find new blocks is made anew, like one that was closed or one that never got through.
+
+mod sse;
 
 use std::{sync::Arc, time::Duration};
 
@@ -91,12 +93,14 @@ impl Subscription {
     /// Keeps a stream open until the shutdown.
     pub async fn run(self, mut shutdown: Shutdown) {
         let mut pause = self.first_pause;
+        let mut fruitless: usize = 0;
         loop {
             let (end, heads) = tokio::select! {
                 biased;
                 () = shutdown.begun() => return,
-                end = self.stream() => end,
+                end = self.stream(fruitless) => end,
             };
+            fruitless = if heads == 0 { fruitless.wrapping_add(1) } else { fruitless };
             if heads != 0 {
                 pause = self.first_pause;
             }
@@ -110,8 +114,12 @@ impl Subscription {
         }
     }
 
-    /// Opens a stream and listens to its end. Returns why it ended and how many heads it brought.
-    async fn stream(&self) -> (End, u64) {
+    /// Opens a stream and listens to its end. Returns why it ended and how many heads it brought. `fruitless`: so many
+    /// before it brought none.
+    async fn stream(&self, fruitless: usize) -> (End, u64) {
+        if self.kind == Kind::Sse {
+            return self.events(fruitless).await;
+        }
         match tokio::time::timeout(self.setup, self.open()).await {
             Err(_) => (End::Hung, 0),
             Ok(None) => (End::Refused, 0),

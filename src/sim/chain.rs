@@ -15,6 +15,9 @@ use super::{
 /// Blocks a simulated node keeps; older ones, but for block 0, are pruned.
 pub const KEPT_BLOCKS: usize = 4096;
 
+/// Turns of attendance a branch remembers.
+const KEPT_TURNS: usize = 256;
+
 /// Slots looked ahead for one that is not missed.
 const SLOTS_AHEAD: u64 = 64;
 
@@ -45,6 +48,8 @@ pub(super) struct Seat {
 pub(super) struct Branch {
     pub(super) blocks: VecDeque<Block>,
     quorum_since: Option<Duration>,
+    /// When two thirds of the voters were there, and when they were not any more, in turn.
+    pub(super) attendance: VecDeque<(Duration, bool)>,
     due: Option<Duration>,
     salt: u64,
 }
@@ -84,8 +89,13 @@ impl Chain {
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let genesis = Block::first(&plan);
-        let branch =
-            Branch { blocks: VecDeque::from([genesis]), quorum_since: Some(Duration::ZERO), due: None, salt: 0 };
+        let branch = Branch {
+            blocks: VecDeque::from([genesis]),
+            quorum_since: Some(Duration::ZERO),
+            attendance: VecDeque::from([(Duration::ZERO, true)]),
+            due: None,
+            salt: 0,
+        };
         let seats = vec![Seat::default(); plan.members.len()];
         let mut chain = Self {
             plan,
@@ -227,6 +237,20 @@ impl Chain {
         for side in 0..self.branches.len() {
             let since = self.has_quorum(side).then(|| self.branches[side].quorum_since.unwrap_or(self.now));
             self.branches[side].quorum_since = since;
+            self.note_attendance(side);
+        }
+    }
+
+    fn note_attendance(&mut self, side: usize) {
+        let total = self.voters().count();
+        let there = self.voters().filter(|node| self.can_vote(*node, side)).count();
+        let (now, attested) = (self.now, total.saturating_mul(2) <= there.saturating_mul(3));
+        let attendance = &mut self.branches[side].attendance;
+        if attendance.back().is_none_or(|(_, before)| *before != attested) {
+            attendance.push_back((now, attested));
+        }
+        if KEPT_TURNS < attendance.len() {
+            attendance.pop_front();
         }
     }
 

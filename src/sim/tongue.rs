@@ -11,6 +11,8 @@ pub enum Tongue {
     /// Ethereum JSON-RPC.
     #[default]
     Evm,
+    /// The Beacon API of Ethereum consensus clients; for chains that are made in slots.
+    Beacon,
 }
 
 /// A request as a node hears it.
@@ -46,6 +48,7 @@ impl Desk<'_> {
     #[must_use]
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
+            Tongue::Beacon => super::beacon::reply(self, asked),
             Tongue::Evm if *asked.method != Method::POST => Said { status: 200, json: None },
             Tongue::Evm => self.answer(asked.body).map_or(Said { status: 204, json: None }, Said::ok),
         }

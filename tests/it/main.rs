@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod api;
+mod beacon;
 mod config;
 mod config_command;
 mod config_corpus;

@@ -90,13 +90,18 @@ impl Bench {
         self.root.join("logs").join(self.scenario)
     }
 
+    /// The folder that keeps everything between runs.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The log file of `program` in this scenario.
     pub fn log(&self, program: &str) -> PathBuf {
         self.logs().join(format!("{program}.log"))
     }
 
     /// A folder for the data of `program` in this scenario.
-    fn folder(&self, program: &str) -> PathBuf {
+    pub fn folder(&self, program: &str) -> PathBuf {
         self.root.join("run").join(program)
     }
 

@@ -105,13 +105,17 @@ impl Config {
     }
 
     /// A network whose blocks come every second, with `keys` of its own.
-    pub fn network(mut self, name: &str, chain_id: Option<u64>, keys: &str, nodes: &[Node<'_>]) -> Self {
+    pub fn network(self, name: &str, chain_id: Option<u64>, keys: &str, nodes: &[Node<'_>]) -> Self {
         let chain_id = chain_id.map_or_else(String::new, |id| format!("chain_id = {id}\n"));
-        let _ = write!(
-            self.rest,
-            "\n[[network]]\nname = \"{name}\"\nfamily = \"evm\"\n{chain_id}block_time = \"1s\"\n\
-             missing_blocks = 10\nhalt_floor = \"10s\"\n{keys}\n"
+        let keys = format!(
+            "family = \"evm\"\n{chain_id}block_time = \"1s\"\nmissing_blocks = 10\nhalt_floor = \"10s\"\n{keys}"
         );
+        self.chain(name, &keys, nodes)
+    }
+
+    /// A network with nothing but these `keys`.
+    pub fn chain(mut self, name: &str, keys: &str, nodes: &[Node<'_>]) -> Self {
+        let _ = write!(self.rest, "\n[[network]]\nname = \"{name}\"\n{keys}\n");
         for node in nodes {
             let _ = write!(
                 self.rest,

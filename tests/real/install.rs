@@ -22,6 +22,23 @@ const INJECTIVE_BINARY: &str = "injectived-linux-x64";
 /// A synthetic EVM node.
 const ANVIL: &str = "1.7.1";
 
+/// A consensus client, and the packages of its own that it is made of.
+const LODESTAR: &str = "1.5.1";
+const LODESTAR_PARTS: [&str; 12] = [
+    "api",
+    "beacon-node",
+    "config",
+    "db",
+    "fork-choice",
+    "light-client",
+    "params",
+    "reqresp",
+    "state-transition",
+    "types",
+    "utils",
+    "validator",
+];
+
 /// How long one step of an installation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -50,7 +67,7 @@ pub fn root() -> PathBuf {
 
 /// Finds or installs everything.
 pub fn tools(root: &Path) -> Result<Tools> {
-    let installer = Installer { root };
+    let installer = Installer::at(root);
     Ok(Tools {
         injectived: installer.injectived().context("injective-core from PyPI")?,
         anvil: installer.anvil().context("anvil from npm")?,
@@ -61,11 +78,17 @@ pub fn tools(root: &Path) -> Result<Tools> {
     })
 }
 
-struct Installer<'a> {
+/// Fills the folder that keeps everything.
+pub struct Installer<'a> {
     root: &'a Path,
 }
 
-impl Installer<'_> {
+impl<'a> Installer<'a> {
+    /// An installer into `root`.
+    pub fn at(root: &'a Path) -> Self {
+        Self { root }
+    }
+
     fn injectived(&self) -> Result<PathBuf> {
         let home = self.unless_there("injective-core", INJECTIVE, |home| {
             let wheel = format!("injective-core=={INJECTIVE}");
@@ -95,6 +118,22 @@ impl Installer<'_> {
         let modules = home.join("node_modules/@foundry-rs");
         let mut binaries = fs::read_dir(&modules)?.flatten().map(|entry| entry.path().join("bin/anvil"));
         binaries.find(|path| path.is_file()).context("npm brought no binary for this machine")
+    }
+
+    /// The script of a consensus client. Of its packages only these versions fit each other, and four of them are built
+    /// here.
+    pub fn lodestar(&self) -> Result<PathBuf> {
+        let home = self.unless_there("lodestar", LODESTAR, |home| {
+            let parts = LODESTAR_PARTS.map(|part| format!(r#""@lodestar/{part}":"{LODESTAR}""#)).join(",");
+            let package = format!(
+                r#"{{"name":"lodestar","private":true,"dependencies":{{"@chainsafe/lodestar":"{LODESTAR}"}},"overrides":{{
+                {parts},"@multiformats/multiaddr":"11.6.1","@multiformats/mafmt":"11.1.0","@libp2p/tcp":"6.1.2"}}}}"#
+            );
+            fs::write(home.join("package.json"), package)?;
+            self.run(Command::new("npm").args(["install", "--silent", "--ignore-scripts"]), home)?;
+            self.run(Command::new("npm").args(["rebuild", "snappy", "bcrypto", "bigint-buffer", "leveldown"]), home)
+        })?;
+        Ok(home.join("node_modules/@chainsafe/lodestar/lib/index.js"))
     }
 
     /// The program under one of `names` on the path, else out of the Debian package `package`, unpacked but not

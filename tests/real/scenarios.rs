@@ -2,6 +2,7 @@
 
 mod api;
 mod components;
+mod consensus;
 mod dashboards;
 mod discovery;
 mod halt;
@@ -73,6 +74,8 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, nodes, bad_manners_stay_with_the_node_that_has_them),
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, troubles, each_trouble_of_a_chain_has_its_own_name),
+    scenario!(Alone, consensus, a_consensus_layer_loses_finality_and_halts_while_its_health_is_fine, on_request: true),
+    scenario!(Alone, consensus, two_halves_of_a_consensus_layer_come_together_again, on_request: true),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),

@@ -140,6 +140,20 @@ fn what_is_no_longer_told_is_forgotten_after_three_of_its_paces() {
 }
 
 #[test]
+fn a_node_whose_head_stands_still_is_not_catching_up_whatever_it_says() {
+    let mut beacon = Beacon::default();
+    let mut hint = |second, slot| {
+        let mut all = mainnet(slot, 1);
+        all[SYNCING] = json!({"data": {"is_syncing": true, "sync_distance": "11"}});
+        good(&mut beacon, at(second), &all).syncing
+    };
+    let catching_up = Syncing::Yes { behind: Some(11) };
+    assert_eq!((hint(0, 51), hint(119, 51)), (catching_up, catching_up));
+    assert_eq!(hint(120, 51), Syncing::Unknown, "the chain may have stopped for everybody");
+    assert_eq!((hint(125, 52), hint(240, 52)), (catching_up, catching_up));
+}
+
+#[test]
 fn numbers_may_be_numbers_and_unknown_keys_do_no_harm() {
     let mut all = mainnet(100, 1);
     all[HEAD]["data"]["header"]["message"]["slot"] = json!(100);

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use http::Method;
+use serde::Deserialize;
 
 use super::{Caller, diagnose};
 use crate::{
     chain::{
         Family,
-        quantity::Quantity,
+        quantity::{Decimal, Quantity},
         reply::{Answer, Reply},
-        rpc::read,
+        rpc::{read, resource},
     },
     observation::probe::{ProbeError, Reason},
     transport::Response,
@@ -27,14 +28,19 @@ struct Recogniser {
 }
 
 /// The questions in the order in which they are asked.
-const RECOGNISERS: [Recogniser; 2] = [
+const RECOGNISERS: [Recogniser; 3] = [
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#, is_quantity),
     // Old and odd nodes do not tell their chain id.
     rpc(Family::Evm, r#"{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}"#, is_quantity),
+    get(Family::Beacon, "/eth/v1/node/syncing", is_sync_state),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
     Recogniser { family, method: Method::POST, path: "", body, knows }
+}
+
+const fn get(family: Family, path: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
+    Recogniser { family, method: Method::GET, path, body: "", knows }
 }
 
 /// The family of the node, which must be `wanted` if that is given, and how long the first answer took.
@@ -67,4 +73,21 @@ fn is_quantity(response: &Response) -> bool {
         Ok(Reply::Single { answer: answer @ Answer::Result(_), .. }) => answer.read::<Quantity>().is_some(),
         _ => false,
     }
+}
+
+/// How a consensus client stands: slots as decimal strings, under `data`.
+fn is_sync_state(response: &Response) -> bool {
+    #[derive(Deserialize)]
+    struct Wrapped {
+        #[serde(rename = "data")]
+        _data: State,
+    }
+    #[derive(Deserialize)]
+    struct State {
+        #[serde(rename = "head_slot")]
+        _head_slot: Decimal,
+        #[serde(rename = "is_syncing")]
+        _is_syncing: bool,
+    }
+    resource(response).is_ok_and(|answer| answer.read::<Wrapped>().is_some())
 }
