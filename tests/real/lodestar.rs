@@ -124,7 +124,8 @@ impl BeaconNode {
     pub fn connect(&self, other: &Self) -> Result<()> {
         let identity = other.get("/eth/v1/node/identity")?;
         let id = identity["peer_id"].as_str().context("no peer id")?;
-        let path = format!("/eth/v1/lodestar/connect_peer?peerId={id}&multiaddr=/ip4/127.0.0.1/tcp/{}", other.p2p.port());
+        let path =
+            format!("/eth/v1/lodestar/connect_peer?peerId={id}&multiaddr=/ip4/127.0.0.1/tcp/{}", other.p2p.port());
         wait::eventually("a peer", PATIENCE, || {
             http::post(self.rest, &path, &json!({}))?;
             wait::pass(SLOT);

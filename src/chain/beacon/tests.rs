@@ -36,7 +36,9 @@ fn poll(beacon: &mut Beacon, now: Timestamp, all: &[Value; COUNT]) -> (Result<Fa
     let texts: Vec<(usize, Box<RawValue>)> =
         due.iter().map(|it| (*it, serde_json::value::to_raw_value(&all[*it]).unwrap())).collect();
     let mut answers = Answers::default();
-    texts.iter().for_each(|(position, raw)| answers.put(*position, Answer::Result(raw)));
+    for (position, raw) in &texts {
+        answers.put(*position, Answer::Result(raw));
+    }
     (beacon.interpret(now, None, &answers), due)
 }
 
@@ -68,7 +70,9 @@ fn a_poll_asks_two_resources_and_now_and_then_a_third() {
         beacon.doubt_identity();
         let due = poll(&mut beacon, at(second), &mainnet(100 + second.unsigned_abs() / 12, 1)).1;
         assert!(due.starts_with(&[HEAD, SYNCING]) && due.len() <= 3, "{due:?}");
-        due.iter().for_each(|position| asked[*position] += 1);
+        for position in due {
+            asked[position] += 1;
+        }
     }
     assert_eq!((asked[HEAD], asked[SYNCING], asked[SPEC]), (720, 720, 0));
     assert!((60..=75).contains(&asked[FINALITY]), "every 48 seconds: {}", asked[FINALITY]);

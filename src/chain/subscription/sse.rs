@@ -42,9 +42,9 @@ impl Subscription {
         let mut pushed = self.pulse.height();
         loop {
             match tokio::time::timeout(self.silence, news(&mut flow, &mut reader)).await {
-                Ok(Some(slot)) => {
+                Ok(Some(event)) => {
                     heads = heads.saturating_add(1);
-                    pushed = slot.unwrap_or_else(|| self.pulse.height());
+                    pushed = slot(&event.data).unwrap_or_else(|| self.pulse.height());
                     self.pulse.call();
                 }
                 Ok(None) => return (End::Closed, heads),
@@ -56,13 +56,13 @@ impl Subscription {
     }
 }
 
-/// The slot of the next new head; `None` at the end of the stream. What was read is in the reader: this may be given up
-/// and called again.
-async fn news(flow: &mut Flow, reader: &mut Reader) -> Option<Option<Height>> {
+/// The next event that tells of a new head; `None` at the end of the stream. What was read is in the reader: this may be
+/// given up and called again.
+async fn news(flow: &mut Flow, reader: &mut Reader) -> Option<Event> {
     loop {
-        while let Some(event) = reader.take()? {
+        while let Some(event) = reader.take().ok()? {
             if NEWS.contains(&event.name.as_slice()) {
-                return Some(slot(&event.data));
+                return Some(event);
             }
         }
         reader.bytes.extend_from_slice(&flow.next().await?);
@@ -99,15 +99,18 @@ struct Reader {
     event: Event,
 }
 
+/// A line longer than any event has: this is no stream of events.
+#[derive(Debug, PartialEq, Eq)]
+struct Overlong;
+
 impl Reader {
-    /// The next whole event of the bytes so far, if there is one: `Some(None)` if more must be read, `None` if this is no
-    /// stream of events.
-    fn take(&mut self) -> Option<Option<Event>> {
+    /// The next whole event of the bytes so far; `None` if more must be read.
+    fn take(&mut self) -> Result<Option<Event>, Overlong> {
         let mut begin = 0;
         let mut done = None;
         while let Some(length) = self.bytes[begin..].iter().position(|byte| *byte == b'\n') {
-            let line = self.bytes[begin..begin + length].strip_suffix(b"\r");
-            let line = line.unwrap_or(&self.bytes[begin..begin + length]);
+            let line = &self.bytes[begin..begin + length];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             begin += length + 1;
             if line.is_empty() {
                 done = Some(std::mem::take(&mut self.event));
@@ -116,7 +119,7 @@ impl Reader {
             take_line(&mut self.event, line);
         }
         self.bytes.drain(..begin);
-        (done.is_some() || self.bytes.len() <= MAX_LINE).then_some(done)
+        if done.is_none() && MAX_LINE < self.bytes.len() { Err(Overlong) } else { Ok(done) }
     }
 }
 
@@ -141,7 +144,7 @@ mod tests {
         let mut events = Vec::new();
         for piece in text.as_bytes().chunks(piece) {
             reader.bytes.extend_from_slice(piece);
-            while let Some(Some(event)) = reader.take() {
+            while let Ok(Some(event)) = reader.take() {
                 events.push((String::from_utf8(event.name).unwrap(), slot(&event.data).map(|slot| slot.0)));
             }
         }
@@ -163,9 +166,9 @@ mod tests {
     #[test]
     fn a_line_without_end_is_no_event_and_is_given_up() {
         let mut reader = Reader { bytes: vec![b'x'; MAX_LINE + 1], ..Reader::default() };
-        assert_eq!(reader.take(), None);
+        assert_eq!(reader.take(), Err(Overlong));
         let mut reader = Reader { bytes: b"event: head\n".repeat(MAX_LINE), ..Reader::default() };
-        assert_eq!(reader.take(), Some(None));
+        assert_eq!(reader.take(), Ok(None));
         assert_eq!((reader.bytes.len(), reader.event.name.as_slice()), (0, b"head".as_slice()));
     }
 
@@ -175,7 +178,7 @@ mod tests {
             let mut reader = Reader::default();
             for piece in pieces {
                 reader.bytes.extend_from_slice(&piece);
-                while let Some(Some(event)) = reader.take() {
+                while let Ok(Some(event)) = reader.take() {
                     let _ = slot(&event.data);
                 }
             }

@@ -14,8 +14,7 @@ use crate::{
 const LAYER: &str = "layer";
 
 /// Two epochs are 64 seconds here, so finality is lost when it is 128 behind.
-const KEYS: &str =
-    "family = \"beacon\"\nblock_time = \"4s\"\nfinality_lag = \"64s\"";
+const KEYS: &str = "family = \"beacon\"\nblock_time = \"4s\"\nfinality_lag = \"64s\"";
 
 /// Four epochs of eight slots.
 const FINALITY_LIMIT: Duration = Duration::from_secs(128);
@@ -32,9 +31,7 @@ pub fn a_consensus_layer_loses_finality_and_halts_while_its_health_is_fine(bench
     let mut few = network.validators("val-b", 5, 7, &first)?;
     let second = network.node("bn2")?;
     second.connect(&first)?;
-    wait::eventually("the first finalized epoch", 5 * FINALITY_LIMIT, || {
-        Ok((0 < second.finalized()?).then_some(()))
-    })?;
+    wait::eventually("the first finalized epoch", 5 * FINALITY_LIMIT, || Ok((0 < second.finalized()?).then_some(())))?;
     let daemon = watch(bench, &first, &second)?;
     let values = values_are_those_of_the_node(&daemon, &first)?;
     quiet(&daemon, Duration::from_secs(20))?;
