@@ -16,6 +16,7 @@ pub mod fault;
 pub mod script;
 pub mod world;
 
+pub mod beacon;
 pub mod bitcoin;
 pub mod cometbft;
 pub mod fisco_bcos;

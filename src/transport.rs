@@ -7,6 +7,7 @@
 mod certificate;
 mod dial;
 mod fault;
+mod flow;
 mod link;
 mod name;
 mod reach;
@@ -23,6 +24,7 @@ use http_body_util::Full;
 
 pub use self::{
     dial::{DialFault, Dialed, dial, dial_within},
+    flow::Flow,
     link::Stream,
     reach::Reach,
 };
@@ -133,6 +135,21 @@ impl Client {
             Ok(outcome) => outcome,
             Err(_) => Err(late(limits.deadline, connected)),
         }
+    }
+
+    /// Asks on a connection of its own for a resource that goes on for ever, as server-sent events do. Connecting may take
+    /// `deadline`; how long the answer may take to begin is the caller's to say, since some servers begin with the first
+    /// event.
+    ///
+    /// # Errors
+    /// Name, connection, TLS, or broken HTTP.
+    pub async fn listen(&self, path: &str, deadline: Duration) -> Result<Flow, PollError> {
+        let request = Request { method: Method::GET, path: path.to_owned(), body: Bytes::new() };
+        let mut request = self.http_request(request)?;
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let dialed = tokio::time::timeout(deadline, dial_within(&self.endpoint, self.reach, deadline)).await;
+        let (stream, _) = dialed.map_err(|_| late(deadline, false))?.map_err(|fault| fault.error)?;
+        Flow::open(stream, request).await
     }
 
     /// Completes when the kept connection has been closed by the other side: a process that dies closes its

@@ -97,6 +97,7 @@ impl Family {
                 topic: None,
                 unsubscribe: "chain_unsubscribeNewHeads",
             },
+            Self::Beacon => Stream::Sse,
             _ => Stream::None,
         }
     }
@@ -127,6 +128,8 @@ pub enum Stream {
     },
     /// Events of a CometBFT node over WebSocket.
     CometBft,
+    /// Server-sent events of a consensus client, below the address that answers requests.
+    Sse,
     /// Not at all, as far as we know.
     None,
 }
@@ -146,6 +149,10 @@ pub struct Profile {
     pub block_time: Option<Duration>,
     /// Reorganisations up to this depth are ordinary life.
     pub reorg_depth: u32,
+    /// Blocks from one to its finality, where the protocol fixes them; `None` = learned by watching.
+    pub finality_blocks: Option<u32>,
+    /// Finality behind by this many times that has stalled.
+    pub finality_factor: u32,
     /// Fewer peers than this is too few; 0 where nodes have none, or do not tell.
     pub min_peers: u64,
     /// Whether a node serves several chains, so that a network must say which group it is.
@@ -161,6 +168,8 @@ const fn row(family: Family, variant: Option<&'static str>) -> Profile {
         tolerance: FaultTolerance::Bft,
         block_time: None,
         reorg_depth: 10,
+        finality_blocks: None,
+        finality_factor: 3,
         min_peers: 1,
         groups: false,
     }
@@ -185,6 +194,19 @@ const fn proof_of_work(variant: Option<&'static str>, seconds: u64, reorg_depth:
     }
 }
 
+/// A row of a consensus layer: the length of its slots, and the slots of two epochs. One late block that is replaced is
+/// daily life there, seven are a catastrophe.
+const fn beacon(variant: Option<&'static str>, slot: Duration, two_epochs: u32) -> Profile {
+    Profile {
+        cadence: Cadence::Slots,
+        block_time: Some(slot),
+        reorg_depth: 6,
+        finality_blocks: Some(two_epochs),
+        finality_factor: 2,
+        ..row(Family::Beacon, variant)
+    }
+}
+
 /// Every family and variant.
 pub const PROFILES: &[Profile] = &[
     row(Family::Evm, None),
@@ -200,7 +222,9 @@ pub const PROFILES: &[Profile] = &[
     Profile { cadence: Cadence::OnDemand, tolerance: FaultTolerance::Majority, ..without_forks("raft") },
     Profile { tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("clique")) },
     Profile { min_peers: 0, ..row(Family::OpNode, None) },
-    Profile { cadence: Cadence::Slots, block_time: Some(Duration::from_secs(12)), ..row(Family::Beacon, None) },
+    // Two epochs are the best that finality does, and at twice that, behind by more than four, it has been lost.
+    beacon(None, Duration::from_secs(12), 64),
+    beacon(Some("gnosis"), Duration::from_secs(5), 32),
     // What is committed is final: a block that is replaced is no part of life here.
     Profile { reorg_depth: 1, ..row(Family::CometBft, None) },
     Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos2, None) },
@@ -235,6 +259,12 @@ impl Profile {
         let mut rows = PROFILES.iter().filter(|row| row.family == family);
         let own = rows.clone().find(|row| row.variant == variant);
         own.or_else(|| rows.next()).expect("every family has a row, as a test of the table says")
+    }
+
+    /// The normal time from a block to its finality, if one comes every `block_time`.
+    #[must_use]
+    pub fn finality_lag(&self, block_time: Option<Duration>) -> Option<Duration> {
+        block_time?.checked_mul(self.finality_blocks?)
     }
 
     /// The names of the variants of a family.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{
     CanaryTarget, NodeTarget, Settings, canary,
+    family::Stream,
     gate::Gates,
     poller::{Poller, Wiring},
     pulse::Pulse,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    model::Endpoint,
     observation::{Roster, Sighting, Source},
     supervisor::{PanicCounter, Supervisor, Tether},
 };
@@ -152,8 +154,8 @@ impl Fleet {
             pulse: Pulse::default(),
             share,
         };
-        if let Some(ws) = &target.ws {
-            let subscription = Subscription::new(ws.clone(), &target, wiring.pulse.clone());
+        if let Some(endpoint) = pushing(&target) {
+            let subscription = Subscription::new(endpoint.clone(), &target, wiring.pulse.clone());
             let shutdown = tether.shutdown();
             let make = move || subscription.clone().run(shutdown.clone());
             self.tasks.spawn_until(tether.shutdown(), "subscription", self.panics.clone(), make);
@@ -171,6 +173,14 @@ impl Fleet {
         let make = move || canary::run(probed.clone(), source, clock, sightings.clone(), shutdown.clone());
         self.tasks.spawn_until(tether.shutdown(), "canary", self.panics.clone(), make);
         Member { target, _tether: tether }
+    }
+}
+
+/// Where a node pushes its heads: events come from the address that answers requests.
+fn pushing(target: &NodeTarget) -> Option<&Endpoint> {
+    match target.family.stream() {
+        Stream::Sse => Some(&target.rpc),
+        Stream::Rpc { .. } | Stream::CometBft | Stream::None => target.ws.as_ref(),
     }
 }
 

@@ -15,6 +15,11 @@ use crate::model::BlockHash;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quantity(pub u64);
 
+/// An unsigned 64-bit integer, written as a string of decimal digits or as a JSON number without a fraction. Refused:
+/// everything else, signs and spaces among it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal(pub u64);
+
 /// A 32-byte hash: `0x` and exactly 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hash(pub BlockHash);
@@ -74,6 +79,33 @@ impl Visitor<'_> for QuantityVisitor {
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(QuantityVisitor)
+    }
+}
+
+struct DecimalVisitor;
+
+impl Visitor<'_> for DecimalVisitor {
+    type Value = Decimal;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an unsigned integer below 2^64, as a decimal string or as a number")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Decimal, E> {
+        Ok(Decimal(number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Decimal, E> {
+        // The parser of the standard library would take a sign.
+        let all_digits = text.bytes().all(|digit| digit.is_ascii_digit());
+        let number = all_digits.then(|| text.parse().ok()).flatten();
+        number.map(Decimal).ok_or_else(|| E::custom("not a decimal quantity"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(DecimalVisitor)
     }
 }
 
@@ -175,6 +207,28 @@ mod tests {
             ["-1", "1.5", "1e30", "18446744073709551616", "null", "true", "[]", "{}", r#""0x10000000000000000""#];
         for json in strings.into_iter().chain(others) {
             assert_eq!(quantity(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn decimal_quantities_are_digits_and_nothing_else() {
+        let decimal = |json: &str| serde_json::from_str::<Decimal>(json).ok().map(|decimal| decimal.0);
+        for (json, wanted) in [
+            (r#""0""#, Some(0)),
+            (r#""9123456""#, Some(9_123_456)),
+            (r#""007""#, Some(7)),
+            (r#""18446744073709551615""#, Some(u64::MAX)),
+            ("7", Some(7)),
+            (r#""18446744073709551616""#, None),
+            (r#""""#, None),
+            (r#""+7""#, None),
+            (r#""0x7""#, None),
+            (r#"" 7""#, None),
+            ("-7", None),
+            ("7.0", None),
+            ("null", None),
+        ] {
+            assert_eq!(decimal(json), wanted, "{json}");
         }
     }
 

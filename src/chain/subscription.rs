@@ -1,11 +1,12 @@
 //! Listens to a node's new heads over WebSocket, so that the poller need not wait for its beat to see a block. A head
 //! only calls for an early poll: polling stays the truth, and whatever happens here never changes what is thought of
-//! the node.
+//! the node. Consensus clients push events over HTTP instead; see [`sse`].
 //!
 //! Streams die silently: behind a proxy a connection can stay open for days and bring nothing. So a stream that is
 //! silent while polls find new blocks is made anew, like one that was closed or one that never got through.
 
 mod cometbft;
+mod sse;
 
 use std::{sync::Arc, time::Duration};
 
@@ -93,12 +94,14 @@ impl Subscription {
     /// Keeps a stream open until the shutdown.
     pub async fn run(self, mut shutdown: Shutdown) {
         let mut pause = self.first_pause;
+        let mut fruitless: usize = 0;
         loop {
             let (end, heads) = tokio::select! {
                 biased;
                 () = shutdown.begun() => return,
-                end = self.stream() => end,
+                end = self.stream(fruitless) => end,
             };
+            fruitless = if heads == 0 { fruitless.wrapping_add(1) } else { fruitless };
             if heads != 0 {
                 pause = self.first_pause;
             }
@@ -112,8 +115,12 @@ impl Subscription {
         }
     }
 
-    /// Opens a stream and listens to its end. Returns why it ended and how many heads it brought.
-    async fn stream(&self) -> (End, u64) {
+    /// Opens a stream and listens to its end. Returns why it ended and how many heads it brought. `fruitless`: so many
+    /// before it brought none.
+    async fn stream(&self, fruitless: usize) -> (End, u64) {
+        if self.kind == Kind::Sse {
+            return self.events(fruitless).await;
+        }
         if self.kind == Kind::CometBft {
             return match tokio::time::timeout(self.setup, cometbft::open(&self.endpoint, self.setup)).await {
                 Err(_) => (End::Hung, 0),
@@ -161,7 +168,7 @@ pub async fn accepts(endpoint: &Endpoint, kind: Kind, setup: Duration) -> bool {
     let opens = async {
         match kind {
             Kind::CometBft => cometbft::open(endpoint, setup).await.is_some(),
-            Kind::Rpc { .. } | Kind::None => subscribe(endpoint, kind, setup).await.is_some(),
+            Kind::Rpc { .. } | Kind::Sse | Kind::None => subscribe(endpoint, kind, setup).await.is_some(),
         }
     };
     tokio::time::timeout(setup, opens).await.unwrap_or(false)

@@ -91,6 +91,9 @@ impl<'a> Defaults<'a> {
         if self.network_items.reorg_depth.is_none() {
             keys.network.reorg_depth = profile.reorg_depth;
         }
+        if self.network_items.finality_factor.is_none() {
+            keys.network.finality_factor = profile.finality_factor;
+        }
         if self.node.items.min_peers.is_none() {
             keys.node.keys.limits.min_peers = Some(profile.min_peers).filter(|peers| *peers != 0);
         }
@@ -103,6 +106,7 @@ impl<'a> Defaults<'a> {
             missing_blocks: section.item("missing_blocks").or_else(|| self.network_items.missing_blocks.clone()),
             halt_floor: section.item("halt_floor").or_else(|| self.network_items.halt_floor.clone()),
             split_blocks: section.item("split_blocks").or_else(|| self.network_items.split_blocks.clone()),
+            finality_factor: section.item("finality_factor").or_else(|| self.network_items.finality_factor.clone()),
             reorg_depth: section.item("reorg_depth").or_else(|| self.network_items.reorg_depth.clone()),
         };
         let mut keys = Self { network: self.network, network_items, node: self.node.overlaid(section) };

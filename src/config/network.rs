@@ -172,6 +172,8 @@ pub(super) fn read_settings(
     (limits, planned): (NetworkLimits, Vec<PlannedHalt>),
 ) -> NetworkSettings {
     let tolerance = section.optional("tolerance", word("tolerance", TOLERANCES, FaultTolerance::as_str));
+    let block_time = section.optional("block_time", duration(BLOCK_TIMES)).or(profile.block_time);
+    let finality_lag = section.optional("finality_lag", duration(PERIODS));
     NetworkSettings {
         name,
         family: Arc::from(profile.family.as_str()),
@@ -179,10 +181,10 @@ pub(super) fn read_settings(
             .optional("chain_id", |item| chain_id(item).filter(|id| is_reported(item, id, profile.family))),
         genesis: section.optional("genesis", hash),
         cadence: cadence::read(section, profile.cadence),
-        block_time: section.optional("block_time", duration(BLOCK_TIMES)).or(profile.block_time),
+        block_time,
         tolerance: tolerance.unwrap_or(profile.tolerance),
         core_total: section.optional("core_total", count(TOTALS)),
-        finality_lag: section.optional("finality_lag", duration(PERIODS)),
+        finality_lag: finality_lag.or_else(|| profile.finality_lag(block_time)),
         planned,
         limits,
         labels: section.optional("labels", labels(&Labels::new())).unwrap_or_default(),

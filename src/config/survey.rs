@@ -70,6 +70,7 @@ pub(super) struct LimitItems<'a> {
     pub missing_blocks: Option<Item<'a>>,
     pub halt_floor: Option<Item<'a>>,
     pub split_blocks: Option<Item<'a>>,
+    pub finality_factor: Option<Item<'a>>,
     pub reorg_depth: Option<Item<'a>>,
 }
 

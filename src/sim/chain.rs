@@ -15,6 +15,9 @@ use super::{
 /// Blocks a simulated node keeps; older ones, but for block 0, are pruned.
 pub const KEPT_BLOCKS: usize = 4096;
 
+/// Turns of attendance a branch remembers.
+const KEPT_TURNS: usize = 256;
+
 /// Slots looked ahead for one that is not missed.
 const SLOTS_AHEAD: u64 = 64;
 
@@ -51,6 +54,8 @@ pub(super) struct Branch {
     pub(super) agreed: Duration,
     /// The block that was the newest when more than a third of the voters went, who are still away.
     pub(super) undecided: Option<u64>,
+    /// When two thirds of the voters were there, and when they were not any more, in turn.
+    pub(super) attendance: VecDeque<(Duration, bool)>,
     due: Option<Duration>,
     salt: u64,
 }
@@ -90,8 +95,12 @@ impl Chain {
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let genesis = Block::first(&plan);
-        let branch =
-            Branch { blocks: VecDeque::from([genesis]), quorum_since: Some(Duration::ZERO), ..Branch::default() };
+        let branch = Branch {
+            blocks: VecDeque::from([genesis]),
+            quorum_since: Some(Duration::ZERO),
+            attendance: VecDeque::from([(Duration::ZERO, true)]),
+            ..Branch::default()
+        };
         let seats = vec![Seat::default(); plan.members.len()];
         let mut chain = Self {
             plan,
@@ -236,6 +245,20 @@ impl Chain {
             let undecided = self.branches[side].undecided.unwrap_or(self.branches[side].tip().number);
             let decides = Quorum::Bft.needed(self.voters().count()) <= self.voting(side).count();
             self.branches[side].undecided = (!decides).then_some(undecided);
+            self.note_attendance(side);
+        }
+    }
+
+    fn note_attendance(&mut self, side: usize) {
+        let total = self.voters().count();
+        let there = self.voters().filter(|node| self.can_vote(*node, side)).count();
+        let (now, attested) = (self.now, total.saturating_mul(2) <= there.saturating_mul(3));
+        let attendance = &mut self.branches[side].attendance;
+        if attendance.back().is_none_or(|(_, before)| *before != attested) {
+            attendance.push_back((now, attested));
+        }
+        if KEPT_TURNS < attendance.len() {
+            attendance.pop_front();
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Tongue {
     CometBft,
     /// JSON-RPC of Substrate.
     Substrate,
+    /// The Beacon API of Ethereum consensus clients; for chains that are made in slots.
+    Beacon,
     /// FISCO BCOS 2.x.
     FiscoBcos2,
     /// FISCO BCOS 3.x.
@@ -41,6 +43,7 @@ impl Tongue {
         Self::Substrate,
         Self::FiscoBcos2,
         Self::FiscoBcos3,
+        Self::Beacon,
     ];
 
     /// The family whose nodes speak it, by its word in the configuration.
@@ -52,6 +55,7 @@ impl Tongue {
             Self::Bitcoin => "bitcoin",
             Self::CometBft => "cometbft",
             Self::Substrate => "substrate",
+            Self::Beacon => "beacon",
             Self::FiscoBcos2 => "fisco-bcos-2",
             Self::FiscoBcos3 => "fisco-bcos-3",
         }
@@ -107,6 +111,7 @@ impl Desk<'_> {
     #[must_use]
     pub fn reply(&self, asked: &Asked<'_>) -> Said {
         match self.chain.plan().tongue {
+            Tongue::Beacon => super::beacon::reply(self, asked),
             Tongue::FiscoBcos2 => super::fisco_bcos::reply_2(self, asked),
             Tongue::FiscoBcos3 => super::fisco_bcos::reply_3(self, asked),
             Tongue::Substrate => super::substrate::reply(self, asked),

@@ -75,6 +75,30 @@ impl Chain {
         self.branches[self.seats.get(node)?.side].undecided
     }
 
+    /// The newest block that `node` knows and that was made at or before `at`. Those it no longer keeps are not looked at.
+    #[must_use]
+    pub fn block_at(&self, node: usize, at: Duration) -> Option<&Block> {
+        let seat = self.seats.get(node)?;
+        let height = self.height_of(node);
+        let known = self.branches[seat.side].blocks.iter().rev().filter(|block| block.number <= height);
+        known.into_iter().find(|block| block.at <= at)
+    }
+
+    /// Whether two thirds of the voters on the side of `node` were there all the time between the two.
+    #[must_use]
+    pub fn attested(&self, node: usize, from: Duration, to: Duration) -> bool {
+        let Some(seat) = self.seats.get(node) else { return false };
+        let attendance = &self.branches[seat.side].attendance;
+        let begun = attendance.iter().rev().find(|(at, _)| *at <= from).is_some_and(|(_, attested)| *attested);
+        begun && attendance.iter().all(|(at, attested)| *attested || *at <= from || to <= *at)
+    }
+
+    /// The time of the simulation.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
     /// Whether the node's process runs. Nodes outside the plan do not.
     #[must_use]
     pub fn process(&self, node: usize) -> Process {

@@ -165,7 +165,7 @@ abcdefgh = 1"#,
             <text>:2:1: error[E003]: unknown key `abcdefgh`
             2 | abcdefgh = "<redacted>"
               | ^^^^^^^^
-              = help: known here: missing_blocks, halt_floor, split_blocks, reorg_depth, interval, timeout, min_peers, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, nodes_offline, unreachable_after, recovery_blocks, horizon, finality_factor, finality_floor, split_after, slow_after, confirmation_limit, empty_after, upgrade_window, flap_window"#]],
+              = help: known here: missing_blocks, halt_floor, split_blocks, finality_factor, reorg_depth, interval, timeout, min_peers, body_limit, requests_per_second, offline_after, offline_attempts, lag_seconds, lag_block_times, slow_latency, slow_factor, error_ratio, error_count, sustained, clock_skew, nodes_offline, unreachable_after, recovery_blocks, horizon, finality_floor, split_after, slow_after, confirmation_limit, empty_after, upgrade_window, flap_window"#]],
     );
 }
 

@@ -4,6 +4,7 @@
 
 mod alertmanager;
 mod api;
+mod beacon;
 mod bitcoin;
 mod cometbft;
 mod config;

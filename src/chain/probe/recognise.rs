@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use serde::Deserialize;
 
 use super::{Caller, diagnose};
 use crate::{
@@ -12,9 +13,9 @@ use crate::{
         adapter::HEAD,
         cometbft::CometBft,
         fisco_bcos::Fields,
-        quantity::{BareHash, Hash, Quantity},
+        quantity::{BareHash, Decimal, Hash, Quantity},
         reply::{Answer, Reply},
-        rpc::read,
+        rpc::{read, resource},
     },
     observation::probe::{ProbeError, Reason},
     transport::Response,
@@ -42,10 +43,15 @@ const RECOGNISERS: &[Recogniser] = &[
     rpc(Family::Substrate, r#"{"jsonrpc":"2.0","id":1,"method":"chain_getBlockHash","params":[0]}"#, is_hash),
     rpc(Family::FiscoBcos2, r#"{"jsonrpc":"2.0","id":1,"method":"getClientVersion","params":[]}"#, is_fisco_bcos_2),
     rpc(Family::FiscoBcos3, r#"{"jsonrpc":"2.0","id":1,"method":"getGroupList","params":[]}"#, is_fisco_bcos_3),
+    get(Family::Beacon, "/eth/v1/node/syncing", is_sync_state),
 ];
 
 const fn rpc(family: Family, body: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
     Recogniser { family, method: Method::POST, path: "", body, knows }
+}
+
+const fn get(family: Family, path: &'static str, knows: fn(&Response) -> bool) -> Recogniser {
+    Recogniser { family, method: Method::GET, path, body: "", knows }
 }
 
 /// The family of the node, which must be `wanted` if that is given, and how long the first answer took.
@@ -159,4 +165,21 @@ fn says(response: &Response, what: impl Fn(&Fields<'_>) -> bool) -> bool {
         Ok(Reply::Single { answer, .. }) => answer.read::<Fields<'_>>().is_some_and(|fields| what(&fields)),
         _ => false,
     }
+}
+
+/// How a consensus client stands: slots as decimal strings, under `data`.
+fn is_sync_state(response: &Response) -> bool {
+    #[derive(Deserialize)]
+    struct Wrapped {
+        #[serde(rename = "data")]
+        _data: State,
+    }
+    #[derive(Deserialize)]
+    struct State {
+        #[serde(rename = "head_slot")]
+        _head_slot: Decimal,
+        #[serde(rename = "is_syncing")]
+        _is_syncing: bool,
+    }
+    resource(response).is_ok_and(|answer| answer.read::<Wrapped>().is_some())
 }

@@ -1,0 +1,187 @@
+//! The events of a consensus client: an answer to a GET that does not end, in lines as the HTML standard has them
+//! (`text/event-stream`). Only the names of events and the slot in their data are read; comments keep a connection
+//! alive and say nothing.
+
+use serde::Deserialize;
+
+use super::{End, Subscription};
+use crate::{
+    chain::quantity::Decimal,
+    model::Height,
+    transport::{Client, Flow},
+};
+
+/// What is subscribed to: the words of today, and those that replace them. A server that does not know one of them
+/// refuses all, or sends nothing, so they are tried in turn.
+const TOPICS: [&str; 2] =
+    ["/eth/v1/events?topics=head&topics=chain_reorg", "/eth/v1/events?topics=head_v2&topics=chain_reorg"];
+
+/// Events that tell of a new head.
+const NEWS: [&[u8]; 3] = [b"head", b"head_v2", b"chain_reorg"];
+
+/// Longest line in bytes: an event has half a kilobyte.
+const MAX_LINE: usize = 64 * 1024;
+
+impl Subscription {
+    /// Opens a stream of events and listens to its end. Returns why it ended and how many heads it brought.
+    pub(super) async fn events(&self, fruitless: usize) -> (End, u64) {
+        let client = Client::new(self.endpoint.clone());
+        let begun = client.listen(TOPICS[fruitless % TOPICS.len()], self.setup);
+        // Some servers send not even the head of the answer before the first event.
+        match tokio::time::timeout(self.setup.saturating_add(self.silence), begun).await {
+            Err(_) => (End::Hung, 0),
+            Ok(Err(_)) => (End::Refused, 0),
+            Ok(Ok(flow)) if !flow.status.is_success() => (End::Refused, 0),
+            Ok(Ok(flow)) => self.hear(flow).await,
+        }
+    }
+
+    async fn hear(&self, mut flow: Flow) -> (End, u64) {
+        let mut reader = Reader::default();
+        let mut heads: u64 = 0;
+        let mut pushed = self.pulse.height();
+        loop {
+            match tokio::time::timeout(self.silence, news(&mut flow, &mut reader)).await {
+                Ok(Some(event)) => {
+                    heads = heads.saturating_add(1);
+                    pushed = slot(&event.data).unwrap_or_else(|| self.pulse.height());
+                    self.pulse.call();
+                }
+                Ok(None) => return (End::Closed, heads),
+                Err(_) if pushed < self.pulse.height() => return (End::Silent, heads),
+                // Nobody sees new blocks: it is the chain that is silent.
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// The next event that tells of a new head; `None` at the end of the stream. What was read is in the reader: this may be
+/// given up and called again.
+async fn news(flow: &mut Flow, reader: &mut Reader) -> Option<Event> {
+    loop {
+        while let Some(event) = reader.take().ok()? {
+            if NEWS.contains(&event.name.as_slice()) {
+                return Some(event);
+            }
+        }
+        reader.bytes.extend_from_slice(&flow.next().await?);
+    }
+}
+
+/// The slot an event tells, which newer events wrap.
+fn slot(data: &[u8]) -> Option<Height> {
+    #[derive(Deserialize)]
+    struct Told {
+        slot: Option<Decimal>,
+        data: Option<Wrapped>,
+    }
+    #[derive(Deserialize)]
+    struct Wrapped {
+        slot: Decimal,
+    }
+    let told: Told = serde_json::from_slice(data).ok()?;
+    told.slot.or(told.data.map(|data| data.slot)).map(|slot| Height(slot.0))
+}
+
+/// One event.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Event {
+    name: Vec<u8>,
+    /// Its last line of data: those we know have one.
+    data: Vec<u8>,
+}
+
+/// Makes events of bytes, in whatever pieces they come.
+#[derive(Debug, Default)]
+struct Reader {
+    bytes: Vec<u8>,
+    event: Event,
+}
+
+/// A line longer than any event has: this is no stream of events.
+#[derive(Debug, PartialEq, Eq)]
+struct Overlong;
+
+impl Reader {
+    /// The next whole event of the bytes so far; `None` if more must be read.
+    fn take(&mut self) -> Result<Option<Event>, Overlong> {
+        let mut begin = 0;
+        let mut done = None;
+        while let Some(length) = self.bytes[begin..].iter().position(|byte| *byte == b'\n') {
+            let line = &self.bytes[begin..begin + length];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            begin += length + 1;
+            if line.is_empty() {
+                done = Some(std::mem::take(&mut self.event));
+                break;
+            }
+            take_line(&mut self.event, line);
+        }
+        self.bytes.drain(..begin);
+        if done.is_none() && MAX_LINE < self.bytes.len() { Err(Overlong) } else { Ok(done) }
+    }
+}
+
+fn take_line(event: &mut Event, line: &[u8]) {
+    let value = |rest: &[u8]| rest.strip_prefix(b" ").unwrap_or(rest).to_vec();
+    if let Some(rest) = line.strip_prefix(b"event:") {
+        event.name = value(rest);
+    } else if let Some(rest) = line.strip_prefix(b"data:") {
+        event.data = value(rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The names and slots of the events in a text that comes in pieces of so many bytes.
+    fn read(text: &str, piece: usize) -> Vec<(String, Option<u64>)> {
+        let mut reader = Reader::default();
+        let mut events = Vec::new();
+        for piece in text.as_bytes().chunks(piece) {
+            reader.bytes.extend_from_slice(piece);
+            while let Ok(Some(event)) = reader.take() {
+                events.push((String::from_utf8(event.name).unwrap(), slot(&event.data).map(|slot| slot.0)));
+            }
+        }
+        events
+    }
+
+    #[test]
+    fn events_are_read_in_whatever_pieces_they_come() {
+        let text = ": keep-alive\n\nevent: head\ndata: {\"slot\":\"193\",\"block\":\"0x02\"}\n\n\
+            event:head_v2\r\ndata:{\"version\":\"gloas\",\"data\":{\"slot\":194}}\r\n\r\nid: 7\nevent: chain_reorg\n\
+            data: {\"slot\":\"18\",\"depth\":\"18\"}\n\nevent: head\ndata: never ended";
+        let wanted = [("", None), ("head", Some(193)), ("head_v2", Some(194)), ("chain_reorg", Some(18))];
+        let wanted: Vec<_> = wanted.iter().map(|(name, slot)| ((*name).to_owned(), *slot)).collect();
+        for piece in [1, 2, 7, 10_000] {
+            assert_eq!(read(text, piece), wanted, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_no_event_and_is_given_up() {
+        let mut reader = Reader { bytes: vec![b'x'; MAX_LINE + 1], ..Reader::default() };
+        assert_eq!(reader.take(), Err(Overlong));
+        let mut reader = Reader { bytes: b"event: head\n".repeat(MAX_LINE), ..Reader::default() };
+        assert_eq!(reader.take(), Ok(None));
+        assert_eq!((reader.bytes.len(), reader.event.name.as_slice()), (0, b"head".as_slice()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..9)) {
+            let mut reader = Reader::default();
+            for piece in pieces {
+                reader.bytes.extend_from_slice(&piece);
+                while let Ok(Some(event)) = reader.take() {
+                    let _ = slot(&event.data);
+                }
+            }
+        }
+    }
+}
