@@ -244,7 +244,9 @@ mod tests {
         let raw: Vec<(usize, Box<RawValue>)> =
             said.iter().map(|(at, json)| (*at, RawValue::from_string((*json).to_owned()).unwrap())).collect();
         let mut answers = Answers::default();
-        raw.iter().for_each(|(position, raw)| answers.put(*position, Answer::Result(raw)));
+        for (position, raw) in &raw {
+            answers.put(*position, Answer::Result(raw));
+        }
         node.interpret(Timestamp(seconds * 1000), None, &answers)
     }
 

@@ -1,7 +1,7 @@
 //! Consortium chains, rollups and the web3 port of FISCO BCOS: what is read from nodes that answer as theirs do, and what
 //! the whole daemon makes of it.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use haltwatch::{
     chain::{Family, Particulars},
@@ -126,11 +126,11 @@ fn firing(peer: &ScriptedNode) -> Vec<String> {
 }
 
 fn config(peer: &ScriptedNode, network: &str, urls: &[String]) -> String {
-    let nodes: String = urls
-        .iter()
-        .enumerate()
-        .map(|(n, url)| format!("[[network.node]]\nname = \"v{n}\"\nrole = \"validator\"\nurl = \"{url}\"\n"))
-        .collect();
+    let mut nodes = String::new();
+    for (n, url) in urls.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = write!(nodes, "[[network.node]]\nname = \"v{n}\"\nrole = \"validator\"\nurl = \"{url}\"\n");
+    }
     format!(
         "[monitor]\nname = \"test\"\n[web]\nlisten = [\"127.0.0.1:0\"]\n[alertmanager]\nurls = [\"{}\"]\n\
          [defaults]\ninterval = \"200ms\"\ntimeout = \"1s\"\noffline_after = \"2s\"\nflap_window = \"1s\"\n\
@@ -164,7 +164,7 @@ async fn three_validators_of_qbft_can_lose_one_and_halt_without_the_second() {
     devnet.stop().await;
 }
 
-/// Of four validators two are watched: that one of these is away is not yet a risk, since the nodes tell of all four.
+/// Of seven validators two are watched: that one of these is away is not yet a risk, since the nodes tell of all seven.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_validators_nodes_tell_of_count_beside_those_that_are_watched() {
     let peer = alertmanager().await;
