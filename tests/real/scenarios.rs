@@ -8,6 +8,7 @@ mod discovery;
 mod halt;
 mod health;
 mod isolation;
+mod monero;
 mod nodes;
 mod probe;
 mod reload;
@@ -75,6 +76,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, troubles, each_trouble_of_a_chain_has_its_own_name),
     scenario!(Alone, bitcoin, a_proof_of_work_chain_is_watched_through_its_troubles),
+    scenario!(Alone, monero, monero_is_watched_and_its_halt_is_found, on_request: true),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),
