@@ -48,6 +48,7 @@ pub struct Settings {
 
 /// Where lists of targets come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are at most a hundred of them")]
 pub enum Origin {
     /// Files, JSON or YAML by their extension.
     Files(Vec<Pattern>),

@@ -103,13 +103,13 @@ impl Client {
     }
 
     /// Sends `Authorization` with this value from now on; false if that is what was sent before.
-    pub fn authorize(&mut self, value: HeaderValue) -> bool {
+    pub fn authorize(&mut self, value: &HeaderValue) -> bool {
         // The endpoint knows it as well, and keeps it out of texts.
         let mut headers = self.endpoint.headers().clone();
         headers.insert(AUTHORIZATION, value.clone());
         self.endpoint = self.endpoint.clone().with_headers(headers);
         let before = self.headers.insert(AUTHORIZATION, value.clone());
-        before.is_none_or(|before| before != value)
+        before.is_none_or(|before| before != *value)
     }
 
     /// Opens a connection for the next exchange and says what it is like. `deadline` is as in [`dial`].
@@ -258,7 +258,7 @@ mod tests {
         let mut secret = HeaderMap::new();
         let mut value = HeaderValue::from_static("Bearer SECRET");
         value.set_sensitive(true);
-        secret.insert(http::header::AUTHORIZATION, value);
+        secret.insert(AUTHORIZATION, value);
         let endpoint = Endpoint::parse("http://node/SECRET", "http, https").unwrap().with_headers(secret);
         assert!(!format!("{:?}", Client::new(endpoint)).contains("SECRET"));
     }

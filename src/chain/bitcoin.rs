@@ -242,8 +242,9 @@ impl Identity {
     /// whether that is so.
     fn update(&mut self, now: Timestamp, info: &Info<'_>, answers: &Answers<'_>) -> bool {
         let told = info.chain.as_deref().map(|chain| clean_text(chain, MAX_CHAIN));
-        let moved = self.chain.is_some() && self.chain.as_deref() != told.as_deref();
-        if moved || self.chain.is_none() {
+        let changed = self.chain.as_deref() != told.as_deref();
+        let moved = changed && self.chain.is_some();
+        if changed {
             *self = Self { chain: told.map(Arc::from), ..Self::default() };
         }
         self.genesis.take(now, answers.get(GENESIS).read::<BareHash>().map(|hash| hash.0));

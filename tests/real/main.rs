@@ -17,6 +17,7 @@ mod harness;
 mod injective;
 mod install;
 mod lodestar;
+mod monerod;
 mod prometheus;
 mod scenarios;
 mod scripted;
@@ -70,7 +71,11 @@ fn is_wanted(scenario: &Scenario, arguments: &[String]) -> bool {
 fn run(wanted: &[&Scenario]) -> Result<usize> {
     guard::start()?;
     let root = install::root();
-    let tools = install::tools(&root)?;
+    let mut tools = install::tools(&root)?;
+    // Where the scenarios run nothing can be fetched, and this is fetched only for the one that needs it.
+    if wanted.iter().any(|scenario| scenario.name.contains("monero")) {
+        tools.monero = Some(install::monero(&root)?);
+    }
     namespace::enter();
     let mut bench = Bench::new(tools, root);
     let failed = wanted.iter().filter(|scenario| !bench.run(scenario)).count();

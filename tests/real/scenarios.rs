@@ -11,6 +11,7 @@ mod discovery;
 mod halt;
 mod health;
 mod isolation;
+mod monero;
 mod nodes;
 mod probe;
 mod reload;
@@ -85,6 +86,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, substrate, a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found, on_request: true),
     scenario!(Alone, consensus, a_consensus_layer_loses_finality_and_halts_while_its_health_is_fine, on_request: true),
     scenario!(Alone, consensus, two_halves_of_a_consensus_layer_come_together_again, on_request: true),
+    scenario!(Alone, monero, monero_is_watched_and_its_halt_is_found, on_request: true),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),
