@@ -284,9 +284,12 @@ impl Node<'_, '_> {
         if block.number == 0 {
             return Ok(Value::Null);
         }
-        let signature = |node: usize| match self.sees(node) {
-            true => json!({ "block_id_flag": 2, "validator_address": address(node), "timestamp": self.time(&block) }),
-            false => json!({ "block_id_flag": 1, "validator_address": "", "signature": null }),
+        let signature = |node: usize| {
+            if self.sees(node) {
+                json!({ "block_id_flag": 2, "validator_address": address(node), "timestamp": self.time(&block) })
+            } else {
+                json!({ "block_id_flag": 1, "validator_address": "", "signature": null })
+            }
         };
         let commit = json!({
             "height": block.number.to_string(), "round": 0, "block_id": { "hash": hash(&block) },
@@ -343,11 +346,11 @@ impl Node<'_, '_> {
         })
     }
 
-    /// Block times that have passed since the newest block, beyond the one that is due.
+    /// Block times that have passed since the newest block: with every proposer there, a block comes in the first.
     fn rounds_waited(&self, view: &View<'_>) -> u64 {
         let Cadence::Interval(every) = self.desk.chain.plan().cadence else { return 0 };
         let passed = millis(self.desk.chain.now.saturating_sub(view.head.at));
-        (passed / millis(every).max(1)).saturating_sub(1)
+        passed / millis(every).max(1)
     }
 }
 
@@ -385,13 +388,12 @@ fn bit_array(votes: &[bool]) -> String {
 
 /// Votes for no block: those for one would have made it.
 fn written_votes(all: &[usize], cast: &[bool], height: u64, round: u64, kind: &str) -> Vec<String> {
-    let write = |(index, (node, cast)): (usize, (&usize, &bool))| match cast {
-        false => "nil-Vote".to_owned(),
-        true => format!(
-            "Vote{{{index}:{} {height}/{round:02}/SIGNED_MSG_TYPE_{kind} 000000000000 32F593FA58D0 000000000000 @ \
-             2026-11-21T19:38:54Z}}",
-            &address(*node)[..12]
-        ),
+    let write = |(index, (node, cast)): (usize, (&usize, &bool))| {
+        if !cast {
+            return "nil-Vote".to_owned();
+        }
+        let vote = format!("{height}/{round:02}/SIGNED_MSG_TYPE_{kind} 000000000000 32F593FA58D0 000000000000");
+        format!("Vote{{{index}:{} {vote} @ 2026-11-21T19:38:54Z}}", &address(*node)[..12])
     };
     all.iter().zip(cast).enumerate().map(write).collect()
 }
