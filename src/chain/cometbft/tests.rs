@@ -85,7 +85,7 @@ fn summary(facts: &Facts) -> String {
 }
 
 /// What is known of a recorded node after it has been polled for some seconds.
-fn check(file: &str, wanted: Expect) {
+fn check(file: &str, wanted: &Expect) {
     let mut play = Play::of(recorded(file));
     let polls: Vec<_> = (0..12).map(|second| play.poll(second)).collect();
     let last = polls.last().unwrap();
@@ -133,7 +133,7 @@ fn a_network_in_trouble_is_read_as_it_was() {
             r#"4065 0x5813f4 of "injective-777" at 2026-11-21T20:35:34.402Z: Yes { behind: None }, Some(0) peers, None pending, round None, power Some(1000) of None, None signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
-    check(HEIGHT_0, expect![[r#"PollError { kind: Starting, detail: "no block yet" }"#]]);
+    check(HEIGHT_0, &expect![[r#"PollError { kind: Starting, detail: "no block yet" }"#]]);
 }
 
 #[test]
