@@ -96,7 +96,7 @@ fn check(file: &str, wanted: &Expect) {
 fn a_healthy_node_is_read_in_full() {
     check(
         HEALTHY,
-        expect![[
+        &expect![[
             r#"38 0x70d774 of "injective-777" at 2026-11-21T19:37:43.403Z: No, Some(3) peers, Some(0) pending, round Some(0), power Some(1000) of Some(4000), Some(750) signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
@@ -111,25 +111,25 @@ fn a_healthy_node_is_read_in_full() {
 fn a_network_in_trouble_is_read_as_it_was() {
     check(
         ONE_DOWN,
-        expect![[
+        &expect![[
             r#"94 0xd2bc1a of "injective-777" at 2026-11-21T19:38:45.157Z: No, Some(2) peers, Some(0) pending, round Some(0), power Some(1000) of Some(4000), Some(750) signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
     check(
         HALTED,
-        expect![[
+        &expect![[
             r#"99 0x8bcc43 of "injective-777" at 2026-11-21T19:38:51.779Z: No, Some(1) peers, Some(0) pending, round Some(0), power Some(1000) of Some(4000), Some(750) signed, Some(Seats { total: 4000, needed: 2667, live: 2000 }), absent ["0038AA6687B0", "CBED9D77AD45"], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
     check(
         SYNCING,
-        expect![[
+        &expect![[
             r#"50 0x48fcfa of "injective-777" at 2026-11-21T19:37:56.046Z: Yes { behind: None }, Some(4) peers, Some(0) pending, round None, power Some(0) of None, None signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
     check(
         ALONE,
-        expect![[
+        &expect![[
             r#"4065 0x5813f4 of "injective-777" at 2026-11-21T20:35:34.402Z: Yes { behind: None }, Some(0) peers, None pending, round None, power Some(1000) of None, None signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
