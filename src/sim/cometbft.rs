@@ -3,6 +3,8 @@
 //! Consensus is shown as it would stand. With a quorum, proposers that are away cost a round each. Without one the node
 //! stands in its round with the votes of those it sees, for with too few of them no timeout ever runs out.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -16,7 +18,6 @@ use super::{
     tongue::{Asked, Said},
     view::View,
 };
-use crate::model::UnixTime;
 
 /// Calls in one batch above which a node refuses it (`max_request_batch_size`).
 const MAX_BATCH: usize = 10;
@@ -36,6 +37,9 @@ const MAX_ROUNDS: u64 = 16;
 
 /// SHA-256 of nothing, which stands for every root of nothing.
 const NOTHING: &str = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+
+/// The last millisecond that the calendar can name.
+const END_OF_TIME_MS: u64 = 253_402_300_799_999;
 
 /// The events that a subscription to new headers brings.
 const QUERY: &str = "tm.event='NewBlockHeader'";
@@ -186,7 +190,6 @@ impl Node<'_, '_> {
         let newest = Some(head).filter(|head| head.number != 0);
         json!({
             "node_info": {
-                "protocol_version": { "p2p": "9", "block": "11", "app": "0" },
                 "id": format!("{:040x}", self.desk.node + 1),
                 "network": self.network(view),
                 "version": "1.0.1",
@@ -214,13 +217,13 @@ impl Node<'_, '_> {
 
     fn time(&self, block: &Block) -> String {
         let at = i64::try_from(millis(block.at)).unwrap_or(i64::MAX) / i64::from(self.desk.speed.max(1));
-        UnixTime::from_millis(self.desk.epoch_ms.saturating_add(at)).to_string()
+        let ms = u64::try_from(self.desk.epoch_ms.saturating_add(at)).unwrap_or(0).min(END_OF_TIME_MS);
+        humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
     }
 
     fn header(&self, block: &Block) -> Value {
-        let parent = if block.number <= 1 { String::new() } else { upper(&format!("{:x}", block.parent)) };
+        let parent = if block.number <= 1 { String::new() } else { format!("{:x}", block.parent).to_ascii_uppercase() };
         json!({
-            "version": { "block": "11" },
             "chain_id": self.desk.chain.plan().name,
             "height": block.number.to_string(),
             "time": self.time(block),
@@ -284,9 +287,12 @@ impl Node<'_, '_> {
         if block.number == 0 {
             return Ok(Value::Null);
         }
-        let signature = |node: usize| match self.sees(node) {
-            true => json!({ "block_id_flag": 2, "validator_address": address(node), "timestamp": self.time(&block) }),
-            false => json!({ "block_id_flag": 1, "validator_address": "", "signature": null }),
+        let signature = |node: usize| {
+            if self.sees(node) {
+                json!({ "block_id_flag": 2, "validator_address": address(node), "timestamp": self.time(&block) })
+            } else {
+                json!({ "block_id_flag": 1, "validator_address": "", "signature": null })
+            }
         };
         let commit = json!({
             "height": block.number.to_string(), "round": 0, "block_id": { "hash": hash(&block) },
@@ -343,11 +349,11 @@ impl Node<'_, '_> {
         })
     }
 
-    /// Block times that have passed since the newest block, beyond the one that is due.
+    /// Block times that have passed since the newest block: with every proposer there, a block comes in the first.
     fn rounds_waited(&self, view: &View<'_>) -> u64 {
         let Cadence::Interval(every) = self.desk.chain.plan().cadence else { return 0 };
         let passed = millis(self.desk.chain.now.saturating_sub(view.head.at));
-        (passed / millis(every).max(1)).saturating_sub(1)
+        passed / millis(every).max(1)
     }
 }
 
@@ -361,12 +367,8 @@ fn written(id: &str, outcome: Result<Value, Refusal>) -> String {
     }
 }
 
-fn upper(digits: &str) -> String {
-    digits.to_ascii_uppercase()
-}
-
 fn hash(block: &Block) -> String {
-    upper(&format!("{:x}", block.hash))
+    format!("{:x}", block.hash).to_ascii_uppercase()
 }
 
 /// Twenty bytes, of which the first six, with which a vote names its validator, already differ.
@@ -385,13 +387,12 @@ fn bit_array(votes: &[bool]) -> String {
 
 /// Votes for no block: those for one would have made it.
 fn written_votes(all: &[usize], cast: &[bool], height: u64, round: u64, kind: &str) -> Vec<String> {
-    let write = |(index, (node, cast)): (usize, (&usize, &bool))| match cast {
-        false => "nil-Vote".to_owned(),
-        true => format!(
-            "Vote{{{index}:{} {height}/{round:02}/SIGNED_MSG_TYPE_{kind} 000000000000 32F593FA58D0 000000000000 @ \
-             2026-11-21T19:38:54Z}}",
-            &address(*node)[..12]
-        ),
+    let write = |(index, (node, cast)): (usize, (&usize, &bool))| {
+        if !cast {
+            return "nil-Vote".to_owned();
+        }
+        let vote = format!("{height}/{round:02}/SIGNED_MSG_TYPE_{kind} 000000000000 32F593FA58D0 000000000000");
+        format!("Vote{{{index}:{} {vote} @ 2026-11-21T19:38:54Z}}", &address(*node)[..12])
     };
     all.iter().zip(cast).enumerate().map(write).collect()
 }

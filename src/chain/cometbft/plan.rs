@@ -2,6 +2,8 @@
 //! is base64 with protobuf in it: `QueryCurrentPlanResponse { plan = 1: Plan { name = 1, time = 2, height = 3, info = 4 } }`
 //! (cosmos-sdk `proto/cosmos/upgrade/v1beta1`). Three fields of one message are not worth a library.
 
+#![expect(clippy::option_option, reason = "what cannot be read is not what says that there is nothing")]
+
 use std::borrow::Cow;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -70,7 +72,6 @@ enum Field<'a> {
 }
 
 /// The last field `wanted` that holds bytes, as the rules of protobuf have it; the outer `None` if `bytes` is no message.
-#[expect(clippy::option_option, reason = "a message that cannot be read is not one that lacks a field")]
 fn message(bytes: &[u8], wanted: u64) -> Option<Option<&[u8]>> {
     let mut found = None;
     fields(bytes, |number, field| {
@@ -82,7 +83,6 @@ fn message(bytes: &[u8], wanted: u64) -> Option<Option<&[u8]>> {
 }
 
 /// The same for a number; one that is negative is none.
-#[expect(clippy::option_option, reason = "a message that cannot be read is not one that lacks a field")]
 fn number(bytes: &[u8], wanted: u64) -> Option<Option<u64>> {
     let mut found = None;
     fields(bytes, |number, field| {

@@ -124,9 +124,10 @@ async fn serve(
     stream.write_all(format!("{upgrade}sec-websocket-accept: {accept}\r\n\r\n").as_bytes()).await.ok()?;
     let call: serde_json::Value = serde_json::from_slice(&read_frame(&mut stream).await?).ok()?;
     let comet = call["method"] == "subscribe";
-    match comet {
-        true => assert_eq!(call["params"]["query"], "tm.event='NewBlockHeader'"),
-        false => assert_eq!((&call["method"], &call["params"][0]), (&"eth_subscribe".into(), &"newHeads".into())),
+    if comet {
+        assert_eq!(call["params"]["query"], "tm.event='NewBlockHeader'");
+    } else {
+        assert_eq!((&call["method"], &call["params"][0]), (&"eth_subscribe".into(), &"newHeads".into()));
     }
     if matches!(manner, Manner::NeverConfirms) {
         std::future::pending::<()>().await;
@@ -138,9 +139,10 @@ async fn serve(
     while let Ok(Some(number)) = heads.recv().await {
         let head = format!(r#"{{"number":"{number:#x}","hash":"0x1","baseFeePerGas":null}}"#);
         let params = format!(r#"{{"subscription":"0x9ce","result":{head}}}"#);
-        let event = match comet {
-            true => comet_event(number),
-            false => format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{params}}}"#),
+        let event = if comet {
+            comet_event(number)
+        } else {
+            format!(r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{params}}}"#)
         };
         write_frame(&mut stream, &event).await?;
     }
