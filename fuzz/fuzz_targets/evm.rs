@@ -15,5 +15,5 @@ fuzz_target!(|text: &str| {
     if let Ok(facts) = rehearsal.poll(Timestamp(1), |_, id| (200, result(id).into())) {
         assert!(facts.version.is_none_or(|version| version.len() <= 128));
     }
-    rehearsal.block(Height(7), text);
+    let _ = rehearsal.block(Height(7), text);
 });

@@ -26,6 +26,6 @@ fuzz_target!(|said: (u8, u8, &str)| {
             };
             (200, Bytes::from(body))
         });
-        rehearsal.block(Height(7), lines.next().unwrap_or_default());
+        let _ = rehearsal.block(Height(7), lines.next().unwrap_or_default());
     }
 });

@@ -83,6 +83,7 @@ impl Rehearsal {
     }
 
     /// The older block in an answer, if the family asks for such.
+    #[must_use]
     pub fn block(&self, height: Height, json: &str) -> Option<Head> {
         let raw = serde_json::from_str::<&RawValue>(json).ok()?;
         self.adapter.block_call(height)?;

@@ -1,12 +1,12 @@
 //! `haltwatch methods`: every method and path that nodes are asked for, for the allow-list of a proxy before them.
 
-use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use serde_json::json;
 
 use super::{exit, probe::family};
 use crate::{
-    chain::{Family, Particulars, Permission, family::PROFILES, permissions},
+    chain::{Family, Particulars, Permission, Purpose, family::PROFILES, permissions},
     config::{self, Source},
 };
 
@@ -98,7 +98,7 @@ fn table(rows: &[Row]) -> String {
     let cells = rows.iter().map(|row| {
         let family =
             row.variant.map_or_else(|| row.family.as_str().to_owned(), |it| format!("{} {it}", row.family.as_str()));
-        [family, row.permission.what.clone(), row.permission.purpose.as_str().to_owned(), pace(row.permission.every)]
+        [family, row.permission.what.clone(), row.permission.purpose.as_str().to_owned(), pace(&row.permission)]
     });
     let head = ["FAMILY", "METHOD OR PATH", "FOR", "EVERY"].map(str::to_owned);
     let lines: Vec<[String; 4]> = std::iter::once(head).chain(cells).collect();
@@ -111,8 +111,14 @@ fn table(rows: &[Row]) -> String {
     })
 }
 
-fn pace(every: Duration) -> String {
-    if every.is_zero() { "poll".to_owned() } else { humantime::format_duration(every).to_string() }
+/// How often it is asked.
+fn pace(permission: &Permission) -> String {
+    match permission.purpose {
+        Purpose::OlderBlocks => "contradiction".to_owned(),
+        Purpose::NewBlocks => "connection".to_owned(),
+        Purpose::Head | Purpose::Fact if permission.every.is_zero() => "poll".to_owned(),
+        Purpose::Head | Purpose::Fact => humantime::format_duration(permission.every).to_string(),
+    }
 }
 
 fn json(row: &Row) -> serde_json::Value {

@@ -56,7 +56,8 @@ pub(super) fn read_all(network: &mut Section<'_>, family: Family) -> Option<Arc<
     if let (Some(item), false) = (&item, family == Family::Generic) {
         item.note_as(Code::BadValue, "calls are only written for the family generic", "remove them");
     }
-    if family == Family::Generic && item.is_none() {
+    let is_empty = |item: &Item<'_>| item.elements().is_some_and(|elements| elements.is_empty());
+    if family == Family::Generic && item.as_ref().is_none_or(is_empty) {
         let help = "add [[network.call]] with a method or a path, and height = \"/…\" in it";
         network.lacks("a generic network must say what its nodes are asked".to_owned(), help);
     }

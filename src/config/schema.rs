@@ -86,7 +86,7 @@ fn value(shape: &Shape) -> Value {
         Shape::ChainId => {
             json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "minLength": 1 }] })
         }
-        Shape::Json => json!({ "type": ["array", "object", "string"] }),
+        Shape::Json => json!({ "anyOf": [{ "type": "array" }, { "type": "object" }, { "type": "string" }] }),
         Shape::List { element, least, most } => {
             json!({ "type": "array", "minItems": least, "maxItems": most, "items": value(element) })
         }

@@ -107,14 +107,50 @@ fn check(heading: &str, name: &str, wanted: &Expect) {
 
 #[test]
 fn nodes_of_other_families_are_read_by_a_configuration_alone() {
-    check("CometBFT", "cometbft", &expect![]);
-    check("CometBFT", "cometbft_syncing", &expect![]);
-    check("CometBFT", "cometbft_height_0", &expect![]);
-    check("Bitcoin", "bitcoin", &expect![]);
-    check("Bitcoin", "bitcoin_warming_up", &expect![]);
-    check("Monero", "monero", &expect![]);
-    check("Substrate", "substrate", &expect![]);
-    check("FISCO BCOS 3", "fisco-bcos-3", &expect![]);
+    check(
+        "CometBFT",
+        "cometbft",
+        &expect![[
+            r#"38 Some("0x70d77400") None at Some("2026-11-21T19:37:43.403Z"), None txs, safe None, Unknown, No, peers Some(3), pending None, chain Some("injective-777") None, Some("1.0.1"), heartbeat None, identity Some("cb44de1e736974929fd6e943e5b3b5590ee57112")"#
+        ]],
+    );
+    check(
+        "CometBFT",
+        "cometbft_syncing",
+        &expect![[
+            r#"50 Some("0x48fcfad4") None at Some("2026-11-21T19:37:56.046Z"), None txs, safe None, Unknown, Yes { behind: None }, peers Some(3), pending None, chain Some("injective-777") None, Some("1.0.1"), heartbeat None, identity Some("7aa872bc6842b03dc3a837584990421741fdf44a")"#
+        ]],
+    );
+    check("CometBFT", "cometbft_height_0", &expect![[r#"starting /result/sync_info/latest_block_height is "0""#]]);
+    check(
+        "Bitcoin",
+        "bitcoin",
+        &expect![[
+            r#"13 Some("0x52689309") None at None, None txs, safe None, Unknown, No, peers Some(1), pending Some(0), chain Some("regtest") None, Some("/Bitcoin SV:1.0.13/"), heartbeat None, identity None"#
+        ]],
+    );
+    check("Bitcoin", "bitcoin_warming_up", &expect!["starting -28 Loading wallet..."]);
+    check(
+        "Monero",
+        "monero",
+        &expect![[
+            r#"10 Some("0xfb76ac97") None at None, None txs, safe None, Unknown, No, peers Some(1), pending Some(0), chain Some("fakechain") None, Some("0.18.0.0-unknown"), heartbeat None, identity None"#
+        ]],
+    );
+    check(
+        "Substrate",
+        "substrate",
+        &expect![[
+            r#"4 None Some("0xcf52f097") at None, None txs, safe None, Unknown, No, peers Some(0), pending Some(0), chain Some("asset-hub-rococo") None, Some("chopsticks-v1"), heartbeat None, identity None"#
+        ]],
+    );
+    check(
+        "FISCO BCOS 3",
+        "fisco-bcos-3",
+        &expect![[
+            r#"7 Some("0xeeeeeeee") None at None, None txs, safe None, Unknown, No, peers None, pending Some(0), chain None Some("0x47474747"), None, heartbeat Some(3), identity None"#
+        ]],
+    );
 }
 
 /// A family that has an adapter of its own says the same of the newest block.

@@ -205,7 +205,7 @@ proptest! {
             for poll in 0..4_i64 {
                 let at = Timestamp(poll * 1_800_000);
                 sound(rehearsal.poll(at, |question, id| body(question, id, lines.next().map_or("", String::as_str))))?;
-                rehearsal.block(Height(7), lines.next().map_or("", String::as_str));
+                let _ = rehearsal.block(Height(7), lines.next().map_or("", String::as_str));
                 if poll == 2 {
                     rehearsal.doubt_identity();
                 }

@@ -51,8 +51,10 @@ impl Fault {
 }
 
 /// A value made from an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Expression {
+    /// As it was written, each word apart by one space.
+    written: String,
     terms: Vec<(Sign, Term)>,
     form: Form,
 }
@@ -67,6 +69,12 @@ enum Sign {
 enum Term {
     Path(Path),
     Number(u32),
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
 }
 
 impl Expression {
@@ -87,6 +95,7 @@ impl Expression {
 
     fn of_any_kind(text: &str) -> Result<Self, Fault> {
         let mut words = Words::of(text)?;
+        let written = written(text);
         let mut terms = vec![(Sign::Plus, words.term()?)];
         loop {
             let sign = match words.next() {
@@ -94,10 +103,10 @@ impl Expression {
                 Some("-") => Sign::Minus,
                 Some("as") => {
                     let form = words.form()?;
-                    return words.end().map(|()| Self { terms, form });
+                    return words.end().map(|()| Self { written, terms, form });
                 }
                 Some(other) => return Err(Fault::new(format!("{other} stands where +, -, | or as may stand"))),
-                None => return Ok(Self { terms, form: Form::Any }),
+                None => return Ok(Self { written, terms, form: Form::Any }),
             };
             if terms.len() == MAX_TERMS {
                 return Err(Fault::new(format!("more than {MAX_TERMS} terms")));
@@ -146,8 +155,10 @@ impl Expression {
 }
 
 /// What is true of an answer or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Condition {
+    /// As it was written, each word apart by one space.
+    written: String,
     path: Path,
     test: Test,
 }
@@ -180,7 +191,7 @@ impl Condition {
             Some("in") => Test::Among(words.array()?, true),
             Some(other) => return Err(Fault::new(format!("{other} stands where |, ==, != or in may stand"))),
         };
-        Ok(Self { path, test })
+        Ok(Self { written: written(text), path, test })
     }
 
     /// Whether it is true; `None` if the answer does not tell.
@@ -203,10 +214,14 @@ impl Condition {
     }
 }
 
-impl fmt::Display for Condition {
+impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.path.fmt(f)
+        f.write_str(&self.written)
     }
+}
+
+fn written(text: &str) -> String {
+    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The words of an expression.

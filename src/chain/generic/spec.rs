@@ -1,5 +1,7 @@
 //! What a configuration says of a chain that nobody knows: its calls, and what their answers tell.
 
+use std::fmt;
+
 use super::expression::{Condition, Expression};
 use crate::{
     chain::adapter::{Call, Question},
@@ -102,14 +104,14 @@ impl Fact {
 }
 
 /// What is asked of every node of a chain. The call that tells the height stands first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Spec {
     calls: Vec<Call>,
     meanings: Vec<Meaning>,
 }
 
 /// What the answer to one call means.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Meaning {
     /// What it tells.
     pub facts: Vec<(Fact, Expression)>,
@@ -119,6 +121,29 @@ pub struct Meaning {
     pub success: Option<Condition>,
     /// What is true while the node cannot answer yet.
     pub starting: Option<Condition>,
+}
+
+/// Paths and parameters may hold keys: they are not shown.
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let calls = self.calls.iter().zip(&self.meanings).map(|(call, meaning)| {
+            let asked = match &call.question {
+                Question::Rpc { method, .. } => &**method,
+                Question::Get { .. } => "GET …",
+            };
+            format!("{asked}, every {:?}, optional {}: {meaning:?}", call.every, call.optional)
+        });
+        f.debug_list().entries(calls).finish()
+    }
+}
+
+impl fmt::Debug for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let conditions = [("success", &self.success), ("starting", &self.starting), ("syncing", &self.syncing)];
+        let conditions = conditions.into_iter().filter_map(|(key, it)| Some(format!("{key} = {:?}", it.as_ref()?)));
+        let facts = self.facts.iter().map(|(fact, it)| format!("{} = {it:?}", fact.key()));
+        f.write_str(&conditions.chain(facts).collect::<Vec<_>>().join("; "))
+    }
 }
 
 impl Meaning {
