@@ -39,10 +39,10 @@ const SHORTEST_STUMP: usize = 4;
 pub struct Endpoint {
     url: SecretString,
     uri: Uri,
-    shown: String,
+    shown: Box<str>,
     headers: HeaderMap,
     cookie_file: Option<Arc<Path>>,
-    trust: Trust,
+    trust: Option<Box<Trust>>,
 }
 
 impl Endpoint {
@@ -71,14 +71,8 @@ impl Endpoint {
         let port = authority.port_u16().unwrap_or(default_port(&scheme));
         let rest = if matches!(uri.path(), "" | "/") && uri.query().is_none() { "" } else { "/…" };
         let shown = format!("{scheme}://{host}:{port}{rest}");
-        Ok(Self {
-            url: SecretString::from(url.trim()),
-            uri,
-            shown,
-            headers: HeaderMap::new(),
-            cookie_file: None,
-            trust: Trust::default(),
-        })
+        let url = SecretString::from(url.trim());
+        Ok(Self { url, uri, shown: shown.into(), headers: HeaderMap::new(), cookie_file: None, trust: None })
     }
 
     /// The same endpoint with the headers to send on every request; their values must be marked sensitive.
@@ -98,14 +92,14 @@ impl Endpoint {
     /// The same endpoint with certificates of its own.
     #[must_use]
     pub fn with_trust(mut self, trust: Trust) -> Self {
-        self.trust = trust;
+        self.trust = (!trust.is_ordinary()).then(|| Box::new(trust));
         self
     }
 
-    /// Who vouches for it, and who we are there.
+    /// Who vouches for it, and who we are there, where that is not as everywhere.
     #[must_use]
-    pub fn trust(&self) -> &Trust {
-        &self.trust
+    pub fn trust(&self) -> Option<&Trust> {
+        self.trust.as_deref()
     }
 
     /// The whole URL, for the wire only.

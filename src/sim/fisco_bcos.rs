@@ -260,7 +260,7 @@ fn wrapped(status: &Value) -> Value {
 fn failed_rounds(stuck: Duration) -> u64 {
     let (mut left, mut round, mut failed) = (stuck, ROUND, 0);
     while round <= left && failed < MAX_CYCLE {
-        (left, round, failed) = (left - round, round * 3 / 2, failed + 1);
+        (left, round, failed) = (left.saturating_sub(round), round * 3 / 2, failed + 1);
     }
     failed
 }

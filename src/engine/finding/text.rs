@@ -27,14 +27,7 @@ impl fmt::Display for Finding {
             | Self::BlocksEmpty { .. }
             | Self::TrafficUnusual { .. }
             | Self::Planned { .. } => self.of_blocks(f),
-            Self::ClockSet { by_ms } => {
-                let side = if *by_ms < 0 { "back" } else { "forward" };
-                write!(
-                    f,
-                    "our own wall clock was set {side} by {}",
-                    Humane(Duration::from_millis(by_ms.unsigned_abs()))
-                )
-            }
+            Self::ClockSet { by_ms } => clock_set(f, *by_ms),
             Self::CutOff { silence, canaries, nodes } => {
                 let silence = Humane(*silence);
                 write!(f, "nothing has answered for {silence}: ")?;
@@ -252,6 +245,11 @@ impl Finding {
             _ => f.write_str(self.reason()),
         }
     }
+}
+
+fn clock_set(f: &mut fmt::Formatter<'_>, by_ms: i64) -> fmt::Result {
+    let side = if by_ms < 0 { "back" } else { "forward" };
+    write!(f, "our own wall clock was set {side} by {}", Humane(Duration::from_millis(by_ms.unsigned_abs())))
 }
 
 /// How many bear witness.
