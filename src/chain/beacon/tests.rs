@@ -1,3 +1,5 @@
+//! The adapter on answers composed from the protocol, good, odd and hostile, poll after poll.
+
 use proptest::prelude::*;
 use serde_json::{Value, json, value::RawValue};
 
