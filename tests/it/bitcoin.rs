@@ -28,7 +28,7 @@ use crate::{
 };
 
 fn bitcoin(url: &str, variant: Option<&'static str>) -> NodeTarget {
-    let particulars = Particulars { variant, group: None };
+    let particulars = Particulars { variant, ..Particulars::default() };
     NodeTarget { family: Family::Bitcoin, particulars, ..target(0, url) }
 }
 

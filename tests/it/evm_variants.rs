@@ -41,7 +41,7 @@ fn devnet(plan: Plan) -> Devnet {
 /// The first poll of the node at `url`.
 async fn poll(url: &str, family: Family, variant: Option<&'static str>) -> Facts {
     let mut target = target(0, url);
-    (target.family, target.particulars) = (family, Particulars { variant, group: None });
+    (target.family, target.particulars) = (family, Particulars { variant, ..Particulars::default() });
     let mut watch = Watch::start(&nodes(vec![target]));
     watch.node().await.outcome.map(|facts| Facts::clone(&facts)).unwrap()
 }

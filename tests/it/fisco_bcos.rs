@@ -30,7 +30,7 @@ fn digits(byte: &str) -> String {
 }
 
 fn of_group(family: Family, group: &str, url: &str) -> NodeTarget {
-    let particulars = Particulars { variant: None, group: Some(group.into()) };
+    let particulars = Particulars { group: Some(group.into()), ..Particulars::default() };
     NodeTarget { family, particulars, ..target(0, url) }
 }
 

@@ -85,7 +85,7 @@ const NAMES: &[&str] = &[
 ];
 
 fn scalar() -> impl Strategy<Value = Value> {
-    let hash = any::<[u8; 32]>().prop_map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let hash = any::<(u128, u128)>().prop_map(|(high, low)| format!("{high:032x}{low:032x}"));
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

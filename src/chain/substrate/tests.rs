@@ -44,7 +44,7 @@ fn facts(adapter: &mut Substrate, seconds: i64, node: Node<'_>) -> Facts {
 }
 
 fn adapter(variant: Option<&'static str>) -> Substrate {
-    Substrate::new(&Particulars { variant, group: None })
+    Substrate::new(&Particulars { variant, ..Particulars::default() })
 }
 
 fn hash_of(number: u64) -> String {

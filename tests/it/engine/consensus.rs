@@ -257,7 +257,7 @@ fn silence_neither_makes_nor_ends_a_halt_of_the_view() {
     }
     world.run(100);
     for name in ["A", "B", "C", "D"] {
-        world.let_say(name, |m| m.truth());
+        world.let_say(name, Moment::truth);
     }
     world.run(600);
     assert_eq!(halts(&world), Vec::<String>::new(), "they tell no view any more");
@@ -267,7 +267,7 @@ fn silence_neither_makes_nor_ends_a_halt_of_the_view() {
     world.run(60);
     assert_eq!(halts(&world), ["fire NetworkHalted main"]);
     for name in ["A", "B", "C", "D"] {
-        world.let_say(name, |m| m.truth());
+        world.let_say(name, Moment::truth);
     }
     world.run(600);
     assert_eq!(halts(&world), ["fire NetworkHalted main"], "nobody has said that it is over");
@@ -333,7 +333,7 @@ fn seats_that_nobody_watches_are_a_risk_by_the_word_of_the_nodes() {
     world.run(40);
     assert_eq!(world.told_names(), ["fire QuorumAtRisk main"]);
     for name in ["A", "b"] {
-        world.let_say(name, |m| m.truth());
+        world.let_say(name, Moment::truth);
     }
     world.run(600);
     assert_eq!(world.told_names(), ["fire QuorumAtRisk main"], "silence ends nothing");

@@ -41,17 +41,17 @@ impl Office {
         (params.signed_by(&key, &*self.authority).unwrap(), key)
     }
 
-    fn authorities(&self) -> Option<PathBuf> {
-        Some(self.folder.join("ca.crt"))
+    fn authorities(&self) -> PathBuf {
+        self.folder.join("ca.crt")
     }
 
     /// A certificate for us.
-    fn identity(&self) -> Option<(PathBuf, PathBuf)> {
+    fn identity(&self) -> (PathBuf, PathBuf) {
         let (certificate, key) = self.sign(&[]);
         let paths = (self.folder.join("sdk.crt"), self.folder.join("sdk.key"));
         fs::write(&paths.0, certificate.pem()).unwrap();
         fs::write(&paths.1, key.serialize_pem()).unwrap();
-        Some(paths)
+        paths
     }
 }
 
@@ -99,7 +99,7 @@ async fn a_node_that_asks_for_a_certificate_is_shown_ours() {
     let office = Office::new("shown");
     for hosts in [&["localhost"][..], &[]] {
         let (address, accepting) = server(&office, hosts).await;
-        let trust = Trust { authorities: office.authorities(), identity: office.identity() };
+        let trust = Trust { authorities: Some(office.authorities()), identity: Some(office.identity()) };
         assert_eq!(asked(address, trust.clone()).await, Ok(()), "{hosts:?}");
         let without = asked(address, Trust { identity: None, ..trust }).await.unwrap_err();
         assert!(matches!(without.kind, ErrorKind::Tls | ErrorKind::Reset), "{without:?}");
@@ -111,11 +111,11 @@ async fn a_node_that_asks_for_a_certificate_is_shown_ours() {
 async fn a_node_for_which_nobody_we_trust_vouches_or_with_another_name_is_refused() {
     let (office, stranger) = (Office::new("ours"), Office::new("strangers"));
     let (address, accepting) = server(&stranger, &["localhost"]).await;
-    let trust = Trust { authorities: office.authorities(), identity: stranger.identity() };
+    let trust = Trust { authorities: Some(office.authorities()), identity: Some(stranger.identity()) };
     assert_eq!(asked(address, trust).await.unwrap_err().kind, ErrorKind::Tls);
     accepting.abort();
     let (address, accepting) = server(&office, &["elsewhere.example.org"]).await;
-    let trust = Trust { authorities: office.authorities(), identity: office.identity() };
+    let trust = Trust { authorities: Some(office.authorities()), identity: Some(office.identity()) };
     assert_eq!(asked(address, trust).await.unwrap_err().kind, ErrorKind::Tls, "it names another host");
     accepting.abort();
 }
@@ -124,7 +124,7 @@ async fn a_node_for_which_nobody_we_trust_vouches_or_with_another_name_is_refuse
 async fn files_of_ours_that_are_missing_or_wrong_say_nothing_about_the_node() {
     let office = Office::new("broken");
     let (address, accepting) = server(&office, &[]).await;
-    let (certificate, key) = office.identity().unwrap();
+    let (certificate, key) = office.identity();
     let missing = office.folder.join("missing");
     for trust in [
         Trust { authorities: Some(missing.clone()), identity: None },
