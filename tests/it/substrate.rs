@@ -57,9 +57,9 @@ fn is_batch(asked: &Asked) -> bool {
 #[tokio::test]
 async fn the_answers_of_a_real_runtime_are_read_as_they_were_meant() {
     let facts = poll(recorded()).await.unwrap();
-    expect![[r#"Head { height: Height(5), hash: Some(0x02eb7a8de36be113adb2fb923e2a3e364b2c8cf002d8ab4345196aac9eef3c65), parent: Some(0x8b35a7526cbc9b062c156b3278d0c8cf803f8153682a94ea4441448f3882d84b), time: Some(UnixTime(1795341133245)), transactions: None }"#]]
+    expect![[r"Head { height: Height(5), hash: Some(0x02eb7a8de36be113adb2fb923e2a3e364b2c8cf002d8ab4345196aac9eef3c65), parent: Some(0x8b35a7526cbc9b062c156b3278d0c8cf803f8153682a94ea4441448f3882d84b), time: Some(UnixTime(1795341133245)), transactions: None }"]]
     .assert_eq(&format!("{:?}", facts.head));
-    expect![[r#"Known { height: Height(5), hash: Some(0x02eb7a8de36be113adb2fb923e2a3e364b2c8cf002d8ab4345196aac9eef3c65), time: None }"#]]
+    expect![[r"Known { height: Height(5), hash: Some(0x02eb7a8de36be113adb2fb923e2a3e364b2c8cf002d8ab4345196aac9eef3c65), time: None }"]]
     .assert_eq(&format!("{:?}", facts.finality));
     assert_eq!((facts.chain_id.as_deref(), facts.pending), (Some("asset-hub-rococo"), Some(0)));
     assert_eq!(facts.version.as_deref(), Some("Rococo Asset Hub chopsticks-v1 (statemine-900)"));
