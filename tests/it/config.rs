@@ -80,8 +80,8 @@ fn the_example_names_every_key_there_is() {
 #[test]
 fn the_commented_keys_of_the_example_are_right() {
     let full = example_in_full();
-    // Of the ways to authenticate, one.
-    let others = ["basic_auth =", "cookie_file ="];
+    // Of the ways to authenticate, one; certificates belong to addresses with TLS.
+    let others = ["basic_auth =", "cookie_file =", "ca_file =", "client_cert =", "client_key ="];
     let lines: Vec<&str> = full.lines().filter(|line| !others.iter().any(|other| line.starts_with(other))).collect();
     let files =
         ["/etc/haltwatch/alertmanager-token", "/etc/haltwatch/discovery-token", "${CREDENTIALS_DIRECTORY}/rpc-token"];

@@ -68,9 +68,22 @@ fn is_shown_when_right(key: &str) -> bool {
         "comment",
         "kind",
         "group",
+        "method",
     ];
-    let paths =
-        ["external_url", "runbook_url", "route_prefix", "telemetry_path", "config_file", "file", "files", "metrics"];
+    let paths = [
+        "external_url",
+        "runbook_url",
+        "route_prefix",
+        "telemetry_path",
+        "config_file",
+        "file",
+        "files",
+        "metrics",
+        "cookie_file",
+        "ca_file",
+        "client_cert",
+        "client_key",
+    ];
     names.contains(&key.trim()) || paths.contains(&key.trim())
 }
 

@@ -516,5 +516,5 @@ async fn every_documented_path_is_served_with_the_documented_methods() {
         assert_eq!((refused.status, &*refused.headers["allow"]), (405, documented), "/{path}");
         seen += 1;
     }
-    assert_eq!(seen, 15);
+    assert_eq!(seen, 17);
 }

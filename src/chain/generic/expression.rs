@@ -39,7 +39,7 @@ const MAX_COMPARED: usize = 1024;
 /// Longest text that is kept, in bytes.
 const MAX_TEXT: usize = 128;
 
-/// Why something is no expression.
+/// Why something is no expression, without any part of it: keys may have been written in its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Fault(String);
@@ -105,7 +105,7 @@ impl Expression {
                     let form = words.form()?;
                     return words.end().map(|()| Self { written, terms, form });
                 }
-                Some(other) => return Err(Fault::new(format!("{other} stands where +, -, | or as may stand"))),
+                Some(_) => return Err(Fault::new("after a term may stand +, -, | or as")),
                 None => return Ok(Self { written, terms, form: Form::Any }),
             };
             if terms.len() == MAX_TERMS {
@@ -189,7 +189,7 @@ impl Condition {
             Some("==") => Test::Among(vec![words.json()?], true),
             Some("!=") => Test::Among(vec![words.json()?], false),
             Some("in") => Test::Among(words.array()?, true),
-            Some(other) => return Err(Fault::new(format!("{other} stands where |, ==, != or in may stand"))),
+            Some(_) => return Err(Fault::new("after a path may stand |, ==, != or in")),
         };
         Ok(Self { written: written(text), path, test })
     }
@@ -242,7 +242,7 @@ impl<'t> Words<'t> {
     }
 
     fn end(&mut self) -> Result<(), Fault> {
-        self.next().map_or(Ok(()), |word| Err(Fault::new(format!("{word} stands behind the end"))))
+        self.next().map_or(Ok(()), |_| Err(Fault::new("something stands behind the end")))
     }
 
     fn term(&mut self) -> Result<Term, Fault> {
@@ -270,7 +270,7 @@ impl<'t> Words<'t> {
 
     fn form(&mut self) -> Result<Form, Fault> {
         let word = self.next().unwrap_or_default();
-        Form::named(word).ok_or_else(|| Fault::new(format!("as {word}: the forms are {}", Form::words())))
+        Form::named(word).ok_or_else(|| Fault::new(format!("after as stands one of {}", Form::words())))
     }
 
     /// The rest as one JSON value without a structure.
@@ -335,15 +335,15 @@ mod tests {
     fn what_is_no_expression_is_named() {
         let fault = |text: &str| Expression::parse(text, Kind::Number).unwrap_err().to_string();
         assert_eq!(fault(""), "a pointer like /height is missing");
-        assert_eq!(fault("height"), "height is no pointer: it does not begin with /");
-        assert_eq!(fault("/a /b"), "/b stands where +, -, | or as may stand");
-        assert_eq!(fault("/a as weeks"), "as weeks: the forms are count, hex, base64, s, ms, us, ns");
-        assert_eq!(fault("/a as s as ms"), "as stands behind the end");
+        assert_eq!(fault("height"), "a pointer begins with /");
+        assert_eq!(fault("/a /b"), "after a term may stand +, -, | or as");
+        assert_eq!(fault("/a as weeks"), "after as stands one of count, hex, base64, s, ms, us, ns");
+        assert_eq!(fault("/a as s as ms"), "something stands behind the end");
         assert_eq!(fault("/a as base64"), "what stands after as does not fit what is told here");
         let sum = Expression::parse("/a - 1", Kind::Hash).unwrap_err();
         assert_eq!(sum.to_string(), "only numbers are added and subtracted");
         let fault = |text: &str| Condition::parse(text).unwrap_err().to_string();
-        assert_eq!(fault("/a is 1"), "is stands where |, ==, != or in may stand");
+        assert_eq!(fault("/a is 1"), "after a path may stand |, ==, != or in");
         assert_eq!(fault("not /a == 1"), "after not stands a path alone; write != instead");
         assert_eq!(fault("/a == OK"), "what is compared with is a text in quotes, a number, true, false or null");
         assert_eq!(fault("/a in 1"), "after in stands an array like [\"OK\", 0]");

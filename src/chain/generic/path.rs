@@ -72,7 +72,7 @@ impl fmt::Display for Path {
 impl Pointer {
     fn parse(text: &str) -> Result<Self, Fault> {
         let Some(steps) = text.strip_prefix('/') else {
-            return Err(Fault::new(format!("{text} is no pointer: it does not begin with /")));
+            return Err(Fault::new("a pointer begins with /"));
         };
         if steps.is_empty() {
             return Ok(Self(Vec::new()));
@@ -103,7 +103,7 @@ fn unescaped(step: &str) -> Result<String, Fault> {
         match mark {
             "0" => out.push('~'),
             "1" => out.push('/'),
-            _ => return Err(Fault::new(format!("{step}: after ~ stands 0 or 1"))),
+            _ => return Err(Fault::new("after ~ stands 0 or 1")),
         }
         out.push_str(tail);
     }

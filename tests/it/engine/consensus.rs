@@ -111,7 +111,7 @@ fn idle(nodes: &str) -> World {
 fn idle_for_days() -> World {
     let idle = NetworkSettings { cadence: Cadence::OnDemand, block_time: None, ..network("main") };
     let mut settings = settings(&[(idle, "A B C D")]);
-    settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(30));
+    settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(10));
     let mut world = World::new(settings);
     world.stop("main");
     world
