@@ -99,6 +99,7 @@ impl Fleet {
         Ok(chain::NodeTarget {
             node: NodeIndex(position(index)),
             name: format!("network-{:03}/node-{:05}", index / self.nodes_each, index % self.nodes_each).into(),
+            particulars: chain::Particulars::default(),
             family: chain::Family::Evm,
             rpc: Endpoint::parse(&url, "http, https").context("the URL is well formed")?,
             ws: None,

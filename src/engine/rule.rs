@@ -137,7 +137,7 @@ pub const WRONG_CHAIN: usize = 1;
 pub const STALLED: usize = 3;
 
 /// How loud an alert is at first; about core nodes some are louder. What a finding says may make it louder still:
-/// [`escalated`].
+/// `escalated`.
 #[must_use]
 pub fn level(name: AlertName, core: bool) -> Level {
     use AlertName as N;

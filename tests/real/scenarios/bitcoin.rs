@@ -173,7 +173,7 @@ impl Stage {
         let begin = Instant::now();
         let found = self.fires("NetworkHalted", 3 * THRESHOLD)?.duration_since(begin);
         ensure!(self.one.height()? == last, "it is no halt");
-        ensure!(THRESHOLD - Duration::from_millis(1500) <= found, "after {found:.2?}: too early");
+        ensure!(THRESHOLD <= found + Duration::from_millis(1500), "after {found:.2?}: too early");
         ensure!(found <= THRESHOLD + INTERVAL + GRACE, "after {found:.2?}: too late");
         self.only(&["DeepReorg", "NetworkHalted"])?;
         let _miner = self.one.miner();

@@ -40,7 +40,7 @@ pub fn monero_is_watched_and_its_halt_is_found(bench: &Bench) -> Result<String> 
         compared += compare(&daemon, &nodes)?;
     }
     let fired = daemon.fires("NetworkHalted", 3 * THRESHOLD)?.duration_since(last);
-    ensure!(THRESHOLD - INTERVAL <= fired, "after {fired:.1?}: too early");
+    ensure!(THRESHOLD <= fired + INTERVAL, "after {fired:.1?}: too early");
     let alerts = daemon.alerts()?;
     let is_loud = |level: &str| ["L1", "L2"].contains(&level);
     let beside =
