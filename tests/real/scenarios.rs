@@ -75,7 +75,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(WithValidators, halt, frozen_validators_are_a_halt_although_their_peers_look_fine),
     scenario!(WithValidators, halt, a_halt_older_than_the_monitor_is_found_at_once),
     scenario!(WithValidators, cometbft, consensus_engines_are_watched_through_their_troubles),
-    scenario!(Alone, cometbft, a_late_node_and_a_double_sign_are_told),
+    scenario!(Alone, cometbft, a_late_node_and_a_double_sign_are_told, on_request: true),
     scenario!(WithValidators, nodes, one_stopped_validator_is_its_own_trouble_only),
     scenario!(WithValidators, nodes, a_node_of_another_chain_is_quarantined_and_moves_nothing),
     scenario!(Alone, nodes, bad_manners_stay_with_the_node_that_has_them),
