@@ -7,6 +7,8 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use serde::Deserialize;
+
 use super::reply::{Answer, Answers, RpcError};
 use crate::{
     model::{Height, Timestamp, UnixTime},
@@ -227,6 +229,31 @@ pub trait Adapter: Send + Sync {
 
     /// The process behind the endpoint may be another one now: what is asked rarely is due again.
     fn doubt_identity(&mut self);
+}
+
+/// The answer that decides, read as `T`; `what` names it for people.
+///
+/// # Errors
+/// If it is missing, null or something else, or what the node's error in its place amounts to.
+pub fn decisive<'a, T: Deserialize<'a>>(
+    adapter: &dyn Adapter,
+    answer: &Answer<'a>,
+    what: &str,
+) -> Result<T, PollError> {
+    let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
+    match answer {
+        Answer::Missing => Err(malformed(&format!("no answer to the call for {what}"))),
+        Answer::Error(error) => Err(refusal(adapter, error)),
+        Answer::Result(raw) if raw.get() == "null" => Err(malformed(&format!("{what} is null"))),
+        Answer::Result(raw) => serde_json::from_str(raw.get()).map_err(|error| malformed(&error.to_string())),
+    }
+}
+
+/// What a node's error in place of that answer amounts to.
+#[must_use]
+pub fn refusal(adapter: &dyn Adapter, error: &RpcError) -> PollError {
+    let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
+    PollError::new(adapter.classify(error), &format!("{code}{}", error.message))
 }
 
 #[cfg(test)]

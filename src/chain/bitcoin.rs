@@ -10,7 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
+    adapter::{Adapter, Call, CallSet, HEAD, Question, Rota, decisive},
     family::Particulars,
     quantity::{BareHash, Quantity},
     reply::{Answer, Answers, RpcError},
@@ -134,7 +134,7 @@ impl Adapter for Bitcoin {
         clock: Option<UnixTime>,
         answers: &Answers<'_>,
     ) -> Result<Facts, PollError> {
-        let info = self.info(answers.get(HEAD))?;
+        let info = decisive(self, answers.get(HEAD), "the state of the chain")?;
         self.remember(now, &info, answers);
         let header = self.header_of(&info);
         let head = Head {
@@ -190,19 +190,6 @@ impl Adapter for Bitcoin {
 impl Bitcoin {
     fn is_rare(&self, position: usize) -> bool {
         !self.calls[position].every.is_zero()
-    }
-
-    /// What the node says of its head, or why it does not.
-    fn info<'a>(&self, answer: &Answer<'a>) -> Result<Info<'a>, PollError> {
-        let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
-        match answer {
-            Answer::Missing => Err(malformed("no answer to getblockchaininfo")),
-            Answer::Error(error) => {
-                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-                Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)))
-            }
-            Answer::Result(raw) => serde_json::from_str(raw.get()).map_err(|error| malformed(&error.to_string())),
-        }
     }
 
     fn header_of(&self, info: &Info<'_>) -> Option<&Header> {

@@ -9,7 +9,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
+    adapter::{Adapter, Call, CallSet, HEAD, Question, Rota, decisive},
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -185,7 +185,7 @@ impl Adapter for CometBft {
         clock: Option<UnixTime>,
         answers: &Answers<'_>,
     ) -> Result<Facts, PollError> {
-        let status = self.status(answers.get(HEAD))?;
+        let status = decisive(self, answers.get(HEAD), "the status")?;
         self.meet(&status);
         self.take_version(&status, answers.get(ABCI_INFO));
         let head = newest(&status.sync_info).ok_or_else(|| PollError::new(ErrorKind::Starting, "no block yet"))?;
@@ -265,18 +265,6 @@ impl CometBft {
     /// Whether an answer to `status` is that of such a node.
     pub(super) fn is_status(answer: &Answer<'_>) -> bool {
         answer.read::<Status<'_>>().is_some()
-    }
-
-    fn status<'a>(&self, answer: &Answer<'a>) -> Result<Status<'a>, PollError> {
-        let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
-        match answer {
-            Answer::Missing => Err(malformed("no answer to the call for the status")),
-            Answer::Error(error) => {
-                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-                Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)))
-            }
-            Answer::Result(raw) => serde_json::from_str(raw.get()).map_err(|error| malformed(&error.to_string())),
-        }
     }
 
     /// What a second round should ask for, with the parameters of the moment. Of a node without blocks, or that catches

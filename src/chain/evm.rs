@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Question},
+    adapter::{Adapter, Call, CallSet, HEAD, Question, refusal},
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -173,10 +173,7 @@ impl Evm {
         let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
         match answer {
             Answer::Missing => Err(malformed("no answer to the call for the latest block")),
-            Answer::Error(error) => {
-                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-                Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)))
-            }
+            Answer::Error(error) => Err(refusal(self, error)),
             // A node that has no block yet says null; one that claims to be in sync at the same time is broken.
             Answer::Result(raw) if raw.get() == "null" && syncing != Syncing::No => {
                 Err(PollError::new(ErrorKind::Starting, "no block yet"))

@@ -14,8 +14,8 @@ pub(super) use self::{
     word::{Digest, Fields, NodeId, Number, Words, inside, perhaps},
 };
 use super::{
-    adapter::Adapter,
-    reply::{Answer, RpcError},
+    adapter::{Adapter, refusal},
+    reply::Answer,
 };
 use crate::{
     model::{BlockHash, Height, Timestamp, UnixTime},
@@ -118,11 +118,6 @@ pub(super) fn no_head(adapter: &dyn Adapter, answer: &Answer<'_>) -> PollError {
     }
 }
 
-fn refusal(adapter: &dyn Adapter, error: &RpcError) -> PollError {
-    let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-    PollError::new(adapter.classify(error), &format!("{code}{}", error.message))
-}
-
 /// What a node says of its own synchronisation.
 pub(super) fn syncing(under_way: Option<bool>, known: Option<u64>, height: Height) -> Syncing {
     match under_way {
@@ -143,7 +138,10 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::chain::{Family, Particulars, reply::Answers};
+    use crate::chain::{
+        Family, Particulars,
+        reply::{Answers, RpcError},
+    };
 
     /// JSON of wild shapes, some of it with the names that are looked for, some of it wrapped in a string.
     fn wild() -> impl Strategy<Value = serde_json::Value> {

@@ -15,7 +15,7 @@ use self::{
     spec::{Fact, Meaning, Told},
 };
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Rota},
+    adapter::{Adapter, Call, CallSet, HEAD, Rota, refusal},
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -131,10 +131,7 @@ impl Generic {
     fn head<'a>(&self, answer: &Answer<'a>) -> Result<&'a str, PollError> {
         let raw = match answer {
             Answer::Missing => return Err(malformed("no answer to the call that tells the height")),
-            Answer::Error(error) => {
-                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-                return Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)));
-            }
+            Answer::Error(error) => return Err(refusal(self, error)),
             Answer::Result(raw) => raw.get(),
         };
         let meaning = self.spec.meaning(HEAD);

@@ -9,10 +9,10 @@ use std::{sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Rota},
+    adapter::{Adapter, Call, CallSet, HEAD, Rota, decisive},
     evm,
     quantity::{Hash, Quantity},
-    reply::{Answer, Answers, RpcError},
+    reply::{Answers, RpcError},
 };
 use crate::{
     model::{BlockHash, Height, Timestamp, UnixTime},
@@ -134,7 +134,7 @@ impl Adapter for OpNode {
         clock: Option<UnixTime>,
         answers: &Answers<'_>,
     ) -> Result<Facts, PollError> {
-        let status = self.status(answers.get(HEAD))?;
+        let status: SyncStatus = decisive(self, answers.get(HEAD), "the state of synchronisation")?;
         let Some(head) = status.unsafe_l2.known() else {
             return Err(PollError::new(ErrorKind::Starting, "no unsafe head yet"));
         };
@@ -176,19 +176,6 @@ impl Adapter for OpNode {
 }
 
 impl OpNode {
-    fn status(&self, answer: &Answer<'_>) -> Result<SyncStatus, PollError> {
-        let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
-        match answer {
-            Answer::Missing => Err(malformed("no answer to the call for the state of synchronisation")),
-            Answer::Error(error) => {
-                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-                Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)))
-            }
-            Answer::Result(raw) if raw.get() == "null" => Err(malformed("the state of synchronisation is null")),
-            Answer::Result(raw) => serde_json::from_str(raw.get()).map_err(|error| malformed(&error.to_string())),
-        }
-    }
-
     /// Takes over what was answered; what was not keeps its old value, unless it is another chain that speaks.
     fn remember(&mut self, now: Timestamp, answers: &Answers<'_>) {
         if let Some(config) = answers.get(CHAIN).read::<RollupConfig>() {
@@ -222,6 +209,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::chain::reply::Answer;
 
     const ZERO: &str = r#"{"hash":"0x0000000000000000000000000000000000000000000000000000000000000000","number":0,"parentHash":"0x0000000000000000000000000000000000000000000000000000000000000000","timestamp":0,"l1origin":{"hash":"0x00","number":0},"sequenceNumber":0}"#;
 

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
+    adapter::{Adapter, Call, CallSet, HEAD, Question, Rota, decisive},
     family::Particulars,
     quantity::Hash,
     reply::{Answer, Answers, RpcError},
@@ -172,7 +172,7 @@ impl Adapter for Substrate {
         clock: Option<UnixTime>,
         answers: &Answers<'_>,
     ) -> Result<Facts, PollError> {
-        let header = self.header(answers.get(HEAD))?;
+        let header = decisive(self, answers.get(HEAD), "the best header")?;
         self.meet(answers);
         self.remember(now, &header, answers);
         let health = answers.get(HEALTH).read::<Health>();
@@ -308,19 +308,6 @@ impl Substrate {
         let stands = before.is_some_and(|before| before.round == state.round());
         let absent = if stands { state.missing() } else { Vec::new() };
         Seen { round: state.round(), total: state.total(), participation: state.participation(stands), absent }
-    }
-
-    fn header(&self, answer: &Answer<'_>) -> Result<Header, PollError> {
-        let malformed = |what: &str| PollError::new(ErrorKind::Malformed, what);
-        match answer {
-            Answer::Missing => Err(malformed("no answer to the call for the best header")),
-            Answer::Error(error) => {
-                let code = error.code.map(|code| format!("{code} ")).unwrap_or_default();
-                Err(PollError::new(self.classify(error), &format!("{code}{}", error.message)))
-            }
-            Answer::Result(raw) if raw.get() == "null" => Err(malformed("the best header is null")),
-            Answer::Result(raw) => serde_json::from_str(raw.get()).map_err(|error| malformed(&error.to_string())),
-        }
     }
 
     fn head(&self, header: &Header, answers: &Answers<'_>) -> Head {

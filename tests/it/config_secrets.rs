@@ -50,7 +50,7 @@ fn tables() -> Vec<String> {
     let mut tables: Vec<String> = Vec::new();
     for line in text.lines() {
         match tables.last_mut() {
-            Some(table) if !line.starts_with('[') => *table += &format!("{line}\n"),
+            Some(table) if !line.starts_with('[') => table.extend([line, "\n"]),
             _ => tables.push(format!("{line}\n")),
         }
     }
@@ -58,11 +58,13 @@ fn tables() -> Vec<String> {
         for name in ["base", "main"].map(|name| format!("name = \"{name}\"")) {
             if !table.contains(&name) {
                 let node = "[[network.node]]\nname = \"n\"\nurl = \"http://127.0.0.1:1\"\n";
-                *table += &format!("[[network]]\n{name}\nfamily = \"evm\"\n{node}");
+                table.extend(["[[network]]\n", &name, "\nfamily = \"evm\"\n", node]);
             }
         }
     }
-    tables.iter().for_each(|table| assert!(outputs(table).0, "{table}\n{}", outputs(table).1));
+    for table in &tables {
+        assert!(outputs(table).0, "{table}\n{}", outputs(table).1);
+    }
     tables
 }
 
