@@ -55,7 +55,7 @@ impl Bench<'_> {
         let block_time = network.progress.block_time(&self.settings.networks[index.index()]);
         for i in network.members.iter().copied() {
             let (node, settings) = (&mut self.nodes[i], &self.settings.nodes[i]);
-            let distance = Distance::of(node, settings, network.tip.height(), block_time, self.timer.now().at);
+            let distance = Distance::of(node, settings, network.tip.borne_out(), block_time, self.timer.now().at);
             node.behind = distance.is_behind(node.behind);
             let state = state(node, settings, &distance, self.timer);
             enter(node, i, state, self.timer, self.effects);
@@ -112,7 +112,7 @@ impl Bench<'_> {
         let settings = &self.settings.nodes[i];
         let limits = &self.settings.networks[index.index()].limits;
         let network = &mut self.networks[index.index()];
-        let tip = network.tip.height();
+        let tip = network.tip.borne_out();
         let block_time = network.progress.block_time(&self.settings.networks[index.index()]);
         for (position, rule) in rule::NODE_RULES.iter().enumerate() {
             let node = &self.nodes[i];

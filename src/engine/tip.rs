@@ -101,12 +101,32 @@ pub struct TipClock {
 #[derive(Debug, Clone, Copy)]
 struct Below {
     since: Timestamp,
-    /// The highest corroborated height since.
+    /// The lowest corroborated height since: a fall that is told by one node after the other goes by stages.
+    lowest: Height,
+    /// The highest after that.
     best: Height,
     /// When that last rose.
     risen: Timestamp,
     /// How often it rose to a block that had not been told before.
     new_blocks: u32,
+    /// Whether those who proved the tip are among them.
+    shown: bool,
+}
+
+impl Below {
+    fn new(candidate: Height, now: Timestamp) -> Self {
+        Self { since: now, lowest: candidate, best: candidate, risen: now, new_blocks: 0, shown: false }
+    }
+
+    /// Takes in the height that is corroborated now, whose block was first told then.
+    fn hear(&mut self, candidate: Height, told: Option<Timestamp>, now: Timestamp) {
+        if candidate < self.lowest {
+            (self.lowest, self.best) = (candidate, candidate);
+        } else if self.best < candidate {
+            (self.best, self.risen) = (candidate, now);
+            self.new_blocks += u32::from(told.is_some_and(|told| self.since < told));
+        }
+    }
 }
 
 /// What a vote did to the tip.
@@ -132,6 +152,13 @@ impl TipClock {
         self.height
     }
 
+    /// What a node's height is compared with: the tip, or how far those who proved it have come since they all fell
+    /// below it. They are not behind, whatever becomes of the tip.
+    #[must_use]
+    pub fn borne_out(&self) -> Option<Height> {
+        self.below.filter(|below| below.shown).map(|below| below.best).or(self.height)
+    }
+
     /// How far the tip can have come since it last rose.
     #[must_use]
     pub fn plausible(&self, now: Timestamp, block_time: Option<Duration>, risen: Timestamp) -> Option<Height> {
@@ -153,8 +180,7 @@ impl TipClock {
             Some(proven) => proven,
             None => self.alone(highest, votes.plausible.unwrap_or(highest), timer),
         };
-        let patience = if votes.shows_rollback() { ROLLBACK_AFTER } else { STRANDED_AFTER };
-        self.move_to(tip, candidate, patience, timer, proven_at(candidate))
+        self.move_to(tip, candidate, votes.shows_rollback(), timer, proven_at(candidate))
     }
 
     fn alone(&mut self, highest: Height, plausible: Height, timer: &Timer) -> Height {
@@ -174,7 +200,7 @@ impl TipClock {
         &mut self,
         tip: Height,
         candidate: Height,
-        patience: Duration,
+        shown: bool,
         timer: &Timer,
         told: Option<Timestamp>,
     ) -> Change {
@@ -184,14 +210,12 @@ impl TipClock {
             return if tip < candidate { Change::Rose(candidate.above(tip)) } else { Change::None };
         }
         let now = timer.now().at;
-        let below = self.below.get_or_insert(Below { since: now, best: candidate, risen: now, new_blocks: 0 });
-        if below.best < candidate {
-            (below.best, below.risen) = (candidate, now);
-            below.new_blocks += u32::from(told.is_some_and(|told| below.since < told));
-        }
+        let below = self.below.get_or_insert(Below::new(candidate, now));
+        below.hear(candidate, told, now);
+        below.shown = shown;
         let Below { since, risen, new_blocks, .. } = *below;
-        let proven = NEW_BLOCKS <= new_blocks && patience == ROLLBACK_AFTER;
-        if !proven && !timer.passed(since.after(patience)) {
+        let patience = if shown { ROLLBACK_AFTER } else { STRANDED_AFTER };
+        if !(shown && NEW_BLOCKS <= new_blocks) && !timer.passed(since.after(patience)) {
             return Change::None;
         }
         self.below = None;
@@ -265,5 +289,23 @@ mod tests {
         lines.extend([(&[62, 62, 61][..], 62), (&[62, 63, 63], 63)]);
         check(&lines);
         check(&[(&[100, 100, 100], 100), (&[90, 90, 90], 100), (&[100, 100, 90], 100)]);
+    }
+
+    #[test]
+    fn a_chain_that_is_set_back_makes_progress_from_where_the_last_of_its_nodes_fell_to() {
+        let mut tip = TipClock::default();
+        let heights = [&[100, 100, 100][..], &[98, 98, 60], &[98, 60, 60], &[60, 60, 60], &[61, 61, 61], &[62, 62, 62]];
+        let mut changes = Vec::new();
+        for (heights, second) in heights.iter().zip(0..) {
+            let timer = Timer::new(Now { at: Timestamp(second * 1000), ..Now::default() });
+            let mut votes = Votes::new(None);
+            heights.iter().for_each(|height| votes.add(Height(*height)));
+            votes.fallen = votes.count;
+            changes.push(tip.update(votes, &timer, |_| Some(timer.now().at)));
+            let compared = if second == 0 { 100 } else { tip.below.map_or(62, |below| below.best.0) };
+            assert_eq!(tip.borne_out(), Some(Height(compared)), "nobody is behind, at {second} s");
+        }
+        assert_eq!(changes[1..5], [Change::None; 4]);
+        assert_eq!(changes[5], Change::RolledBack { progress: Some(Timestamp(5000)) });
     }
 }

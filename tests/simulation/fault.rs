@@ -14,6 +14,11 @@ pub enum Kind {
         /// How many.
         depth: u64,
     },
+    /// It is set back by so many blocks and goes on from there, on blocks of its own.
+    Rollback {
+        /// How many.
+        depth: u64,
+    },
     /// A node refuses connections.
     Down,
     /// A node fails three polls in ten.
@@ -60,7 +65,7 @@ impl Kind {
         match self {
             Self::Halt => &[N::NetworkHalted, N::BlocksSlow],
             Self::FinalityStops => &[N::FinalityStalled],
-            Self::Reorg { .. } => &[N::DeepReorg],
+            Self::Reorg { .. } | Self::Rollback { .. } => &[N::DeepReorg],
             // A network whose only node is gone is not seen; and a core node fewer is a margin less.
             Self::Down => &[N::NetworkUnreachable, N::NetworkHalted, N::QuorumAtRisk],
             Self::Flaps => &[N::NetworkUnreachable],

@@ -1,7 +1,7 @@
 //! What holds in every story: a healthy network alarms nobody, what lasts is told in time, what was told ends after it
 //! has healed, nothing is told twice, and nothing depends on how often the engine is asked.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use haltwatch::{
     engine::snapshot::{AlertKey, Subject},
@@ -26,6 +26,7 @@ pub fn broken(story: &Story, played: &Played) -> Vec<String> {
     let mut broken = played.faults.clone();
     broken.extend(unexcused(story, played));
     broken.extend(untold(story, played));
+    broken.extend(hasty(story, played));
     broken.extend(out_of_order(story, played));
     broken.extend(lasting(story, played));
     if story.seed.is_multiple_of(REPLAYED) {
@@ -63,9 +64,17 @@ fn excuses(story: &Story, fault: &Fault, told: &Told) -> bool {
                 || story.settings.nodes[node.index()].network.index() == fault.network,
                 |position| position == node.index(),
             );
-            concerns && fault.kind.of_nodes().contains(&name)
+            concerns
+                && (fault.kind.of_nodes().contains(&name) || name == AlertName::NodeForked && is_left(story, fault))
         }
     }
+}
+
+/// Whether it is a node that stands still on a block that its network replaces meanwhile.
+fn is_left(story: &Story, fault: &Fault) -> bool {
+    let replaces = |other: &Fault| matches!(other.kind, Kind::Reorg { .. } | Kind::Rollback { .. });
+    let meanwhile = |other: &Fault| other.network == fault.network && fault.lasts_at(other.from);
+    fault.kind == Kind::Freezes && story.faults.iter().any(|other| replaces(other) && meanwhile(other))
 }
 
 /// What happens while nobody sees is told when somebody sees again.
@@ -113,6 +122,7 @@ fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
         Kind::FinalityStops => {
             (AlertName::FinalityStalled, network, fault.from + 120_000 + slack + 2 * story.block_ms[fault.network])
         }
+        // A chain that was set back proves it only as it grows again over the heights that were told before.
         Kind::Reorg { depth } if 100 <= depth && story.checkpoints => {
             (AlertName::DeepReorg, network, fault.from + 90_000)
         }
@@ -127,6 +137,39 @@ fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
     };
     let lasts = fault.until <= fault.from + 1 || by < fault.until;
     lasts.then_some(Due { key: AlertKey { name, subject }, by })
+}
+
+/// Halts that were told before blocks had been missing for the whole threshold under our eyes: time in which nobody
+/// looked proves nothing, but for what passes until that is noticed.
+fn hasty(story: &Story, played: &Played) -> Vec<String> {
+    let truth = Truth::of(story);
+    let halted = |fault: &&Fault| fault.kind == Kind::Halt && !story.is_on_demand(fault.network);
+    let mut broken = Vec::new();
+    for fault in story.faults.iter().filter(halted) {
+        let settings = &story.settings.networks[fault.network];
+        let Some(block_time) = settings.block_time else { continue };
+        let threshold = ms_of((block_time * settings.limits.missing_blocks).max(settings.limits.halt_floor));
+        let last = truth.chains[fault.network].last_before(fault.from);
+        let subject = Subject::Network(NetworkIndex(u32::try_from(fault.network).unwrap()));
+        let key = AlertKey { name: AlertName::NetworkHalted, subject };
+        let during = played.told.iter().filter(|told| told.fired && told.key == key && fault.lasts_at(told.ms));
+        for told in during {
+            let seen = told.ms - last - unseen(story, last, told.ms);
+            if seen < threshold {
+                broken.push(format!("too early, {seen} ms of {threshold} were seen: {told}"));
+            }
+        }
+    }
+    broken
+}
+
+/// Of the time between two moments, what nobody can have seen. An answer counts for two polls and a timeout, so that it
+/// takes as long to notice that there are no others.
+fn unseen(story: &Story, from: i64, until: i64) -> i64 {
+    let timeout = story.settings.nodes.iter().map(|node| node.timeout).max().unwrap_or_default();
+    let unnoticed = 2 * story.poll_ms + ms_of(timeout) + GRACE_MS;
+    let blind = story.faults.iter().filter(|fault| matches!(fault.kind, Kind::CutOff | Kind::Paused));
+    blind.map(|fault| (fault.until.min(until) - fault.from.max(from) - unnoticed).max(0)).sum()
 }
 
 /// Nothing begins twice or ends without having begun; and beyond halts and the monitor itself, nothing comes and goes
@@ -151,7 +194,7 @@ fn out_of_order(story: &Story, played: &Played) -> Vec<String> {
         let excepted = [AlertName::NetworkHalted, AlertName::MonitorIsolated].contains(&told.key.name);
         if let Some(before) = began.insert(told.key, told.ms)
             && !excepted
-            && told.ms - before < i64::try_from(window.as_millis()).unwrap()
+            && told.ms - before < ms_of(window)
         {
             broken.push(format!("again after {} ms: {told}", told.ms - before));
         }
@@ -174,6 +217,10 @@ fn lasting(story: &Story, played: &Played) -> Vec<String> {
     let loud = |level: &Level| matches!(level, Level::L1 | Level::L2 | Level::L3);
     let lasting = played.firing.iter().filter(|(key, level)| loud(level) && heals(key));
     lasting.map(|(key, _)| format!("still fires at the end: {key:?}")).collect()
+}
+
+fn ms_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap()
 }
 
 fn difference(told: &[&Told], again: &[&Told]) -> String {

@@ -65,7 +65,7 @@ impl Story {
             story.faults.push(fault);
         }
         let last = story.faults.iter().map(|fault| fault.until).max().unwrap_or(LEAD_MS);
-        let deep = story.faults.iter().any(|fault| matches!(fault.kind, Kind::Reorg { .. }));
+        let deep = story.faults.iter().any(|fault| matches!(fault.kind, Kind::Reorg { .. } | Kind::Rollback { .. }));
         story.end = last + if deep { 2 * TAIL_MS } else { TAIL_MS };
         story
     }
@@ -131,6 +131,8 @@ impl Story {
         let kind = self.kind(rng, network, members.len());
         let length = match kind {
             Kind::Reorg { .. } | Kind::ClockSet => 1,
+            // Until it has grown again to where it was.
+            Kind::Rollback { depth } => i64::try_from(depth).unwrap() * self.block_ms[network] * 6 / 5,
             // Below every limit, or beyond it.
             _ if rng.u8(0..3) == 0 => rng.i64(5000..22_000),
             _ => rng.i64(150_000..420_000),
@@ -155,12 +157,17 @@ impl Story {
         // Where nobody can contradict a liar, nobody can tell.
         let outvoted = [K::Rogue, K::WrongChain, K::Freezes];
         let with_blocks = [K::FinalityStops, K::Reorg { depth: rng.u64(1..=2) }, K::Reorg { depth: rng.u64(60..=200) }];
+        let set_back = K::Rollback { depth: rng.u64(60..=100) };
         let mut kinds = always.to_vec();
         if 4 <= nodes {
             kinds.extend(outvoted);
         }
         if 3 <= nodes && !self.is_on_demand(network) {
             kinds.extend(with_blocks);
+            // Heights alone may as well be those of a balancer's slower backend.
+            if self.checkpoints {
+                kinds.push(set_back);
+            }
         }
         *pick(rng, &kinds)
     }

@@ -37,6 +37,8 @@ pub struct Chain {
     made: Vec<i64>,
     /// When so many blocks were replaced, and from which height on.
     replaced: Vec<(i64, u64)>,
+    /// When it was set back, from which height on, and by how many blocks in all until then.
+    set_back: Vec<(i64, u64, u64)>,
     /// When its final height stood still.
     unfinal: Vec<(i64, i64)>,
     /// When a transaction waited that nobody took.
@@ -112,7 +114,7 @@ impl<'s> Truth<'s> {
         facts.chain_id = Some(Arc::clone(&self.story.settings.networks[network].name));
         facts.head.hash = Some(chain.hash(height, sees));
         facts.head.parent = Some(chain.hash(height - 1, sees));
-        facts.head.time = Some(UnixTime::from_millis(WALL + chain.made_at(height)));
+        facts.head.time = Some(UnixTime::from_millis(WALL + chain.made_at(height, sees)));
         facts.head.transactions = Some(3);
         facts.syncing = Syncing::No;
         facts.peers = Some(9);
@@ -121,7 +123,7 @@ impl<'s> Truth<'s> {
         facts.finality = Finality::Known {
             height: Height(finalized),
             hash: Some(chain.hash(finalized, sees)),
-            time: Some(UnixTime::from_millis(WALL + chain.made_at(finalized))),
+            time: Some(UnixTime::from_millis(WALL + chain.made_at(finalized, sees))),
         };
         if self.story.checkpoints {
             let scales = [4, 16, 64, 256, 1024, 4096];
@@ -150,22 +152,29 @@ impl Chain {
             at += block_ms * pause + rng.i64(-JITTER..=JITTER) * block_ms / 100;
         }
         let stuck = if story.is_on_demand(network) { halts } else { Vec::new() };
-        let mut chain = Self { made, replaced: Vec::new(), unfinal: Vec::new(), stuck };
+        let mut chain = Self { made, replaced: Vec::new(), set_back: Vec::new(), unfinal: Vec::new(), stuck };
         chain.unfinal = of_kind(Kind::FinalityStops).map(|fault| (fault.from, fault.until)).collect();
         for fault in story.faults.iter().filter(|fault| fault.network == network) {
-            if let Kind::Reorg { depth } = fault.kind {
-                chain.replaced.push((fault.from, chain.height(fault.from) + 1 - depth));
+            let (Kind::Reorg { depth } | Kind::Rollback { depth }) = fault.kind else { continue };
+            let first = chain.height(fault.from) + 1 - depth;
+            chain.replaced.push((fault.from, first));
+            if matches!(fault.kind, Kind::Rollback { .. }) {
+                let before = chain.set_back.last().map_or(0, |(_, _, blocks)| *blocks);
+                chain.set_back.push((fault.from, first, before + depth));
             }
         }
         chain
     }
 
     fn height(&self, ms: i64) -> u64 {
-        BASE + self.made.partition_point(|made| *made <= ms) as u64
+        let lost = self.set_back.iter().rev().find(|(at, ..)| *at <= ms).map_or(0, |(.., blocks)| *blocks);
+        BASE + self.made.partition_point(|made| *made <= ms) as u64 - lost
     }
 
-    fn made_at(&self, height: u64) -> i64 {
-        let position = height.saturating_sub(BASE + 1);
+    fn made_at(&self, height: u64, sees: i64) -> i64 {
+        let replaced = self.set_back.iter().rev().find(|(at, first, _)| *at <= sees && *first <= height);
+        let lost = replaced.map_or(0, |(.., blocks)| *blocks);
+        let position = (height + lost).saturating_sub(BASE + 1);
         usize::try_from(position).ok().and_then(|position| self.made.get(position)).copied().unwrap_or_default()
     }
 
