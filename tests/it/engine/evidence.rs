@@ -145,6 +145,18 @@ fn a_rollback_onto_another_branch_makes_nobody_forked() {
 }
 
 #[test]
+fn nobody_lags_behind_blocks_that_the_whole_network_has_left() {
+    for depth in [20, 60, 95] {
+        let slow = NetworkSettings { block_time: Some(Duration::from_secs(12)), ..network("main") };
+        let mut world = World::new(paced(slow, "A B C D E", 5, 2));
+        world.run(1300);
+        world.roll_back("main", depth);
+        world.run(900);
+        assert!(!world.told_names().iter().any(|line| line.contains("Node")), "{depth}: {:?}", world.told());
+    }
+}
+
+#[test]
 fn a_minority_that_always_speaks_first_stays_the_forked_one() {
     let slow = NetworkSettings { block_time: Some(Duration::from_secs(20)), ..network("main") };
     let mut world = World::new(paced(slow, "g h a b c d e f i j", 10, 5));
