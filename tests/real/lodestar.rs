@@ -73,12 +73,9 @@ impl Network {
     fn client(&self, what: &str, name: &str) -> Command {
         let mut command = Command::new("node");
         // It leaves its genesis where it is started.
-        command
-            .current_dir(&self.folder)
-            .env("LODESTAR_PRESET", "minimal")
-            .arg("-r")
-            .arg(self.folder.join("preload.cjs"));
-        command.arg(&self.script).arg(what).args(["--params.SECONDS_PER_SLOT", "4", "--params.ALTAIR_FORK_EPOCH", "0"]);
+        command.current_dir(&self.folder).env("LODESTAR_PRESET", "minimal");
+        command.arg("-r").arg(self.folder.join("preload.cjs")).arg(&self.script).arg(what);
+        command.args(["--params.SECONDS_PER_SLOT", "4", "--params.ALTAIR_FORK_EPOCH", "0"]);
         command.arg("--dataDir").arg(self.folder.join(name)).args(["--logLevel", "info"]);
         command
     }

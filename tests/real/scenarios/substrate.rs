@@ -94,7 +94,7 @@ fn set_back(node: &Chopsticks, daemon: &Haltwatch) -> Result<String> {
     wait::eventually("the reorganisation is counted", SOON, || Ok((same < reorgs(daemon)?).then_some(())))?;
     quiet(daemon, SOON)?;
     Ok(format!(
-        "{REPLACED} blocks came again: no reorganisation; {REPLACED} replaced: {} counted, nothing told",
+        "{REPLACED} blocks came again: no reorganisation; {REPLACED} replaced: {} counted, nothing loud told",
         reorgs(daemon)? - same
     ))
 }
