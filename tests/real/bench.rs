@@ -18,7 +18,7 @@ use crate::{
     haltwatch::{Config, Haltwatch},
     harness::port,
     injective::Injective,
-    install::Tools,
+    install::{Installer, Tools},
     monerod::Monerod,
     prometheus::Prometheus,
     scenarios::{Run, Scenario},
@@ -159,8 +159,8 @@ impl Bench {
 
     /// Two new nodes of Monero with empty chains, peers of each other.
     pub fn monero(&self) -> Result<[Monerod; 2]> {
-        let program = self.tools.monero.as_ref().context("monerod is not installed")?;
-        Monerod::pair(program, &self.folder("monero"), |name| self.log(name))
+        let program = Installer::at(&self.root).monero()?;
+        Monerod::pair(&program, &self.folder("monero"), |name| self.log(name))
     }
 
     /// A new haltwatch with this configuration.

@@ -57,6 +57,11 @@ pub struct Chopsticks {
 }
 
 impl Chopsticks {
+    /// Gets it.
+    pub fn install(installer: &Installer<'_>) -> Result<()> {
+        installer.npm(CHOPSTICKS).map(drop)
+    }
+
     /// Starts one on a free port and waits until it answers.
     pub fn start(bench: &Bench) -> Result<Self> {
         let home = Installer::at(bench.root()).npm(CHOPSTICKS)?;

@@ -48,6 +48,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Gets all of them.
+    pub fn install(installer: &Installer<'_>) -> Result<()> {
+        [ETHEREUMJS, GANACHE, NODE, HARDHAT].into_iter().try_for_each(|program| installer.npm(program).map(drop))
+    }
+
     /// Asks it.
     pub fn call(&self, method: &str, params: &Value) -> Result<Value> {
         http::rpc(self.address, method, params)

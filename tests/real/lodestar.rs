@@ -20,12 +20,12 @@ use crate::{
 /// The length of a slot.
 pub const SLOT: Duration = Duration::from_secs(4);
 
-/// How long a node may take to answer, and the network to begin.
+/// How long a node may take to answer, and to find a peer.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The genesis comes so long after the plan is made: nodes that have missed more than eight slots by the time their
-/// validators arrive wait for somebody to catch up with, for ever.
-const DELAY: Duration = Duration::from_secs(45);
+/// validators arrive wait for somebody to catch up with, for ever, and a busy machine takes a minute to start all of them.
+const DELAY: Duration = Duration::from_secs(90);
 
 /// What newer packages expect of the runtime, and an older one does not have.
 const PRELOAD: &str = "if (!Promise.withResolvers) Promise.withResolvers = function () {
@@ -51,8 +51,13 @@ pub struct BeaconNode {
     process: Process,
 }
 
+/// Gets the client.
+pub fn install(installer: &Installer<'_>) -> Result<()> {
+    installer.lodestar().map(drop)
+}
+
 impl Network {
-    /// Installs the client if need be, and chooses when the network begins.
+    /// Chooses when the network begins.
     pub fn plan(root: &Path, folder: &Path, log: &Path) -> Result<Self> {
         let script = Installer::at(root).lodestar().context("Lodestar from npm")?;
         if folder.exists() {
@@ -67,8 +72,10 @@ impl Network {
 
     fn client(&self, what: &str, name: &str) -> Command {
         let mut command = Command::new("node");
-        command.env("LODESTAR_PRESET", "minimal").arg("-r").arg(self.folder.join("preload.cjs"));
-        command.arg(&self.script).arg(what).args(["--params.SECONDS_PER_SLOT", "4", "--params.ALTAIR_FORK_EPOCH", "0"]);
+        // It leaves its genesis where it is started.
+        command.current_dir(&self.folder).env("LODESTAR_PRESET", "minimal");
+        command.arg("-r").arg(self.folder.join("preload.cjs")).arg(&self.script).arg(what);
+        command.args(["--params.SECONDS_PER_SLOT", "4", "--params.ALTAIR_FORK_EPOCH", "0"]);
         command.arg("--dataDir").arg(self.folder.join(name)).args(["--logLevel", "info"]);
         command
     }

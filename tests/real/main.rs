@@ -22,13 +22,14 @@ mod prometheus;
 mod scenarios;
 mod scripted;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 
 use crate::{
     bench::Bench,
     harness::{guard, namespace},
+    install::Installer,
     scenarios::Scenario,
 };
 
@@ -67,15 +68,25 @@ fn is_wanted(scenario: &Scenario, arguments: &[String]) -> bool {
     filters.any(|filter| scenario.name.contains(filter.as_str()))
 }
 
+/// Gets what only some scenarios need. It must be there before the namespace is entered: in there nothing can be fetched.
+/// What cannot be had is missed by nobody but its scenario, which fails for want of it.
+fn install_more(wanted: &[&Scenario], root: &Path) {
+    if namespace::inside() {
+        return;
+    }
+    for scenario in wanted {
+        if let Err(error) = (scenario.install)(&Installer::at(root)) {
+            println!("cannot install what {} needs: {error:#}", scenario.name);
+        }
+    }
+}
+
 /// Runs the scenarios one after the other and returns how many failed.
 fn run(wanted: &[&Scenario]) -> Result<usize> {
     guard::start()?;
-    let root = install::root();
-    let mut tools = install::tools(&root)?;
-    // Where the scenarios run nothing can be fetched, and this is fetched only for the one that needs it.
-    if wanted.iter().any(|scenario| scenario.name.contains("monero")) {
-        tools.monero = Some(install::monero(&root)?);
-    }
+    let root = install::root()?;
+    let tools = install::tools(&root)?;
+    install_more(wanted, &root);
     namespace::enter();
     let mut bench = Bench::new(tools, root);
     let failed = wanted.iter().filter(|scenario| !bench.run(scenario)).count();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{http, port, process::Process, wait},
-    install::Monero,
+    install::{Installer, Monero},
 };
 
 /// How long it may take to answer, and to find its peer.
@@ -25,6 +25,11 @@ pub struct Monerod {
 }
 
 impl Monerod {
+    /// Gets it.
+    pub fn install(installer: &Installer<'_>) -> Result<()> {
+        installer.monero().map(drop)
+    }
+
     /// Starts two that know only each other, each with an empty chain below `home`, and waits until they are peers.
     pub fn pair(program: &Monero, home: &Path, log: impl Fn(&str) -> std::path::PathBuf) -> Result<[Self; 2]> {
         let (one, two) = (port::free(), port::free());

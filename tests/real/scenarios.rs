@@ -27,7 +27,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::{alertmanager::Alertmanager, bench::Bench, haltwatch::Node, harness::wait, injective::Injective};
+use crate::{
+    alertmanager::Alertmanager, bench::Bench, chopsticks::Chopsticks, clients::Client, haltwatch::Node, harness::wait,
+    injective::Injective, install::Installer, lodestar, monerod::Monerod,
+};
 
 /// The name of the network of validators.
 const CHAIN: &str = "injective";
@@ -45,6 +48,8 @@ pub struct Scenario {
     pub run: Run,
     /// Not part of the whole: runs only when its name is given.
     pub on_request: bool,
+    /// Gets what only this one needs, or finds it there.
+    pub install: fn(&Installer<'_>) -> Result<()>,
 }
 
 /// What a scenario needs.
@@ -56,10 +61,21 @@ pub enum Run {
     WithValidators(fn(&Bench, &mut Injective) -> Result<String>),
 }
 
-/// A scenario named after its function.
+/// A scenario named after its function. One that installs something runs on request only.
 macro_rules! scenario {
+    ($need:ident, $room:ident, $name:ident, on_request: $on_request:literal, install: $install:expr) => {
+        Scenario {
+            name: stringify!($name),
+            run: Run::$need($room::$name),
+            on_request: $on_request,
+            install: $install,
+        }
+    };
     ($need:ident, $room:ident, $name:ident, on_request: $on_request:literal) => {
-        Scenario { name: stringify!($name), run: Run::$need($room::$name), on_request: $on_request }
+        scenario!($need, $room, $name, on_request: $on_request, install: |_| Ok(()))
+    };
+    ($need:ident, $room:ident, $name:ident, install: $install:expr) => {
+        scenario!($need, $room, $name, on_request: true, install: $install)
     };
     ($need:ident, $room:ident, $name:ident) => {
         scenario!($need, $room, $name, on_request: false)
@@ -81,12 +97,22 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, nodes, bad_manners_stay_with_the_node_that_has_them),
     scenario!(Alone, isolation, a_cut_off_monitor_accuses_nobody_but_itself),
     scenario!(Alone, troubles, each_trouble_of_a_chain_has_its_own_name),
-    scenario!(Alone, clients, every_kind_of_evm_node_is_read_as_it_means_it, on_request: true),
+    scenario!(Alone, clients, every_kind_of_evm_node_is_read_as_it_means_it, install: Client::install),
     scenario!(Alone, bitcoin, a_proof_of_work_chain_is_watched_through_its_troubles),
-    scenario!(Alone, substrate, a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found, on_request: true),
-    scenario!(Alone, consensus, a_consensus_layer_loses_finality_and_halts_while_its_health_is_fine, on_request: true),
-    scenario!(Alone, consensus, two_halves_of_a_consensus_layer_come_together_again, on_request: true),
-    scenario!(Alone, monero, monero_is_watched_and_its_halt_is_found, on_request: true),
+    scenario!(
+        Alone,
+        substrate,
+        a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found,
+        install: Chopsticks::install
+    ),
+    scenario!(
+        Alone,
+        consensus,
+        a_consensus_layer_loses_finality_and_halts_while_its_health_is_fine,
+        install: lodestar::install
+    ),
+    scenario!(Alone, consensus, two_halves_of_a_consensus_layer_come_together_again, install: lodestar::install),
+    scenario!(Alone, monero, monero_is_watched_and_its_halt_is_found, install: Monerod::install),
     scenario!(Alone, websocket, a_lost_subscription_is_noticed_and_made_again),
     scenario!(Alone, scrape, a_real_prometheus_takes_every_scrape_without_complaint),
     scenario!(Alone, reload, a_storm_of_hangups_disturbs_nothing),

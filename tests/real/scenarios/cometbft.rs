@@ -175,8 +175,16 @@ pub fn a_late_node_and_a_double_sign_are_told(bench: &Bench) -> Result<String> {
     ensure!(told, "{:?} does not name {address}", signed.annotations);
     let alerts = daemon.alerts()?;
     ensure!(alerts.iter().all(|it| it.name() != "NetworkHalted"), "{}", haltwatch::describe(&alerts));
-    let power = &status["validator_info"]["voting_power"];
-    Ok(format!("starting at height 0; DoubleSign names {address}, whose power is {power} by now"))
+    let begin = Instant::now();
+    wait::eventually("the double signer has no power any more", Duration::from_secs(30), || {
+        let status = asked(&network, 0, "validators", &json!({}))?;
+        let listed = status["validators"].as_array().context("no validators")?;
+        Ok(listed.iter().all(|validator| validator["address"] != address).then_some(()))
+    })?;
+    Ok(format!(
+        "starting at height 0; DoubleSign names {address}, which is a validator no more {:.1?} later",
+        begin.elapsed()
+    ))
 }
 
 fn in_state(daemon: &Haltwatch, node: &str, state: &str) -> Result<()> {

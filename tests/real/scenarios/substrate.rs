@@ -1,4 +1,5 @@
-//! A real Substrate runtime: every value equal to the node's own, its halt found.
+//! A real Substrate runtime: every value equal to the node's own, its halt found, replaced blocks told from those that come
+//! again.
 
 use std::{thread, time::Duration};
 
@@ -8,13 +9,16 @@ use serde_json::{Value, json};
 use super::troubles::{found, loud, quiet};
 use crate::{
     bench::Bench,
-    chopsticks::{Chopsticks, number},
+    chopsticks::{Chopsticks, Miner, number},
     haltwatch::{self, Config, Haltwatch, Node},
     harness::wait,
 };
 
 /// The network as the configuration names it.
 const CHAIN: &str = "asset-hub";
+
+/// The labels of the only node.
+const LABELS: [(&str, &str); 2] = [("network", CHAIN), ("node", "only")];
 
 /// For so long nothing is done to it.
 const QUIET: Duration = Duration::from_secs(30);
@@ -28,10 +32,16 @@ const OLD: u64 = 3;
 /// Beyond its threshold a halt is told within this time, and its end.
 const SOON: Duration = Duration::from_secs(20);
 
+/// So many blocks are replaced: less than what is told as deep.
+const REPLACED: u64 = 3;
+
+/// So far ahead of its own clock a chain jumps, in milliseconds.
+const JUMP: u64 = 60_000;
+
 /// The key of `Timestamp.Now` in storage.
 const NOW_KEY: &str = "0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb";
 
-/// Blocks by a thread of ours, which then makes none for a while.
+/// Blocks by a thread of ours, which then makes none for a while; at last the chain is set back.
 pub fn a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found(bench: &Bench) -> Result<String> {
     let node = Chopsticks::start(bench)?;
     let mut miner = Some(node.mine());
@@ -55,26 +65,79 @@ pub fn a_substrate_chain_is_read_as_it_means_it_and_its_halt_is_found(bench: &Be
     let halt = found(&daemon, "NetworkHalted", CHAIN, haltwatch::THRESHOLD + SOON)?;
     let told = loud(&daemon.alerts()?);
     ensure!(told == [format!("NetworkHalted {CHAIN}")], "loud: {told:?}");
-    let _miner = node.mine();
+    let miner = node.mine();
     daemon.clears("NetworkHalted", SOON)?;
 
-    quiet(&daemon, SOON)?;
+    drop(miner);
+    let set_back = set_back(&node, &daemon)?;
     Ok(format!(
-        "{} s of quiet; {compared} values in {SCRAPES} scrapes equal the node's own; {version}; {halt}; resolved",
+        "{} s of quiet; {compared} values in {SCRAPES} scrapes equal the node's own; {version}; {halt}; resolved; \
+         {set_back}",
         QUIET.as_secs()
     ))
 }
 
+/// Set back, this node makes the very same blocks again, since its clock is that of its chain: nothing was replaced. Only
+/// where that clock has jumped do others come.
+fn set_back(node: &Chopsticks, daemon: &Haltwatch) -> Result<String> {
+    let before = reorgs(daemon)?;
+    let Regrown { miner, before: old, after: new } = again(node, daemon, |_| Ok(()))?;
+    ensure!(old == new, "another block has come: {old}, {new}");
+    quiet(daemon, SOON)?;
+    drop(miner);
+    let same = reorgs(daemon)?;
+    ensure!(same == before, "{} reorganisations counted of blocks that came again", same - before);
+
+    let jump = |now| node.call("dev_timeTravel", &json!([now + JUMP])).map(drop);
+    let Regrown { miner: _miner, before: old, after: new } = again(node, daemon, jump)?;
+    ensure!(old != new, "the same block has come again: {old}");
+    wait::eventually("the reorganisation is counted", SOON, || Ok((same < reorgs(daemon)?).then_some(())))?;
+    quiet(daemon, SOON)?;
+    Ok(format!(
+        "{REPLACED} blocks came again: no reorganisation; {REPLACED} replaced: {} counted, nothing loud told",
+        reorgs(daemon)? - same
+    ))
+}
+
+/// A chain that grows again after it was set back.
+struct Regrown {
+    miner: Miner,
+    /// The hash of the lowest of the blocks that were taken away ...
+    before: Value,
+    /// ... and of the one that came in its place.
+    after: Value,
+}
+
+/// Takes the newest blocks away, after all of them have been told, and lets the chain grow beyond them again. `prepare` is
+/// given the time of the head before.
+fn again(node: &Chopsticks, daemon: &Haltwatch, prepare: impl FnOnce(u64) -> Result<()>) -> Result<Regrown> {
+    let top = node.height()?;
+    let shows = |height: u64| {
+        wait::eventually("the height of the node is shown", SOON, || {
+            Ok((height <= daemon.scrape()?.whole("haltwatch_node_height", &LABELS)?).then_some(()))
+        })
+    };
+    let lowest = || node.call("chain_getBlockHash", &json!([top - REPLACED + 1]));
+    shows(top)?;
+    let (before, now) = (lowest()?, millis(&node.call("state_getStorage", &json!([NOW_KEY]))?)?);
+    node.call("dev_setHead", &json!([top - REPLACED]))?;
+    prepare(now)?;
+    let miner = node.mine();
+    wait::eventually("the chain grows again", SOON, || Ok((top < node.height()?).then_some(())))?;
+    shows(top + 1)?;
+    Ok(Regrown { miner, before, after: lowest()? })
+}
+
 /// Compares what a scrape tells of the node with what the node says; returns how many values were compared.
 fn compare(node: &Chopsticks, daemon: &Haltwatch) -> Result<usize> {
-    let labels = [("network", CHAIN), ("node", "only")];
     let scrape = daemon.scrape()?;
-    let value = |metric: &str| scrape.whole(&format!("haltwatch_node_{metric}"), &labels);
+    let value = |metric: &str| scrape.whole(&format!("haltwatch_node_{metric}"), &LABELS);
     let (height, now) = (value("height")?, node.height()?);
     ensure!(height <= now && now <= height + OLD, "height {height} while the node is at {now}");
     let hash = node.call("chain_getBlockHash", &json!([height]))?;
-    let told = scrape.must("haltwatch_node_head_timestamp_seconds", &labels)?;
-    let wanted = seconds(&node.call("state_getStorage", &json!([NOW_KEY, hash]))?)?;
+    let told = scrape.must("haltwatch_node_head_timestamp_seconds", &LABELS)?;
+    let wanted = millis(&node.call("state_getStorage", &json!([NOW_KEY, hash]))?)?;
+    let wanted = Duration::from_millis(wanted).as_secs_f64();
     ensure!((told - wanted).abs() < 0.001, "head time {told}, the node says {wanted}");
     let finalized = number(&node.call("chain_getHeader", &json!([node.call("chain_getFinalizedHead", &json!([]))?]))?)?;
     let shown = value("finalized_height")?;
@@ -87,10 +150,9 @@ fn compare(node: &Chopsticks, daemon: &Haltwatch) -> Result<usize> {
 }
 
 /// Eight bytes of milliseconds, the lowest first.
-fn seconds(value: &Value) -> Result<f64> {
+fn millis(value: &Value) -> Result<u64> {
     let digits = value.as_str().and_then(|text| text.strip_prefix("0x")).context("no moment")?;
-    let millis = u64::from_str_radix(digits, 16)?.swap_bytes();
-    Ok(Duration::from_millis(millis).as_secs_f64())
+    Ok(u64::from_str_radix(digits, 16)?.swap_bytes())
 }
 
 fn version(node: &Chopsticks) -> Result<String> {
@@ -99,4 +161,8 @@ fn version(node: &Chopsticks) -> Result<String> {
     let runtime = node.call("state_getRuntimeVersion", &json!([]))?;
     let spec = runtime["specName"].as_str().context("no name")?;
     Ok(format!("{} {} ({spec}-{})", text("system_name")?, text("system_version")?, runtime["specVersion"]))
+}
+
+fn reorgs(daemon: &Haltwatch) -> Result<u64> {
+    daemon.scrape()?.whole("haltwatch_node_reorgs_total", &LABELS)
 }
