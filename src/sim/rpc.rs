@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     chain::Chain,
     fault::Manner,
     op_node, sealers,
-    tongue::Tongue,
+    tongue::{Call, Tongue},
 };
 
 /// Calls in one batch above which a node refuses it, as geth's default.
@@ -39,18 +38,6 @@ pub struct Desk<'a> {
     pub speed: u32,
     /// Whether the caller can be told things later, as over a WebSocket.
     pub streams: bool,
-}
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    jsonrpc: Option<&'a str>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: &'a str,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
 }
 
 impl Desk<'_> {
