@@ -1,7 +1,7 @@
 //! Chopsticks: a real Substrate runtime, that of Rococo's Asset Hub from its first block on, behind a server of
 //! Substrate's JSON-RPC. It makes a block when it is told to; a thread of ours tells it.
 
-use std::{fs, net::SocketAddr, process::Command, time::Duration};
+use std::{net::SocketAddr, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
