@@ -150,10 +150,16 @@ impl Desk<'_> {
     fn write_block(&self, block: &Block) -> String {
         let mut json = String::with_capacity(1024 + 70 * usize::try_from(block.transactions).unwrap_or_default());
         let (seconds, miner) = (self.seconds(block), producer(block.producer));
+        // Where validators take turns it says whose it is; where another layer makes the blocks there is none.
+        let difficulty = match self.chain.plan().tongue {
+            Tongue::Qbft => 1,
+            Tongue::Clique => 2,
+            _ => 0,
+        };
         // Writing to a string cannot fail.
         let _ = write!(
             json,
-            r#"{{"hash":"{:#x}","parentHash":"{:#x}","number":"{:#x}","timestamp":"{seconds:#x}","miner":"{miner}","#,
+            r#"{{"hash":"{:#x}","parentHash":"{:#x}","number":"{:#x}","timestamp":"{seconds:#x}","miner":"{miner}","difficulty":"{difficulty:#x}","#,
             block.hash, block.parent, block.number
         );
         json.push_str(UNCHANGING);
@@ -178,6 +184,6 @@ fn without_id(outcome: &str) -> String {
 /// The fields that are the same in every block, up to the opening of the list of transactions.
 const UNCHANGING: &str = concat!(
     r#""sha3Uncles":"0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347","#,
-    r#""difficulty":"0x0","gasLimit":"0x1c9c380","gasUsed":"0x0","extraData":"0x","nonce":"0x0000000000000000","#,
+    r#""gasLimit":"0x1c9c380","gasUsed":"0x0","extraData":"0x","nonce":"0x0000000000000000","#,
     r#""baseFeePerGas":"0x7","size":"0x220","uncles":[],"transactions":["#,
 );
