@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The group that is watched where none is named.
-const FIRST_GROUP: &str = "group0";
+pub(super) const FIRST_GROUP: &str = "group0";
 
 /// How often a node is asked what it knows of its own synchronisation, and for the time of a new block.
 const SLOW_PACE: Duration = Duration::from_secs(10);
