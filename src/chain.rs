@@ -17,6 +17,7 @@ mod fleet;
 mod gate;
 pub mod generic;
 mod ladder;
+mod memory;
 mod monero;
 mod op_node;
 mod permission;

@@ -104,5 +104,5 @@ fn inquiry(targets: &Targets, request: &ProbeRequest) -> Result<Inquiry, ProbeRe
     }
     let rpc = Endpoint::parse(&request.target, "http, https").map_err(|_| ProbeRefusal::BadUrl)?;
     let timeout = USUAL_TIMEOUT.min(request.deadline);
-    Ok(Inquiry { family, reach: Reach::Guarded, ..Inquiry::new(rpc, timeout) }.through(&targets.gates))
+    Ok(Inquiry { family, reach: Reach::Guarded, identify: false, ..Inquiry::new(rpc, timeout) }.through(&targets.gates))
 }

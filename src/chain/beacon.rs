@@ -15,6 +15,7 @@ use self::{
 };
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
+    memory::Remembered,
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -52,9 +53,6 @@ const FINALITY_IN_EPOCH: u32 = 8;
 /// ... and this often while nobody has told how long an epoch is.
 const FINALITY_PACE: Duration = Duration::from_secs(12);
 
-/// A fact is remembered for so many of its paces.
-const REMEMBERED: u32 = 3;
-
 /// A head that has stood still for so long is not catching up with anything.
 const STANDS: Duration = Duration::from_secs(120);
 
@@ -84,8 +82,8 @@ pub struct Beacon {
     lineage: Lineage,
     /// The head, and since when it has been that.
     stood: Option<(BlockHash, Timestamp)>,
-    checkpoints: Memory<Checkpoints>,
-    peers: Memory<u64>,
+    checkpoints: Remembered<Checkpoints>,
+    peers: Remembered<u64>,
     /// When it was last asked again for what is missing or in doubt.
     retried: Option<Timestamp>,
     /// Whether another process may have taken the node's place since.
@@ -103,21 +101,6 @@ struct Who {
     version: Option<Arc<str>>,
 }
 
-/// A fact that is asked for more rarely than in every poll.
-#[derive(Debug)]
-struct Memory<T>(Option<(Timestamp, T)>);
-
-impl<T> Memory<T> {
-    fn take(&mut self, now: Timestamp, told: Option<T>) {
-        self.0 = told.map(|told| (now, told)).or(self.0.take());
-    }
-
-    fn get(&self, now: Timestamp, pace: Duration) -> Option<&T> {
-        let (at, told) = self.0.as_ref()?;
-        (now.since(*at) <= pace.saturating_mul(REMEMBERED)).then_some(told)
-    }
-}
-
 impl Default for Beacon {
     fn default() -> Self {
         Self {
@@ -127,8 +110,8 @@ impl Default for Beacon {
             calendar: Calendar::default(),
             lineage: Lineage::default(),
             stood: None,
-            checkpoints: Memory(None),
-            peers: Memory(None),
+            checkpoints: Remembered::default(),
+            peers: Remembered::default(),
             retried: None,
             doubtful: false,
             unanswered: false,
@@ -167,8 +150,8 @@ impl Adapter for Beacon {
         self.unanswered = false;
         self.learn(answers);
         self.lineage.follow(header.slot(), header.root.0, header.parent());
-        self.checkpoints.take(now, verified::<Checkpoints>(answers.get(FINALITY)));
-        self.peers.take(now, data::<PeerCount>(answers.get(PEERS)).map(|peers| peers.connected.0));
+        self.checkpoints.keep(now, verified::<Checkpoints>(answers.get(FINALITY)));
+        self.peers.keep(now, data::<PeerCount>(answers.get(PEERS)).map(|peers| peers.connected.0));
         let head = self.block_of(&header);
         Ok(Facts {
             chain_id: self.who.chain_id.clone(),
@@ -179,7 +162,7 @@ impl Adapter for Beacon {
             safe: self.safe(now),
             finality: self.finality(now),
             syncing: self.hint(now, &header, syncing),
-            peers: self.peers.get(now, PEERS_PACE).copied(),
+            peers: self.peers.at(now, PEERS_PACE).copied(),
             participation: self.lineage.filled(),
             clock,
             ..Facts::at_height(head.height)
@@ -291,7 +274,7 @@ impl Beacon {
         self.calendar = Calendar::default();
         self.who.chain_id = None;
         self.lineage.forget();
-        self.checkpoints = Memory(None);
+        self.checkpoints = Remembered::default();
         self.rota.forget([SPEC, FINALITY]);
     }
 
@@ -311,7 +294,7 @@ impl Beacon {
     }
 
     fn told(&self, now: Timestamp) -> Option<&Checkpoints> {
-        self.checkpoints.get(now, self.calls[FINALITY].every)
+        self.checkpoints.at(now, self.calls[FINALITY].every)
     }
 
     fn safe(&self, now: Timestamp) -> Option<Height> {

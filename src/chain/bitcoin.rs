@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota, decisive},
     family::Particulars,
+    memory::Remembered,
     quantity::{BareHash, Quantity},
     reply::{Answer, Answers, RpcError},
 };
@@ -29,9 +30,6 @@ const HEAVY: Duration = Duration::from_secs(60);
 
 /// How often version and genesis are asked for.
 const IDENTITY: Duration = Duration::from_secs(600);
-
-/// What is asked for rarely is believed for so many of its paces.
-const BELIEVED: u32 = 3;
 
 /// Blocks that a node may have to fetch or to check without calling that a synchronisation.
 const ON_THE_WAY: u64 = 2;
@@ -201,8 +199,8 @@ impl Bitcoin {
             self.doubt_identity();
         }
         self.header = answers.get(HEADER).read::<Header>().or(self.header);
-        self.refused.take(now, answers.get(TIPS).read::<Gathered<Refused>>().map(|it| it.0));
-        self.peers.take(now, answers.get(PEERS).read::<Gathered<Peers>>().map(|it| it.0));
+        self.refused.keep(now, answers.get(TIPS).read::<Gathered<Refused>>().map(|it| it.0));
+        self.peers.keep(now, answers.get(PEERS).read::<Gathered<Peers>>().map(|it| it.0));
     }
 
     /// What the node lacks: blocks whose headers it has, or its peers have. Blocks that it has refused it will never
@@ -234,36 +232,10 @@ impl Identity {
         if changed {
             *self = Self { chain: told.map(Arc::from), ..Self::default() };
         }
-        self.genesis.take(now, answers.get(GENESIS).read::<BareHash>().map(|hash| hash.0));
+        self.genesis.keep(now, answers.get(GENESIS).read::<BareHash>().map(|hash| hash.0));
         let version = answers.get(NETWORK).read::<Network<'_>>();
-        self.version.take(now, version.map(|it| clean_text(&it.subversion, MAX_VERSION).into()));
+        self.version.keep(now, version.map(|it| clean_text(&it.subversion, MAX_VERSION).into()));
         moved
-    }
-}
-
-/// Something that is asked for rarely, with the time of the last answer.
-#[derive(Debug)]
-struct Remembered<T>(Option<(Timestamp, T)>);
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Remembered<T> {
-    fn take(&mut self, now: Timestamp, told: Option<T>) {
-        self.0 = told.map(|told| (now, told)).or(self.0.take());
-    }
-
-    fn is_known(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// What was told, if it is not too old for something that is asked for every `pace`.
-    fn at(&self, now: Timestamp, pace: Duration) -> Option<&T> {
-        let (at, told) = self.0.as_ref()?;
-        (now.since(*at) <= pace * BELIEVED).then_some(told)
     }
 }
 

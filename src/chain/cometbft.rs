@@ -10,6 +10,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota, decisive},
+    memory::Remembered,
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -90,9 +91,9 @@ pub struct CometBft {
     identity: Option<Arc<str>>,
     application: Option<Box<str>>,
     version: Option<Arc<str>>,
-    peers: Memory<u64>,
-    upgrade: Memory<Option<Upgrade>>,
-    signed: Memory<validators::Signed>,
+    peers: Remembered<u64>,
+    upgrade: Remembered<Option<Upgrade>>,
+    signed: Remembered<validators::Signed>,
     roster: Roster,
     vigil: Vigil,
     trail: Trail,
@@ -112,37 +113,13 @@ impl Default for CometBft {
             identity: None,
             application: None,
             version: None,
-            peers: Memory::default(),
-            upgrade: Memory::default(),
-            signed: Memory::default(),
+            peers: Remembered::default(),
+            upgrade: Remembered::default(),
+            signed: Remembered::default(),
             roster: Roster::default(),
             vigil: Vigil::default(),
             trail: Trail::default(),
         }
-    }
-}
-
-/// An answer to a call that is not made in every poll.
-#[derive(Debug)]
-struct Memory<T>(Option<(Timestamp, T)>);
-
-impl<T> Default for Memory<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Memory<T> {
-    fn note(&mut self, now: Timestamp, told: Option<T>) {
-        if let Some(told) = told {
-            self.0 = Some((now, told));
-        }
-    }
-
-    /// It counts for three paces of its call.
-    fn of(&self, now: Timestamp, position: usize) -> Option<&T> {
-        let (at, told) = self.0.as_ref()?;
-        (now.since(*at) <= CALLS[position].every.saturating_mul(3)).then_some(told)
     }
 }
 
@@ -193,7 +170,7 @@ impl Adapter for CometBft {
         let catching_up = status.sync_info.catching_up;
         let progress = self.progress(now, head.height.0, answers.get(CONSENSUS)).filter(|_| catching_up != Some(true));
         let first = status.sync_info.earliest_block_hash.0.filter(|_| status.sync_info.earliest_block_height.0 == 1);
-        let signed = self.signed.of(now, COMMIT);
+        let signed = self.signed.at(now, CALLS[COMMIT].every);
         let total = progress.as_ref().and_then(|progress| progress.total);
         let missing = progress.as_ref().map(|progress| self.roster.names(now, &progress.missing)).unwrap_or_default();
         let unsigned = || signed.map(|signed| signed.absent.clone()).unwrap_or_default();
@@ -208,7 +185,7 @@ impl Adapter for CometBft {
                 Some(false) => Syncing::No,
                 None => Syncing::Unknown,
             },
-            peers: self.peers.of(now, NET_INFO).copied(),
+            peers: self.peers.at(now, CALLS[NET_INFO].every).copied(),
             pending: answers.get(UNCONFIRMED).read::<Backlog>().map(|backlog| backlog.total.0),
             round: progress.as_ref().map(|progress| progress.round),
             seats: progress.as_ref().and_then(|progress| progress.seats),
@@ -218,7 +195,7 @@ impl Adapter for CometBft {
             identity: self.identity.clone(),
             validators: total.or_else(|| self.roster.total(now)),
             equivocations: self.trail.found(),
-            upgrade: self.upgrade.of(now, PLAN).cloned().flatten(),
+            upgrade: self.upgrade.at(now, CALLS[PLAN].every).cloned().flatten(),
             clock,
             ..Facts::at_height(head.height)
         })
@@ -318,7 +295,7 @@ impl CometBft {
         }
         let identity = clean_text(&status.node_info.id, MAX_NAME);
         if self.identity.as_deref().unwrap_or_default() != identity {
-            (self.peers, self.application) = (Memory::default(), None);
+            (self.peers, self.application) = (Remembered::default(), None);
             self.identity = Some(identity).filter(|identity| !identity.is_empty()).map(Into::into);
         }
     }
@@ -349,8 +326,8 @@ impl CometBft {
             self.caution = Some(now);
             self.rota.forget(self.asked.iter());
         }
-        self.peers.note(now, answers.get(NET_INFO).read::<NetInfo>().map(|net| net.n_peers.0));
-        self.upgrade.note(now, answers.get(PLAN).read::<Queried<'_>>().and_then(|queried| queried.plan()));
+        self.peers.keep(now, answers.get(NET_INFO).read::<NetInfo>().map(|net| net.n_peers.0));
+        self.upgrade.keep(now, answers.get(PLAN).read::<Queried<'_>>().and_then(|queried| queried.plan()));
         if self.asked.has(VALIDATORS) {
             self.roster.take(now, answers.get(VALIDATORS).read());
         }
@@ -359,7 +336,7 @@ impl CometBft {
             if signed.is_none() {
                 self.rota.forget([VALIDATORS]);
             }
-            self.signed.note(now, signed);
+            self.signed.keep(now, signed);
         }
         if let Some(headers) = answers.get(HEADERS).read::<Headers<'_>>() {
             self.trail.take_headers(head, &headers);

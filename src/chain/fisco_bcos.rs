@@ -18,44 +18,12 @@ use super::{
     reply::Answer,
 };
 use crate::{
-    model::{BlockHash, Height, Timestamp, UnixTime},
+    model::{BlockHash, Height, UnixTime},
     observation::{ErrorKind, Head, PollError, Syncing},
 };
 
 /// How long name, chain and version of a node are believed without asking.
 pub(super) const IDENTITY_PACE: Duration = Duration::from_secs(600);
-
-/// What is not asked in every poll counts for so many of its paces.
-const MEMORY_PACES: u32 = 3;
-
-/// An answer that is kept for a while.
-#[derive(Debug)]
-pub(super) struct Kept<T> {
-    told: Option<(Timestamp, T)>,
-    memory: Duration,
-}
-
-impl<T> Kept<T> {
-    /// Nothing yet; what comes will be asked for at `pace`.
-    pub(super) fn at_pace(pace: Duration) -> Self {
-        Self { told: None, memory: pace.saturating_mul(MEMORY_PACES) }
-    }
-
-    /// Takes over what was answered, if anything was.
-    pub(super) fn take(&mut self, now: Timestamp, told: Option<T>) {
-        self.told = told.map(|told| (now, told)).or(self.told.take());
-    }
-
-    /// What was answered, unless it is too old.
-    pub(super) fn get(&self, now: Timestamp) -> Option<&T> {
-        self.told_within(now, self.memory)
-    }
-
-    /// What was answered, unless that is longer ago than this.
-    pub(super) fn told_within(&self, now: Timestamp, time: Duration) -> Option<&T> {
-        self.told.as_ref().filter(|(at, _)| now.since(*at) <= time).map(|(_, told)| told)
-    }
-}
 
 /// The block of a head, as far as it has been asked for beside the height and the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,9 +106,12 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::chain::{
-        Family, Particulars,
-        reply::{Answers, RpcError},
+    use crate::{
+        chain::{
+            Family, Particulars,
+            reply::{Answers, RpcError},
+        },
+        model::Timestamp,
     };
 
     /// JSON of wild shapes, some of it with the names that are looked for, some of it wrapped in a string.
@@ -213,16 +184,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn what_is_kept_is_believed_for_three_paces() {
-        let mut kept = Kept::at_pace(Duration::from_secs(10));
-        let at = |seconds: i64| Timestamp(seconds * 1000);
-        assert_eq!(kept.get(at(0)), None);
-        kept.take(at(0), Some(7));
-        kept.take(at(10), None);
-        assert_eq!([kept.get(at(30)), kept.get(at(31))], [Some(&7), None]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The group that is watched where none is named.
-const FIRST_GROUP: &str = "1";
+pub(super) const FIRST_GROUP: &str = "1";
 
 /// Longest chain id or version that is kept, in bytes.
 const MAX_TEXT: usize = 64;

@@ -14,9 +14,10 @@ use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
     family::Particulars,
     fisco_bcos::{
-        Digest, Fields, Header, IDENTITY_PACE, Kept, NodeId, Number, Sealer, Words, head, inside, is_new, no_head,
-        perhaps, seats, short, sum, syncing,
+        Digest, Fields, Header, IDENTITY_PACE, NodeId, Number, Sealer, Words, head, inside, is_new, no_head, perhaps,
+        seats, short, sum, syncing,
     },
+    memory::Remembered,
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// The group that is watched where none is named.
-const FIRST_GROUP: &str = "group0";
+pub(super) const FIRST_GROUP: &str = "group0";
 
 /// How often a node is asked what it knows of its own synchronisation, and for the time of a new block.
 const SLOW_PACE: Duration = Duration::from_secs(10);
@@ -52,8 +53,8 @@ pub struct FiscoBcos3 {
     rota: Rota,
     chain_id: Option<Arc<str>>,
     version: Option<Arc<str>>,
-    sync: Kept<Sync>,
-    peers: Kept<Peers>,
+    sync: Remembered<Sync>,
+    peers: Remembered<Peers>,
     header: Option<Header>,
     header_asked: Option<Timestamp>,
 }
@@ -78,8 +79,8 @@ impl FiscoBcos3 {
             rota: Rota::default(),
             chain_id: None,
             version: None,
-            sync: Kept::at_pace(SLOW_PACE),
-            peers: Kept::at_pace(PEERS_PACE),
+            sync: Remembered::default(),
+            peers: Remembered::default(),
             header: None,
             header_asked: None,
         };
@@ -130,14 +131,14 @@ impl FiscoBcos3 {
     }
 
     fn take_paced(&mut self, now: Timestamp, consensus: &Consensus, answers: &Answers<'_>) {
-        self.sync.take(now, Sync::read(answers.get(SYNC)));
+        self.sync.keep(now, Sync::read(answers.get(SYNC)));
         let present = answers.get(PEERS).read::<Words<NodeId>>().map(|words| words.0.into_iter().collect());
-        self.peers.take(now, present.map(|present| Peers { connected: consensus.connected, present }));
+        self.peers.keep(now, present.map(|present| Peers { connected: consensus.connected, present }));
         self.header = Header::read(answers.get(BLOCK)).or(self.header);
     }
 
     fn peers_are_due(&self, now: Timestamp, consensus: &Consensus) -> bool {
-        let told = self.peers.told_within(now, PEERS_PACE);
+        let told = self.peers.within(now, PEERS_PACE);
         told.is_none_or(|peers| peers.connected != consensus.connected)
     }
 }
@@ -279,7 +280,7 @@ impl Adapter for FiscoBcos3 {
         let consensus = Consensus::read(answers.get(HEAD)).ok_or_else(|| no_head(self, answers.get(HEAD)))?;
         self.take_paced(now, &consensus, answers);
         let head = head(consensus.height, consensus.hash, self.header.as_ref());
-        let sync = self.sync.get(now);
+        let sync = self.sync.at(now, SLOW_PACE);
         let mut facts = Facts {
             chain_id: self.chain_id.clone(),
             genesis: sync.and_then(|sync| sync.genesis),
@@ -296,7 +297,7 @@ impl Adapter for FiscoBcos3 {
             clock,
             ..Facts::at_height(head.height)
         };
-        consensus.tell_seats(self.peers.get(now), &mut facts);
+        consensus.tell_seats(self.peers.at(now, PEERS_PACE), &mut facts);
         Ok(facts)
     }
 

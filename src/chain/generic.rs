@@ -16,15 +16,13 @@ use self::{
 };
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Rota, refusal},
+    memory::Remembered,
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
     model::{Height, Timestamp, UnixTime},
     observation::{ErrorKind, Facts, Finality, Head, PollError, Syncing},
 };
-
-/// For how many of its paces the answer to a call is believed.
-const MEMORY: u32 = 3;
 
 /// What is remembered of one node.
 #[derive(Debug)]
@@ -33,8 +31,8 @@ pub struct Generic {
     rota: Rota,
     /// Calls that are due and were not answered yet: they are due again.
     open: CallSet,
-    /// By position: when a call with a pace of its own was answered, and what it told.
-    memory: Vec<Option<(Timestamp, Told)>>,
+    /// By position, what the call told.
+    memory: Vec<Remembered<Told>>,
     /// Of which chain that is.
     chain_id: Option<Arc<str>>,
 }
@@ -43,7 +41,7 @@ impl Generic {
     /// An adapter that asks what `spec` says.
     #[must_use]
     pub fn new(spec: Arc<Spec>) -> Self {
-        let memory = vec![None; spec.calls().len()];
+        let memory = vec![Remembered::default(); spec.calls().len()];
         Self { spec, rota: Rota::default(), open: CallSet::default(), memory, chain_id: None }
     }
 
@@ -56,13 +54,11 @@ impl Generic {
             if let Answer::Result(raw) = answers.get(position)
                 && is_good(meaning, raw.get())
             {
-                self.memory[position] = Some((now, meaning.read(raw.get())));
+                self.memory[position].keep(now, Some(meaning.read(raw.get())));
             }
             // Without a pace of its own it is a matter of this poll alone.
-            let is_known = |at: Timestamp| at == now || now.since(at) < pace.saturating_mul(MEMORY);
-            match &self.memory[position] {
-                Some((at, known)) if is_known(*at) => told.join(known),
-                _ => self.memory[position] = None,
+            if let Some(known) = self.memory[position].at(now, pace) {
+                told.join(known);
             }
         }
         told
@@ -70,7 +66,7 @@ impl Generic {
 
     /// Nothing that was told before counts any more.
     fn forget(&mut self) {
-        self.memory.fill(None);
+        self.memory.fill(Remembered::default());
         self.rota.forget(0..self.spec.calls().len());
     }
 }

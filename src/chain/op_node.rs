@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Rota, decisive},
     evm,
+    memory::Remembered,
     quantity::{Hash, Quantity},
     reply::{Answers, RpcError},
 };
@@ -24,9 +25,6 @@ const RARELY: Duration = Duration::from_secs(600);
 
 /// Peers come and go.
 const PEERS_PACE: Duration = Duration::from_secs(30);
-
-/// What is asked at a pace of its own is believed for so many of its paces.
-const PACES: u32 = 3;
 
 /// Longest version and longest peer id that are kept, in bytes.
 const MAX_TEXT: usize = 128;
@@ -49,11 +47,11 @@ static CALLS: [Call; 5] = [
 #[derive(Debug, Default)]
 pub struct OpNode {
     rota: Rota,
-    chain_id: Option<(Timestamp, Arc<str>)>,
+    chain_id: Remembered<Arc<str>>,
     genesis: Option<BlockHash>,
-    version: Option<(Timestamp, Arc<str>)>,
-    identity: Option<(Timestamp, Arc<str>)>,
-    peers: Option<(Timestamp, u64)>,
+    version: Remembered<Arc<str>>,
+    identity: Remembered<Arc<str>>,
+    peers: Remembered<u64>,
 }
 
 /// The answer to `optimism_syncStatus`; it also tells of the layer below, which is watched for itself.
@@ -141,10 +139,10 @@ impl Adapter for OpNode {
         self.remember(now, answers);
         let finalized = status.finalized_l2.and_then(Block::known);
         Ok(Facts {
-            chain_id: recall(now, RARELY, self.chain_id.as_ref()),
-            genesis: self.genesis.filter(|_| self.chain_id.is_some()),
-            version: recall(now, RARELY, self.version.as_ref()),
-            identity: recall(now, RARELY, self.identity.as_ref()),
+            chain_id: self.chain_id.at(now, RARELY).cloned(),
+            genesis: self.genesis.filter(|_| self.chain_id.is_known()),
+            version: self.version.at(now, RARELY).cloned(),
+            identity: self.identity.at(now, RARELY).cloned(),
             head: Head {
                 height: head.height(),
                 hash: Some(head.hash.0),
@@ -159,7 +157,7 @@ impl Adapter for OpNode {
                 time: block.time(),
             }),
             syncing: Syncing::Unknown,
-            peers: recall(now, PEERS_PACE, self.peers.as_ref()),
+            peers: self.peers.at(now, PEERS_PACE).copied(),
             clock,
             ..Facts::at_height(head.height())
         })
@@ -181,26 +179,16 @@ impl OpNode {
         if let Some(config) = answers.get(CHAIN).read::<RollupConfig>() {
             let chain_id: Arc<str> = config.l2_chain_id.0.to_string().into();
             self.genesis = config.genesis.map(|genesis| genesis.l2).filter(|l2| l2.number.0 == 0).map(|l2| l2.hash.0);
-            self.chain_id = Some((now, chain_id));
+            self.chain_id.keep(now, Some(chain_id));
         }
-        if let Some(version) = answers.get(VERSION).read::<String>() {
-            self.version = Some((now, text(&version)));
-        }
-        if let Some(oneself) = answers.get(SELF).read::<Oneself>() {
-            self.identity = Some((now, text(&oneself.peer_id)));
-        }
-        if let Some(stats) = answers.get(PEERS).read::<PeerStats>() {
-            self.peers = Some((now, stats.connected.0));
-        }
+        self.version.keep(now, answers.get(VERSION).read::<String>().map(|version| text(&version)));
+        self.identity.keep(now, answers.get(SELF).read::<Oneself>().map(|oneself| text(&oneself.peer_id)));
+        self.peers.keep(now, answers.get(PEERS).read::<PeerStats>().map(|stats| stats.connected.0));
     }
 }
 
 fn text(told: &str) -> Arc<str> {
     clean_text(told, MAX_TEXT).into()
-}
-
-fn recall<T: Clone>(now: Timestamp, pace: Duration, told: Option<&(Timestamp, T)>) -> Option<T> {
-    told.filter(|(at, _)| now.since(*at) <= pace.saturating_mul(PACES)).map(|(_, value)| value.clone())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod address;
 mod diagnose;
+mod kind;
 mod recognise;
 mod survey;
 
@@ -27,7 +28,7 @@ use crate::{
     model::{Endpoint, Height},
     observation::{
         ErrorKind, Head,
-        probe::{BlockTime, Connection, Latency, ProbeError, Reason, Report},
+        probe::{BlockTime, Connection, Kind, Latency, ProbeError, Reason, Report},
     },
     transport::{Client, DialFault, Limits, Request, Response},
 };
@@ -67,6 +68,8 @@ pub struct Inquiry {
     pub reach: Reach,
     /// What every request waits for, if the host has a limit.
     pub gate: Option<Arc<Gate>>,
+    /// Whether to find out as well what a configuration would have to say of its chain beside the family.
+    pub identify: bool,
 }
 
 impl Inquiry {
@@ -82,15 +85,21 @@ impl Inquiry {
             body_limit: BODY_LIMIT,
             reach: Reach::Anywhere,
             gate: None,
+            identify: true,
         }
     }
 
     /// An inquiry at a configured node, for at most `timeout`.
     #[must_use]
     pub fn of_node(node: &NodeTarget, timeout: Duration) -> Self {
-        let (rpc, ws, family) = (node.rpc.clone(), node.ws.clone(), Some(node.family));
-        let particulars = node.particulars.clone();
-        Self { rpc, ws, family, particulars, timeout, body_limit: node.body_limit, reach: Reach::Anywhere, gate: None }
+        Self {
+            ws: node.ws.clone(),
+            family: Some(node.family),
+            particulars: node.particulars.clone(),
+            body_limit: node.body_limit,
+            identify: false,
+            ..Self::new(node.rpc.clone(), timeout)
+        }
     }
 
     /// The same inquiry under the limits of the pollers.
@@ -132,6 +141,7 @@ fn blank(inquiry: &Inquiry) -> Report {
         connection: None,
         expired_at: None,
         family: None,
+        kind: Kind::default(),
         facts: None,
         heard: None,
         failure: None,
@@ -150,8 +160,14 @@ async fn inquire(caller: &mut Caller<'_>, report: &mut Report) -> Result<(), Pro
     let connection = caller.connect(report).await?;
     let (family, first) = recognise::family(caller, inquiry.family).await?;
     report.family = Some(family.as_str());
-    let mut adapter = family.adapter(&inquiry.particulars);
+    if !caller.below.is_empty() {
+        report.address.url = address::below(&report.address.url, caller.below);
+    }
+    let groups = kind::groups(caller, family).await;
+    let group = groups.first().cloned();
+    let mut adapter = family.adapter(&Particulars { group, ..inquiry.particulars.clone() });
     survey::survey(caller, adapter.as_mut(), report).await?;
+    report.kind = kind::of(caller, family, groups, report).await;
     let head = report.facts.as_ref().map(|facts| facts.head);
     if let Some(head) = head {
         report.block_time = block_time(caller, adapter.as_ref(), head).await;
@@ -168,12 +184,14 @@ struct Caller<'a> {
     client: Client,
     cookie: Cookie,
     inquiry: &'a Inquiry,
+    /// What every path begins with: where the node answers below its URL.
+    below: &'static str,
 }
 
 impl<'a> Caller<'a> {
     fn new(inquiry: &'a Inquiry) -> Self {
         let client = Client::new(inquiry.rpc.clone()).within(inquiry.reach);
-        Self { client, cookie: Cookie::default(), inquiry }
+        Self { client, cookie: Cookie::default(), inquiry, below: "" }
     }
 
     /// Dials and notes what the connection is like, or what is wrong with it.
@@ -192,7 +210,7 @@ impl<'a> Caller<'a> {
             gate.leave_after_polls().await;
         }
         let limits = Limits { deadline: self.inquiry.timeout, body: self.inquiry.body_limit };
-        let request = Request { method, path: path.to_owned(), body: body.into() };
+        let request = Request { method, path: format!("{}{path}", self.below), body: body.into() };
         let outcome = self.cookie.exchange(&mut self.client, request, limits).await;
         outcome.map_err(|error| ProbeError { reason: error.kind.into(), detail: error.detail })
     }

@@ -1,11 +1,11 @@
-//! Integers as nodes write them, and hashes, read strictly enough that nothing wrong passes for a number: a height of
+//! Integers as nodes write them, lengths of lists, and hashes, read strictly enough that nothing wrong passes for a number: a height of
 //! zero that was never said is worse than no height.
 
 use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Unexpected, Visitor},
+    de::{Error, IgnoredAny, SeqAccess, Unexpected, Visitor},
 };
 
 use crate::model::BlockHash;
@@ -37,6 +37,10 @@ impl fmt::Display for Address {
 /// A 32-byte hash as Bitcoin and its kin write it: exactly 64 hexadecimal digits and nothing before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BareHash(pub BlockHash);
+
+/// The length of an array of any length, none of whose items is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u64);
 
 /// The integers that an `f64` holds exactly end here.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -176,6 +180,30 @@ impl<'de> Deserialize<'de> for BareHash {
     }
 }
 
+struct CountVisitor;
+
+impl<'de> Visitor<'de> for CountVisitor {
+    type Value = Count;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Count, A::Error> {
+        let mut count: u64 = 0;
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            count = count.saturating_add(1);
+        }
+        Ok(Count(count))
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(CountVisitor)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +258,13 @@ mod tests {
         ] {
             assert_eq!(decimal(json), wanted, "{json}");
         }
+    }
+
+    #[test]
+    fn only_the_length_of_an_array_is_read() {
+        let count = |json: &str| serde_json::from_str::<Count>(json).ok().map(|count| count.0);
+        assert_eq!([count("[]"), count(r#"["0x28",["deep"],null]"#)], [Some(0), Some(3)]);
+        assert_eq!([count(r#"{"a":1}"#), count("3"), count("null"), count("[1,")], [None; 4]);
     }
 
     #[test]

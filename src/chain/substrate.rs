@@ -16,7 +16,8 @@ use std::time::Duration;
 use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota, decisive},
     family::Particulars,
-    quantity::Hash,
+    memory::Remembered,
+    quantity::{Count, Hash},
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
@@ -27,8 +28,8 @@ use crate::{
 mod answer;
 mod memory;
 
-use answer::{Count, Header, Health, RoundState, Runtime, SyncState, is_peer_id, moment};
-use memory::{Best, Identity, Remembered, Seen, name};
+use answer::{Header, Health, RoundState, Runtime, SyncState, is_peer_id, moment};
+use memory::{Best, Identity, Seen, name};
 
 /// The variant whose blocks are made by hand, or for each extrinsic.
 const MANUAL_SEAL: &str = "manual-seal";
@@ -259,7 +260,7 @@ impl Substrate {
         if self.identity.genesis.is_some_and(|known| known != genesis) {
             self.identity = Identity::default();
             (self.best, self.finalized) = (None, None);
-            (self.votes, self.pending) = (Remembered::default(), Remembered::default());
+            (self.votes, self.pending) = <(Remembered<_>, Remembered<_>)>::default();
             self.rota.forget(CHAIN..=PENDING);
         }
         self.identity.genesis = Some(genesis);

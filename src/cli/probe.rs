@@ -125,7 +125,9 @@ fn inquiry(arguments: &Arguments) -> Result<(Inquiry, Option<(Config, usize)>), 
     }
     let headers = headers(arguments)?;
     let rpc = endpoint("URL", &arguments.target, "http, https")?.with_headers(headers.clone());
-    let rpc = rpc.with_cookie_file(arguments.cookie_file.as_deref().map(Arc::from));
+    // A configuration would look for it beside itself.
+    let cookie_file = arguments.cookie_file.as_deref().map(|path| std::path::absolute(path).unwrap_or(path.to_owned()));
+    let rpc = rpc.with_cookie_file(cookie_file.map(Arc::from));
     let ws = arguments.ws.as_deref().map(|ws| endpoint("--ws", ws, "ws, wss")).transpose()?;
     let mut inquiry = Inquiry::new(rpc, arguments.timeout);
     inquiry.ws = ws.map(|ws| ws.with_headers(headers));
@@ -198,7 +200,7 @@ fn configured(report: &Report, config: &Config, position: usize) -> Option<Thres
 fn expected(report: &Report) -> Option<Thresholds> {
     let mut blank = report.clone();
     let url = "http://127.0.0.1:1".to_owned();
-    blank.address = Address { name: "node-1".to_owned(), url, ws: None, headers: Vec::new() };
+    blank.address = Address { name: "node-1".to_owned(), url, ..Address::default() };
     let config = config::load(&Source::Text(told::config(&blank)?)).ok()?;
     configured(report, &config, 0)
 }

@@ -115,7 +115,7 @@ fn read_network<'a>(
         section.place().note(Code::OutOfRange, message, "at most 100,000 for one haltwatch");
         Vec::new()
     };
-    let site = site(&mut section, &network, &defaults, &on, (planned_sites, nodes));
+    let site = site(&mut section, (&network, language.1.group.clone()), &defaults, &on, (planned_sites, nodes));
     section.finish();
     if !discovery.sources.is_empty() {
         discovery.inherited.push((defaults.node.keys, language));
@@ -130,7 +130,7 @@ type Below<'a> = (Vec<PlannedSite<'a>>, Vec<NodeSite<'a>>);
 /// What is needed to judge a network: on what it depends, and its nodes.
 fn site<'a>(
     section: &mut Section<'a>,
-    network: &NetworkSettings,
+    (network, group): (&NetworkSettings, Option<Arc<str>>),
     defaults: &Defaults<'a>,
     on: &[(Arc<str>, Item<'a>)],
     (planned, nodes): Below<'a>,
@@ -140,6 +140,7 @@ fn site<'a>(
     NetworkSite {
         name: Arc::clone(&network.name),
         place: section.place(),
+        group,
         limits: network.limits,
         limit_items: defaults.network_items.clone(),
         cadence: network.cadence,

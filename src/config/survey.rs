@@ -47,6 +47,8 @@ pub(super) struct AlertmanagerSite<'a> {
 pub(super) struct NetworkSite<'a> {
     pub name: Arc<str>,
     pub place: Place<'a>,
+    /// Which of the chains that its nodes serve it is.
+    pub group: Option<Arc<str>>,
     pub limits: NetworkLimits,
     pub limit_items: LimitItems<'a>,
     pub cadence: Cadence,

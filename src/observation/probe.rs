@@ -23,6 +23,8 @@ pub struct Report {
     pub expired_at: Option<UnixTime>,
     /// The family that knew the answers, as in the configuration (`"evm"`).
     pub family: Option<&'static str>,
+    /// What else a configuration has to say of its chain.
+    pub kind: Kind,
     /// What the node said of itself.
     pub facts: Option<Arc<Facts>>,
     /// When these facts arrived, by our clock, and how long the node took for them.
@@ -49,6 +51,19 @@ impl Report {
     pub fn is_node(&self) -> bool {
         self.failure.is_none() && self.facts.is_some()
     }
+}
+
+/// What a configuration has to say of a chain beside its family, as far as the node's answers prove it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kind {
+    /// The variant of the family.
+    pub variant: Option<&'static str>,
+    /// The chains that the node serves, where its family has several in one node; the first of them was asked.
+    pub groups: Vec<Arc<str>>,
+    /// Whether blocks come only when there is work: how long they took lately says nothing then.
+    pub on_demand: bool,
+    /// The cadence, where neither family nor variant says it.
+    pub cadence: Option<&'static str>,
 }
 
 /// What a new connection is like.
@@ -138,6 +153,10 @@ pub struct Address {
     pub ws: Option<String>,
     /// Names of the headers that were sent.
     pub headers: Vec<String>,
+    /// Whether the header that authenticates holds user and password.
+    pub basic_auth: bool,
+    /// The file whose content authenticates instead.
+    pub cookie_file: Option<String>,
 }
 
 /// Why an endpoint is not a node that can be watched.
@@ -259,7 +278,7 @@ reasons! {
     Forbidden = "forbidden", "haltwatch does not connect to link-local and metadata addresses on request.",
         "Put the node into the configuration if it really is there.";
     Unauthorized = "unauthorized", "The node is there and refuses us (HTTP 401 or 403).",
-        "Check key, token and headers; geth also refuses names that are not in --http.vhosts.";
+        "Check key, token and headers; geth also refuses names that are not in --http.vhosts; a Bitcoin node wants cookie_file or basic_auth.";
     RateLimited = "rate_limited", "The node is there and limits our requests (HTTP 429 or 402, or a spent quota).",
         "Ask less often (interval, requests_per_second), or get a larger quota.";
     NotFound = "not_found", "There is no such path on this server (HTTP 404).",

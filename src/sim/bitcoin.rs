@@ -1,14 +1,13 @@
 //! Bitcoin's JSON-RPC as a simulated node speaks it: `result` and `error` are both always there, errors of single calls
 //! ride on HTTP 404 or 500, a batch is always 200. Bytes in, bytes out, no sockets.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
     block::{Block, millis},
     fault::Manner,
     rpc::Desk,
-    tongue::{Asked, Said},
+    tongue::{Asked, Call, Said},
     view::View,
 };
 
@@ -33,16 +32,6 @@ impl Fault {
             _ => 500,
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(default, borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: &'a str,
-    #[serde(default, borrow)]
-    params: Option<&'a RawValue>,
 }
 
 /// What the node answers.

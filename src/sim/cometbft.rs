@@ -6,7 +6,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use http::Method;
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
     fault::Manner,
     plan::Cadence,
     rpc::Desk,
-    tongue::{Asked, Said},
+    tongue::{Asked, Call, Said},
     view::View,
 };
 
@@ -77,16 +76,6 @@ pub fn announce(desk: &Desk<'_>, block: &Block) -> String {
 }
 
 const PARSE_ERROR: &str = r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error. Invalid JSON"}}"#;
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: &'a str,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
-}
 
 struct Node<'a, 'b> {
     desk: &'a Desk<'b>,

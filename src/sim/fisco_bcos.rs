@@ -97,11 +97,31 @@ fn number(value: &Value) -> Option<u64> {
     text.map_or_else(|| value.as_u64(), |digits| u64::from_str_radix(digits, 16).ok())
 }
 
+/// What nodes of either kind are asked; they look for the method before they look at the group.
+const METHODS: [&str; 13] = [
+    "getBlockByNumber",
+    "getBlockHashByNumber",
+    "getBlockHeaderByNumber",
+    "getBlockNumber",
+    "getClientVersion",
+    "getConsensusStatus",
+    "getGroupInfo",
+    "getGroupList",
+    "getGroupPeers",
+    "getPbftView",
+    "getPendingTxSize",
+    "getSealerList",
+    "getSyncStatus",
+];
+
 struct Group2<'a>(&'a Desk<'a>);
 
 impl Group2<'_> {
     fn outcome(&self, method: &str, params: &Value) -> Outcome {
         let desk = self.0;
+        if !METHODS.contains(&method) {
+            return Err((-32601, "METHOD_NOT_FOUND: The method being requested is not available on this server"));
+        }
         let view = desk.chain.view(desk.node).ok_or((-40009, "the node does not belong to this group"))?;
         match method {
             "getClientVersion" => {
@@ -177,6 +197,9 @@ struct Group3<'a>(&'a Desk<'a>);
 impl Group3<'_> {
     fn outcome(&self, method: &str, params: &Value) -> Outcome {
         let desk = self.0;
+        if !METHODS.contains(&method) {
+            return Err((-32601, "Method not found"));
+        }
         let gone = (-32000, "Invalid request for the specified node: the node does not exist or has not started");
         let view = desk.chain.view(desk.node).ok_or(gone)?;
         if method == "getGroupList" {

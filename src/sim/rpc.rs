@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     chain::Chain,
     fault::Manner,
     op_node, sealers,
-    tongue::Tongue,
+    tongue::{Call, Tongue},
 };
 
 /// Calls in one batch above which a node refuses it, as geth's default.
@@ -39,18 +38,6 @@ pub struct Desk<'a> {
     pub speed: u32,
     /// Whether the caller can be told things later, as over a WebSocket.
     pub streams: bool,
-}
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(borrow)]
-    jsonrpc: Option<&'a str>,
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: &'a str,
-    #[serde(borrow)]
-    params: Option<&'a RawValue>,
 }
 
 impl Desk<'_> {
@@ -163,10 +150,16 @@ impl Desk<'_> {
     fn write_block(&self, block: &Block) -> String {
         let mut json = String::with_capacity(1024 + 70 * usize::try_from(block.transactions).unwrap_or_default());
         let (seconds, miner) = (self.seconds(block), producer(block.producer));
+        // Where validators take turns it says whose it is; where another layer makes the blocks there is none.
+        let difficulty = match self.chain.plan().tongue {
+            Tongue::Qbft => 1,
+            Tongue::Clique => 2,
+            _ => 0,
+        };
         // Writing to a string cannot fail.
         let _ = write!(
             json,
-            r#"{{"hash":"{:#x}","parentHash":"{:#x}","number":"{:#x}","timestamp":"{seconds:#x}","miner":"{miner}","#,
+            r#"{{"hash":"{:#x}","parentHash":"{:#x}","number":"{:#x}","timestamp":"{seconds:#x}","miner":"{miner}","difficulty":"{difficulty:#x}","#,
             block.hash, block.parent, block.number
         );
         json.push_str(UNCHANGING);
@@ -191,6 +184,6 @@ fn without_id(outcome: &str) -> String {
 /// The fields that are the same in every block, up to the opening of the list of transactions.
 const UNCHANGING: &str = concat!(
     r#""sha3Uncles":"0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347","#,
-    r#""difficulty":"0x0","gasLimit":"0x1c9c380","gasUsed":"0x0","extraData":"0x","nonce":"0x0000000000000000","#,
+    r#""gasLimit":"0x1c9c380","gasUsed":"0x0","extraData":"0x","nonce":"0x0000000000000000","#,
     r#""baseFeePerGas":"0x7","size":"0x220","uncles":[],"transactions":["#,
 );

@@ -2,7 +2,6 @@
 //! is final is voted on by GRANDPA, which needs more than two thirds: where a plan lets fewer make blocks, finality stands
 //! while the chain goes on. Bytes in, bytes out, no sockets.
 
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     fault::Manner,
     plan::{Cadence, Quorum},
     rpc::Desk,
-    tongue::{Asked, Said},
+    tongue::{Asked, Call, Said},
     view::View,
 };
 
@@ -31,16 +30,6 @@ const BAD_PARAMS: Fault = Fault(-32602, "Invalid params");
 const UNKNOWN_BLOCK: Fault = Fault(4003, "Client error: UnknownBlock: Header was not found in the database");
 const NO_BATCHES: Fault = Fault(-32005, "Batched requests are not supported by this server");
 const NOT_READY: Fault = Fault(1, "GRANDPA RPC endpoint not ready");
-
-#[derive(Deserialize)]
-struct Call<'a> {
-    #[serde(default, borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: &'a str,
-    #[serde(default, borrow)]
-    params: Option<&'a RawValue>,
-}
 
 /// What the node answers.
 #[must_use]

@@ -2,6 +2,8 @@
 //! no sockets; the model of the chain is the same for all.
 
 use http::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::rpc::Desk;
 
@@ -104,6 +106,19 @@ impl Said {
     pub fn ok(json: String) -> Self {
         Self { status: 200, json: Some(json) }
     }
+}
+
+/// A call of JSON-RPC. What is missing is a matter of the language.
+#[derive(Debug, Deserialize)]
+pub(super) struct Call<'a> {
+    #[serde(borrow)]
+    pub(super) jsonrpc: Option<&'a str>,
+    #[serde(borrow)]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) method: &'a str,
+    #[serde(borrow)]
+    pub(super) params: Option<&'a RawValue>,
 }
 
 impl Desk<'_> {

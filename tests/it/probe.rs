@@ -1,6 +1,7 @@
 //! Probes of nodes that behave and of everything else that answers at an address: from the library, on the command line,
 //! at `/probe`, and as a check of a whole configuration.
 
+mod families;
 mod online;
 mod tls;
 

@@ -109,16 +109,8 @@ impl Bitcoind {
 
     /// Makes a block every second until what is returned is dropped.
     pub fn miner(&self) -> Miner {
-        let (access, stop) = (self.access(), Arc::new(AtomicBool::new(false)));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                // A block that fails is missing, which the scenario sees.
-                let _ = access.call("generate", &json!([1]));
-                wait::pass(Duration::from_secs(1));
-            }
-        });
-        Miner { stop, thread: Some(thread) }
+        let access = self.access();
+        Miner::every(Duration::from_secs(1), move || access.call("generate", &json!([1])))
     }
 
     /// Makes it a peer of `other` and waits until both have the same head.
@@ -158,11 +150,27 @@ impl Access {
     }
 }
 
-/// Makes blocks until dropped.
+/// Makes the blocks of a chain that makes none by itself, until dropped.
 #[derive(Debug)]
 pub struct Miner {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl Miner {
+    /// One that does `make` and then rests for `pause`, over and over.
+    pub fn every<T>(pause: Duration, make: impl Fn() -> Result<T> + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                // A block that fails is missing, which the scenario sees.
+                let _ = make();
+                wait::pass(pause);
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
 }
 
 impl Drop for Miner {

@@ -1,23 +1,14 @@
 //! Chopsticks: a real Substrate runtime, that of Rococo's Asset Hub from its first block on, behind a server of
 //! Substrate's JSON-RPC. It makes a block when it is told to; a thread of ours tells it.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{net::SocketAddr, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{
     bench::Bench,
+    bitcoind::Miner,
     harness::{http, port, process, process::Process},
     install::Installer,
 };
@@ -39,15 +30,6 @@ Object.assign(chain, { bootNodes: [], telemetryEndpoints: null });
 require("fs").writeFileSync("chain.json", JSON.stringify(chain));
 "#;
 
-/// It binds every address if it is not told otherwise by a preload.
-const LOOPBACK: &str = r#"const { Server } = require("net");
-const { listen } = Server.prototype;
-Server.prototype.listen = function (port, ...rest) {
-  if (typeof port === "object" && port !== null) return listen.call(this, { ...port, host: "127.0.0.1" }, ...rest);
-  return listen.call(this, port, "127.0.0.1", ...rest.filter((it) => typeof it !== "string"));
-};
-"#;
-
 /// A running Chopsticks.
 #[derive(Debug)]
 pub struct Chopsticks {
@@ -65,12 +47,11 @@ impl Chopsticks {
     /// Starts one on a free port and waits until it answers.
     pub fn start(bench: &Bench) -> Result<Self> {
         let home = Installer::at(bench.root()).npm(CHOPSTICKS)?;
-        let (chain, preload) = (home.join("chain.json"), home.join("loopback.cjs"));
+        let (chain, preload) = (home.join("chain.json"), Installer::loopback(&home)?);
         if !chain.exists() {
             let mut write = Command::new("node");
             process::output(write.args(["-e", SPECIFICATION]).current_dir(&home), &bench.log("install"), PATIENCE)?;
         }
-        fs::write(&preload, LOOPBACK)?;
         let address = port::free();
         let mut command = Command::new("node");
         command.arg("-r").arg(preload).arg(home.join("node_modules/.bin/chopsticks")).current_dir(&home);
@@ -93,16 +74,8 @@ impl Chopsticks {
 
     /// Makes blocks until what is returned is dropped.
     pub fn mine(&self) -> Miner {
-        let (address, stop) = (self.address, Arc::new(AtomicBool::new(false)));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                // One that fails is made the next time.
-                let _ = http::rpc(address, "dev_newBlock", &json!([{"count": 1}]));
-                thread::sleep(BLOCK_TIME);
-            }
-        });
-        Miner { stop, thread: Some(thread) }
+        let address = self.address;
+        Miner::every(BLOCK_TIME, move || http::rpc(address, "dev_newBlock", &json!([{"count": 1}])))
     }
 }
 
@@ -110,21 +83,4 @@ impl Chopsticks {
 pub fn number(header: &Value) -> Result<u64> {
     let digits = header["number"].as_str().and_then(|number| number.strip_prefix("0x")).context("no number")?;
     Ok(u64::from_str_radix(digits, 16)?)
-}
-
-/// Whoever makes the blocks.
-#[derive(Debug)]
-pub struct Miner {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Miner {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A miner that panicked made no block: the scenario sees that.
-            let _ = thread.join();
-        }
-    }
 }

@@ -29,15 +29,6 @@ const HARDHAT_CONFIG: &str = r#"export default {
 };
 "#;
 
-/// `EthereumJS` binds the port of its peers to every address whatever it is told; loaded before it, this keeps it at home.
-const LOOPBACK: &str = r#"const { Server } = require("net");
-const { listen } = Server.prototype;
-Server.prototype.listen = function (port, ...rest) {
-  if (typeof port === "object" && port !== null) return listen.call(this, { ...port, host: "127.0.0.1" }, ...rest);
-  return listen.call(this, port, "127.0.0.1", ...rest.filter((it) => typeof it !== "string"));
-};
-"#;
-
 /// A running node.
 #[derive(Debug)]
 pub struct Client {
@@ -68,8 +59,8 @@ impl Client {
     /// An `EthereumJS` that seals a block every ten seconds, alone.
     pub fn ethereumjs(bench: &Bench) -> Result<Self> {
         let home = Installer::at(bench.root()).npm(ETHEREUMJS)?;
-        let (preload, data) = (home.join("loopback.cjs"), bench.folder("ethereumjs"));
-        fs::write(&preload, LOOPBACK)?;
+        // Whatever it is told, it binds the port of its peers to every address.
+        let (preload, data) = (Installer::loopback(&home)?, bench.folder("ethereumjs"));
         if data.exists() {
             fs::remove_dir_all(&data)?;
         }

@@ -58,6 +58,15 @@ const MONERO_LIBRARIES: [&str; 9] = [
     "librandomx0",
 ];
 
+/// Lets servers of Node listen on the loopback address alone.
+const LOOPBACK: &str = r#"const { Server } = require("net");
+const { listen } = Server.prototype;
+Server.prototype.listen = function (port, ...rest) {
+  if (typeof port === "object" && port !== null) return listen.call(this, { ...port, host: "127.0.0.1" }, ...rest);
+  return listen.call(this, port, "127.0.0.1", ...rest.filter((it) => typeof it !== "string"));
+};
+"#;
+
 /// How long one step of an installation may take: some packages are built here.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -129,6 +138,13 @@ impl<'a> Installer<'a> {
             self.run(Command::new("npm").args(npm).args(packages), home)
         })
         .with_context(|| format!("{name} from npm"))
+    }
+
+    /// Code to be loaded before a program of Node that binds every address whatever it is told: it keeps that at home.
+    pub fn loopback(home: &Path) -> Result<PathBuf> {
+        let preload = home.join("loopback.cjs");
+        fs::write(&preload, LOOPBACK)?;
+        Ok(preload)
     }
 
     fn injectived(&self) -> Result<PathBuf> {

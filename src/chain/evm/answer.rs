@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, Visitor},
 };
 
 use crate::{
-    chain::quantity::{Hash, Quantity},
+    chain::quantity::{Count, Hash, Quantity},
     model::{BlockHash, Height, UnixTime},
     observation::{Head, Syncing},
 };
@@ -23,7 +23,7 @@ pub(super) struct Block {
     #[serde(default)]
     timestamp: Option<Quantity>,
     #[serde(default)]
-    transactions: Count,
+    transactions: Option<Count>,
 }
 
 impl Block {
@@ -46,38 +46,8 @@ impl Block {
             hash: Some(self.hash()),
             parent: self.parent_hash.map(|hash| hash.0),
             time: self.time(),
-            transactions: self.transactions.0,
+            transactions: self.transactions.map(|count| count.0),
         }
-    }
-}
-
-/// The length of an array whose items are skipped.
-#[derive(Debug, Clone, Copy, Default)]
-struct Count(Option<u64>);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Counter;
-        impl<'de> Visitor<'de> for Counter {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Count, A::Error> {
-                let mut count: u64 = 0;
-                while items.next_element::<IgnoredAny>()?.is_some() {
-                    count = count.saturating_add(1);
-                }
-                Ok(Count(Some(count)))
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Count, E> {
-                Ok(Count(None))
-            }
-        }
-        deserializer.deserialize_any(Counter)
     }
 }
 

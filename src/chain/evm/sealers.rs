@@ -4,23 +4,21 @@
 //! That somebody made no block is only evidence where everybody has a turn. With a leader who stays for as long as it
 //! works, all others would look absent; but then fewer made blocks than must have signed them, and nothing is said.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     members::{BesuPool, Cluster, MAX_MEMBERS, Makers, Members},
-    variant::{Tells, Variant},
+    variant::{REVIEW, ROLL_CALL, Tells, Variant},
 };
 use crate::{
     chain::{
+        memory::Remembered,
         quantity::{Address, Quantity},
         reply::{Answer, Answers},
     },
     model::{FaultTolerance, Height, Timestamp},
     observation::{ABSENT, Facts, Finality, Seats},
 };
-
-/// What was told is believed for three paces of the calls that tell it.
-const MEMORY: Duration = Duration::from_secs(180);
 
 /// Who has had so many turns and made no block takes no part.
 const TURNS: u64 = 3;
@@ -30,32 +28,9 @@ const PER_MILLE: u64 = 1000;
 /// What is remembered of those who make the blocks of a chain.
 #[derive(Debug, Default)]
 pub(super) struct Sealers {
-    validators: Memory<BTreeSet<Address>>,
-    makers: Memory<Makers>,
-    cluster: Memory<Cluster>,
-}
-
-/// Something a node told, and when.
-#[derive(Debug)]
-struct Memory<T>(Option<(Timestamp, T)>);
-
-impl<T> Default for Memory<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Memory<T> {
-    /// Takes in what is told at `now`; silence changes nothing.
-    fn keep(&mut self, now: Timestamp, told: Option<T>) {
-        if let Some(told) = told {
-            self.0 = Some((now, told));
-        }
-    }
-
-    fn recall(&self, now: Timestamp) -> Option<&T> {
-        self.0.as_ref().filter(|(at, _)| now.since(*at) <= MEMORY).map(|(_, told)| told)
-    }
+    validators: Remembered<BTreeSet<Address>>,
+    makers: Remembered<Makers>,
+    cluster: Remembered<Cluster>,
 }
 
 impl Sealers {
@@ -79,15 +54,15 @@ impl Sealers {
             }
         }
         self.add_validators(variant.tolerance(), now, facts);
-        if let Some(cluster) = self.cluster.recall(now) {
+        if let Some(cluster) = self.cluster.at(now, ROLL_CALL) {
             add_cluster(cluster, leaderless, facts);
         }
     }
 
     fn add_validators(&self, tolerance: FaultTolerance, now: Timestamp, facts: &mut Facts) {
-        let Some(validators) = self.validators.recall(now) else { return };
+        let Some(validators) = self.validators.at(now, ROLL_CALL) else { return };
         facts.validators = Some(validators.len() as u64);
-        let Some(absent) = self.makers.recall(now).and_then(|makers| absent(validators, makers, tolerance)) else {
+        let Some(absent) = self.makers.at(now, REVIEW).and_then(|makers| absent(validators, makers, tolerance)) else {
             return;
         };
         facts.participation = share(validators.len() - absent.len(), validators.len());

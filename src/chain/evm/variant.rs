@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// The set of validators changes with votes and epochs, not with blocks, and some nodes work for it.
-const ROLL_CALL: Duration = Duration::from_secs(60);
+pub(super) const ROLL_CALL: Duration = Duration::from_secs(60);
 
 /// Who made the last blocks: the node reads up to a hundred headers for it.
-const REVIEW: Duration = Duration::from_secs(60);
+pub(super) const REVIEW: Duration = Duration::from_secs(60);
 
 /// A variant of the family: what is asked beside the usual, what is not, and what its head means.
 #[derive(Debug)]

@@ -3,10 +3,15 @@
 
 use std::fmt::Write as _;
 
+use http::{HeaderValue, header::AUTHORIZATION};
+
 use crate::{model::Endpoint, observation::probe::Address};
 
 /// Longer parts of a path may be keys; `eth`, `rpc`, `v3`, `mainnet` are not.
 const LONGEST_WORD: usize = 7;
+
+/// Longer words that are no keys: where monerod answers.
+const WORDS: [&str; 1] = ["json_rpc"];
 
 /// The variable that stands for a key.
 const KEY: &str = "RPC_KEY";
@@ -15,12 +20,22 @@ const KEY: &str = "RPC_KEY";
 pub(super) fn of(rpc: &Endpoint, ws: Option<&Endpoint>) -> Address {
     let mut keys = Keys::default();
     let url = template(rpc, &mut keys);
+    let credentials = rpc.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     Address {
         name: node_name(rpc.host()),
         url,
         ws: ws.map(|ws| template(ws, &mut keys)),
         headers: rpc.headers().keys().map(|name| name.as_str().to_owned()).collect(),
+        basic_auth: credentials.is_some_and(|credentials| credentials.starts_with(b"Basic ")),
+        cookie_file: rpc.cookie_file().map(|path| path.to_string_lossy().into_owned()),
     }
+}
+
+/// The same address with `path` below it.
+pub(super) fn below(url: &str, path: &str) -> String {
+    let (url, query) = url.split_once('?').map_or((url, None), |(url, query)| (url, Some(query)));
+    let url = format!("{}{path}", url.trim_end_matches('/'));
+    query.map_or_else(|| url.clone(), |query| format!("{url}?{query}"))
 }
 
 /// The secrets seen so far: the same one gets the same variable.
@@ -58,7 +73,8 @@ fn template(endpoint: &Endpoint, keys: &mut Keys) -> String {
 }
 
 fn is_word(text: &str) -> bool {
-    text.len() <= LONGEST_WORD && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    WORDS.contains(&text)
+        || text.len() <= LONGEST_WORD && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 /// The host as the name of a node; `rpc.example.org` stays what it is.
@@ -81,6 +97,7 @@ mod tests {
             ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
             ("http://[::1]:8545/", "http://[::1]:8545"),
             ("https://rpc.example.org/ext/bc/C/rpc", "https://rpc.example.org/ext/bc/C/rpc"),
+            ("http://127.0.0.1:18081/json_rpc", "http://127.0.0.1:18081/json_rpc"),
             ("https://rpc.example.org/v3/0123456789abcdef", "https://rpc.example.org/v3/${RPC_KEY}"),
             ("https://rpc.example.org/?apikey=abc", "https://rpc.example.org?apikey=${RPC_KEY}"),
             (
@@ -91,6 +108,16 @@ mod tests {
             ("https://rpc.example.org/a%22b", "https://rpc.example.org/${RPC_KEY}"),
         ] {
             assert_eq!(url(given), wanted);
+        }
+    }
+
+    #[test]
+    fn a_path_below_goes_before_the_query() {
+        for (url, wanted) in [
+            ("http://127.0.0.1:18081", "http://127.0.0.1:18081/json_rpc"),
+            ("http://127.0.0.1:18081?key=${RPC_KEY}", "http://127.0.0.1:18081/json_rpc?key=${RPC_KEY}"),
+        ] {
+            assert_eq!(below(url, "/json_rpc"), wanted);
         }
     }
 

@@ -19,12 +19,22 @@ use crate::{
 /// How much of a body is looked at.
 const GLANCE: usize = 512;
 
+/// How Bitcoin Core and its relatives ask for user and password: `WWW_AUTH_HEADER_DATA` of `httprpc.cpp`.
+const BITCOIN_REALM: &str = r#"Basic realm="jsonrpc""#;
+
+/// What to say to that.
+const WANTS_PASSWORD: &str =
+    "a Bitcoin node wants user and password: --cookie-file here, cookie_file or basic_auth in a configuration";
+
 /// Why `response` is not the answer of a node; `family` reads its errors.
 pub(super) fn response(response: &Response, family: Family) -> ProbeError {
     if let Some(reason) = impostor(response) {
         return ProbeError { reason, detail: status_text(response.status) };
     }
     let of = |reason, detail: &str| ProbeError { reason, detail: detail.into() };
+    if wants_bitcoin_password(response) {
+        return of(Reason::Unauthorized, WANTS_PASSWORD);
+    }
     match read(response) {
         Ok(Reply::Single { answer: Answer::Error(error), .. }) => {
             match family.adapter(&crate::chain::Particulars::default()).classify(&error) {
@@ -36,6 +46,18 @@ pub(super) fn response(response: &Response, family: Family) -> ProbeError {
         Err(_) if response.status == StatusCode::NOT_FOUND => of(Reason::NotFound, &status_text(response.status)),
         Err(failure) => of(failure.error.kind.into(), &failure.error.detail),
     }
+}
+
+/// Whether whatever is posted there would be answered by something that is no JSON-RPC: a web page, a resource that is
+/// not there, a verb that is not taken. A refusal (403) may be one of the method alone.
+pub(super) fn is_no_rpc(response: &Response) -> bool {
+    let is_failure = !response.status.is_success() && response.status != StatusCode::FORBIDDEN;
+    impostor(response).is_some() || (is_failure && read(response).is_err())
+}
+
+fn wants_bitcoin_password(response: &Response) -> bool {
+    let realm = response.headers.get(header::WWW_AUTHENTICATE).map(http::HeaderValue::as_bytes);
+    response.status == StatusCode::UNAUTHORIZED && realm == Some(BITCOIN_REALM.as_bytes())
 }
 
 /// A server that has no answer to a question may show what it is when its page is asked for.

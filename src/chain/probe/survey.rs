@@ -103,7 +103,7 @@ impl Pile {
 }
 
 /// The answers in the order of the calls, until the node has had enough.
-async fn one_by_one(
+pub(super) async fn one_by_one(
     caller: &mut Caller<'_>,
     calls: &[Call],
     set: CallSet,

@@ -1,48 +1,16 @@
 //! What is remembered of a Substrate node between its answers. What stands under a hash never changes, so it is asked for
-//! once; what is asked for rarely is believed for three of its paces and then unknown again.
+//! once; who the node is, is asked for rarely.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    chain::memory::Remembered,
     model::{BlockHash, Height, Timestamp, UnixTime},
     observation::clean_text,
 };
 
-/// What is asked for rarely is believed for so many of its paces.
-const BELIEVED: u32 = 3;
-
 /// Longest name of a chain, of a client and of a runtime that is kept, in bytes.
 const MAX_NAME: usize = 64;
-
-/// An answer to what is asked for at a pace of its own.
-#[derive(Debug)]
-pub(super) struct Remembered<T>(Option<(Timestamp, T)>);
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Remembered<T> {
-    /// Takes over what was answered; what was not keeps its old value.
-    pub(super) fn keep(&mut self, now: Timestamp, told: Option<T>) {
-        if let Some(told) = told {
-            self.0 = Some((now, told));
-        }
-    }
-
-    /// The last answer, if it is not older than is believed at this pace.
-    pub(super) fn at(&self, now: Timestamp, pace: Duration) -> Option<&T> {
-        let (told, value) = self.0.as_ref()?;
-        (now.since(*told) <= pace * BELIEVED).then_some(value)
-    }
-
-    /// Whether there has been an answer.
-    pub(super) fn is_known(&self) -> bool {
-        self.0.is_some()
-    }
-}
 
 /// Who a node says it is.
 #[derive(Debug, Default)]
@@ -92,15 +60,6 @@ pub(super) struct Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_asked_rarely_is_believed_for_three_paces() {
-        let (pace, at) = (Duration::from_secs(60), |seconds: i64| Timestamp(seconds * 1000));
-        let mut remembered = Remembered::default();
-        remembered.keep(at(0), Some(7));
-        remembered.keep(at(60), None);
-        assert_eq!([at(180), at(181)].map(|now| remembered.at(now, pace).copied()), [Some(7), None]);
-    }
 
     #[test]
     fn the_version_names_client_and_runtime_as_far_as_they_are_known() {

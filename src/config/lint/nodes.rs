@@ -22,12 +22,13 @@ pub(super) fn spellings(network: &NetworkSite<'_>) {
     }
 }
 
-/// One node in two networks.
+/// One node in two networks. Where nodes serve several chains, each of these is a network of its own.
 pub(super) fn in_two_networks(networks: &[NetworkSite<'_>]) {
-    let mut seen: HashMap<String, (usize, usize)> = HashMap::new();
+    let mut seen: HashMap<(String, Option<&str>), (usize, usize)> = HashMap::new();
     for (position, network) in networks.iter().enumerate() {
         for (url, item) in network.nodes.iter().filter_map(|node| node.url.as_ref()) {
-            let (owner, line) = *seen.entry(identity(url)).or_insert((position, item.line()));
+            let (owner, line) =
+                *seen.entry((identity(url), network.group.as_deref())).or_insert((position, item.line()));
             if owner != position {
                 let message = format!("another network watches the same URL on line {line}");
                 item.note_as(Code::NodeInTwoNetworks, message, "a node speaks for one chain");

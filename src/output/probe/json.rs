@@ -38,6 +38,9 @@ struct FailureTold {
 
 #[derive(Debug, Serialize)]
 struct IdentityTold {
+    variant: Option<&'static str>,
+    groups: Vec<String>,
+    on_demand: bool,
     chain_id: Option<String>,
     chain_name: Option<&'static str>,
     genesis: Option<String>,
@@ -147,6 +150,9 @@ fn failure(error: &ProbeError) -> FailureTold {
 fn identity(report: &Report, facts: &Facts) -> IdentityTold {
     let name = facts.chain_id.as_deref().and_then(|id| chain_name(report.family.unwrap_or_default(), id));
     IdentityTold {
+        variant: report.kind.variant,
+        groups: report.kind.groups.iter().map(ToString::to_string).collect(),
+        on_demand: report.kind.on_demand,
         chain_id: facts.chain_id.as_deref().map(str::to_owned),
         chain_name: name,
         genesis: facts.genesis.map(|hash| hash.to_string()),

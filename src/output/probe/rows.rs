@@ -92,6 +92,9 @@ fn identity(report: &Report, facts: &Facts) -> Vec<Row> {
     });
     let rows = [
         Some(row("family", family.to_owned())),
+        some("variant", report.kind.variant.map(str::to_owned)),
+        some("groups", Some(report.kind.groups.join(", ")).filter(|groups| !groups.is_empty())),
+        some("cadence", report.kind.on_demand.then(|| "blocks come only when there is work".to_owned())),
         some("chain id", chain.or_else(|| Some("not told".to_owned()))),
         some("genesis", facts.genesis.map(|hash| hash.to_string())),
         some("client", facts.version.as_deref().map(str::to_owned)),
