@@ -146,6 +146,12 @@ codes! {
         "Remove it, or correct its year.";
     LongPlan "W312" "A planned halt lasts longer than a week; all the while a real halt of the network is not told."
         "Give it the time that the work takes. If it takes longer, the halt is told as overrun, and `until` can be moved.";
+    UnseenWork "W313" "Blocks come only for work here, but the nodes never tell that any waits: a halt looks like idleness."
+        "For a chain that is hardly ever idle write `cadence = \"idle_max\"` and its longest ordinary gap as `idle_max`. \
+         In a generic network tell `pending` or `heartbeat`. Where neither is possible, a halt shows only by core nodes \
+         that are gone.";
+    ManyRequests "W314" "Each poll of a node makes more than two requests, which is more than many operators allow."
+        "Give what changes slowly a pace of its own, like `every = \"1m\"`, or raise `interval`.";
 
     NoCanary "W401" "There are no canaries, so an outage of your own uplink looks like an outage of everything."
         "Set `canaries` to two or three addresses that answer whenever your own network is fine.";

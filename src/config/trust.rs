@@ -11,8 +11,8 @@ use crate::model::{Endpoint, Trust};
 
 const HELP: &str = "the path of a PEM file, like \"/etc/haltwatch/sdk/ca.crt\"";
 
-/// Reads the three keys, which say nothing about an address without TLS.
-pub(super) fn read(section: &mut Section<'_>, url: Option<&Endpoint>) -> Trust {
+/// Reads the three keys, which say nothing about addresses without TLS.
+pub(super) fn read(section: &mut Section<'_>, urls: &[(Endpoint, Item<'_>)]) -> Trust {
     let items = ["ca_file", "client_cert", "client_key"].map(|key| section.item(key));
     let [authorities, certificate, key] = items.each_ref().map(|item| item.as_ref().and_then(path));
     let [_, certificate_item, key_item] = &items;
@@ -21,7 +21,7 @@ pub(super) fn read(section: &mut Section<'_>, url: Option<&Endpoint>) -> Trust {
         section.place().note(Code::Missing, message, "give both, or none");
     }
     let trust = Trust { authorities, identity: certificate.zip(key) };
-    if !trust.is_ordinary() && url.is_some_and(|url| !url.is_tls()) {
+    if !trust.is_ordinary() && !urls.is_empty() && urls.iter().all(|(url, _)| !url.is_tls()) {
         let message = "`ca_file`, `client_cert` and `client_key` say nothing about an address without TLS";
         section.place().note(Code::BadValue, message, "write https, or remove them");
     }

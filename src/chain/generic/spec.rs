@@ -1,6 +1,6 @@
 //! What a configuration says of a chain that nobody knows: its calls, and what their answers tell.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::expression::{Condition, Expression};
 use crate::{
@@ -168,6 +168,21 @@ impl Spec {
     #[must_use]
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// Whether any answer tells this.
+    #[must_use]
+    pub fn tells(&self, fact: Fact) -> bool {
+        self.meanings.iter().any(|meaning| meaning.tells(fact))
+    }
+
+    /// Requests of a poll that comes every `interval`, without those at a pace of their own: all methods stand in one
+    /// batch, each resource in a request of its own.
+    #[must_use]
+    pub fn requests(&self, interval: Duration) -> usize {
+        let fast = || self.calls.iter().filter(|call| call.every <= interval).map(|call| &call.question);
+        let resources = fast().filter(|question| matches!(question, Question::Get { .. })).count();
+        resources + usize::from(fast().any(|question| matches!(question, Question::Rpc { .. })))
     }
 
     /// What the answer to the call at `position` means.
