@@ -49,11 +49,17 @@ static CALLS: [Call; 5] = [
 #[derive(Debug, Default)]
 pub struct OpNode {
     rota: Rota,
-    chain_id: Option<(Timestamp, Arc<str>)>,
-    genesis: Option<BlockHash>,
+    chain: Option<(Timestamp, Chain)>,
     version: Option<(Timestamp, Arc<str>)>,
     identity: Option<(Timestamp, Arc<str>)>,
     peers: Option<(Timestamp, u64)>,
+}
+
+/// Which chain it follows.
+#[derive(Debug, Clone)]
+struct Chain {
+    id: Arc<str>,
+    genesis: Option<BlockHash>,
 }
 
 /// The answer to `optimism_syncStatus`; it also tells of the layer below, which is watched for itself.
@@ -140,9 +146,10 @@ impl Adapter for OpNode {
         };
         self.remember(now, answers);
         let finalized = status.finalized_l2.and_then(Block::known);
+        let chain = recall(now, RARELY, self.chain.as_ref());
         Ok(Facts {
-            chain_id: recall(now, RARELY, self.chain_id.as_ref()),
-            genesis: self.genesis.filter(|_| self.chain_id.is_some()),
+            genesis: chain.as_ref().and_then(|chain| chain.genesis),
+            chain_id: chain.map(|chain| chain.id),
             version: recall(now, RARELY, self.version.as_ref()),
             identity: recall(now, RARELY, self.identity.as_ref()),
             head: Head {
@@ -176,12 +183,11 @@ impl Adapter for OpNode {
 }
 
 impl OpNode {
-    /// Takes over what was answered; what was not keeps its old value, unless it is another chain that speaks.
+    /// Takes over what was answered; what was not keeps its old value.
     fn remember(&mut self, now: Timestamp, answers: &Answers<'_>) {
         if let Some(config) = answers.get(CHAIN).read::<RollupConfig>() {
-            let chain_id: Arc<str> = config.l2_chain_id.0.to_string().into();
-            self.genesis = config.genesis.map(|genesis| genesis.l2).filter(|l2| l2.number.0 == 0).map(|l2| l2.hash.0);
-            self.chain_id = Some((now, chain_id));
+            let genesis = config.genesis.map(|genesis| genesis.l2).filter(|l2| l2.number.0 == 0).map(|l2| l2.hash.0);
+            self.chain = Some((now, Chain { id: config.l2_chain_id.0.to_string().into(), genesis }));
         }
         if let Some(version) = answers.get(VERSION).read::<String>() {
             self.version = Some((now, text(&version)));
@@ -279,6 +285,8 @@ mod tests {
         assert!(facts.genesis.is_some());
         let later = read(&mut node, 91, &[(HEAD, &status)]).unwrap();
         assert_eq!((later.chain_id.as_deref(), later.peers), (Some("10"), None));
+        let long_after = read(&mut node, 1801, &[(HEAD, &status)]).unwrap();
+        assert_eq!((long_after.chain_id, long_after.genesis), (None, None), "what goes together is forgotten together");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! `ca_file`, `client_cert` and `client_key` of a node: TLS with certificates of its own.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     code::Code,
@@ -36,5 +40,27 @@ fn path(item: &Item<'_>) -> Option<PathBuf> {
     if text.is_empty() || text.ends_with('/') {
         return item.wrong(format!("{} is no path of a file", item.quoted()), HELP);
     }
-    Some(item.page.vault.directory.join(text))
+    let path = item.page.vault.directory.join(text);
+    if let Err(error) = readable(&path) {
+        note_unreadable(&item, &error);
+    }
+    Some(path)
+}
+
+/// Warns that what stands at the path cannot be read.
+pub(super) fn note_unreadable(item: &Item<'_>, error: &io::Error) {
+    let help = "the user of haltwatch must be able to read it";
+    item.note_as(Code::UnreadableFile, format!("this file cannot be read: {error}"), help);
+}
+
+/// Whether a file stands there that can be read.
+///
+/// # Errors
+/// Why not.
+pub(super) fn readable(path: &Path) -> io::Result<()> {
+    // A pipe would hold us up until somebody writes into it.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    File::open(path).map(drop)
 }

@@ -108,6 +108,7 @@ impl Fact {
 pub struct Spec {
     calls: Vec<Call>,
     meanings: Vec<Meaning>,
+    keys: Vec<String>,
 }
 
 /// What the answer to one call means.
@@ -161,7 +162,18 @@ impl Spec {
         let head = asked.iter().position(|(_, meaning)| meaning.tells(Fact::Height))?;
         asked[..=head].rotate_right(1);
         let (calls, meanings) = asked.into_iter().unzip();
-        Some(Self { calls, meanings }).filter(|spec| spec.calls.len() <= MAX_CALLS)
+        Some(Self { calls, meanings, keys: Vec::new() }).filter(|spec| spec.calls.len() <= MAX_CALLS)
+    }
+
+    /// The same chain; these parts of its calls are keys, which are not shown where a node quotes them.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<String>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The parts of its calls that are keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str)
     }
 
     /// Every call; that which tells the height stands first.
@@ -195,7 +207,7 @@ impl Spec {
 /// Of a node that no configuration describes the endpoint itself is asked for, and nothing is understood.
 impl Default for Spec {
     fn default() -> Self {
-        Self { calls: vec![Call::get("")], meanings: vec![Meaning::default()] }
+        Self { calls: vec![Call::get("")], meanings: vec![Meaning::default()], keys: Vec::new() }
     }
 }
 

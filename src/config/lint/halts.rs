@@ -77,7 +77,8 @@ pub(super) fn work(network: &NetworkSite<'_>) {
         return;
     }
     let message = "blocks come only for work here, and its nodes never tell that any waits: a halt looks like idleness";
-    let help = "if it is hardly ever idle, write cadence = \"idle_max\" and the longest ordinary gap as idle_max = \"20s\"";
+    let help =
+        "if it is hardly ever idle, write cadence = \"idle_max\" and the longest ordinary gap as idle_max = \"20s\"";
     item.as_ref().map_or(network.place.clone(), shown).note(Code::UnseenWork, message, help);
 }
 
