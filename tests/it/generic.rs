@@ -246,10 +246,13 @@ async fn a_key_in_a_question_never_reaches_an_observation() {
              [[network.node]]\nname = \"n\"\nurl = \"http://127.0.0.1:1\"\n"
         )
     };
-    for asked in [format!("path = \"/v1/{KEY}/status\""), format!("method = \"status\"\nparams = [\"{KEY}\"]")] {
-        let refusal = format!(
-            r#"{{"message":"cannot use {KEY}","error":{{"code":-32000,"message":"cannot use {KEY}"}},"id":1}}"#
-        );
+    for (asked, refusal) in [
+        (format!("path = \"/v1/{KEY}/status\""), format!(r#"{{"message":"cannot use {KEY}"}}"#)),
+        (
+            format!("method = \"status\"\nparams = [\"{KEY}\"]"),
+            format!(r#"{{"error":{{"code":-32000,"message":"cannot use {KEY}"}},"id":1}}"#),
+        ),
+    ] {
         let node = ScriptedNode::always(crate::scripted_node::Reply::status(404, "Not Found", "", &refusal)).await;
         let particulars = of_config(&call(&asked));
         let generic = haltwatch::chain::NodeTarget { family: Family::Generic, particulars, ..target(0, &node.url()) };
