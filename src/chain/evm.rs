@@ -275,7 +275,9 @@ mod tests {
         let block = format!(r#"{{"number":"0x0","hash":"0x{}"}}"#, "11".repeat(32));
         let raw = serde_json::value::RawValue::from_string(block).unwrap();
         let mut answers = Answers::default();
-        positions.iter().for_each(|position| answers.put(*position, Answer::Result(&raw)));
+        for position in positions {
+            answers.put(*position, Answer::Result(&raw));
+        }
         evm.interpret(now, None, &answers).unwrap();
     }
 

@@ -1,8 +1,8 @@
 //! A round of calls over HTTP as real nodes take them: JSON-RPC in one batch where the node takes batches, single calls
 //! where it does not, resources one by one, and an honest name for everything that is not an answer.
 //!
-//! What a node has refused is remembered: batches for an hour, methods for a day. The call for the head is always
-//! made, because a balancer may have answered once from a broken backend.
+//! What a node has refused is remembered: batches for an hour, methods for a day, both for minutes where the refusal is in
+//! doubt. The call for the head is always made, because a balancer may have answered once from a broken backend.
 
 mod older;
 mod outcome;
@@ -50,7 +50,7 @@ const PATIENCE: u32 = 5;
 /// How long a missing method is remembered.
 const METHOD_MEMORY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long it is remembered once another process may answer: its operator may have opened what was closed.
+/// How long a refusal is remembered that may have been none, or that another process may take back.
 const DOUBTED_MEMORY: Duration = Duration::from_secs(300);
 
 /// A node as a JSON-RPC server: its connection and what it has refused.
@@ -214,14 +214,16 @@ impl Session {
                     self.suspect_batches();
                     return Err(failure);
                 }
-                Batched::Refused { failure, .. } => refusal = Some(failure),
+                Batched::Refused { failure, certain } => {
+                    refusal = Some((failure, now.after(if certain { BATCH_MEMORY } else { DOUBTED_MEMORY })));
+                }
             }
             if batch.len() <= SMALL_BATCH {
                 break;
             }
-            self.small_until = Some(now.after(BATCH_MEMORY));
+            self.small_until = refusal.as_ref().map(|(_, until)| *until);
         }
-        let Some(refusal) = refusal else {
+        let Some((refusal, until)) = refusal else {
             return self.single_calls(shelf, adapter, set, (now, stopwatch)).await;
         };
         if !self.leave_within(self.left(stopwatch)).await {
@@ -229,7 +231,7 @@ impl Session {
         }
         let heard = self.single_calls(shelf, adapter, set, (now, stopwatch)).await?;
         // Only now it is known that the batch was at fault and not the node.
-        self.batches = Batches::RefusedUntil(now.after(BATCH_MEMORY));
+        self.batches = Batches::RefusedUntil(until);
         Ok(heard)
     }
 
@@ -385,4 +387,34 @@ fn interpret(
     facts
         .map(|facts| Round { facts: Arc::new(facts), elapsed: response.elapsed })
         .map_err(|error| Failure::of(error, response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chain::{Family, Particulars, reply::RpcError},
+        model::Endpoint,
+    };
+
+    #[test]
+    fn what_a_node_lacks_is_left_out_for_a_day_and_for_minutes_once_another_may_answer() {
+        let at = |minute: i64| Timestamp(minute * 60_000);
+        let endpoint = Endpoint::parse("http://127.0.0.1:1", "http").unwrap();
+        let limits = Limits { deadline: Duration::from_secs(1), body: 1024 };
+        let mut session = Session::new(Client::new(endpoint), limits, Arc::new(Gate::default()));
+        let adapter = Family::Evm.adapter(&Particulars::default());
+        let all: CallSet = (0..adapter.calls().len()).collect();
+        let last = adapter.calls().iter().rposition(|call| call.optional).unwrap();
+        let mut answers = Answers::default();
+        answers.put(last, Answer::Error(RpcError { code: Some(-32601), message: String::new() }));
+        session.learn(adapter.calls(), all, at(0), &answers);
+        let asks = |session: &Session, minute| session.supported(adapter.calls(), all, at(minute)).has(last);
+        assert!(!asks(&session, 0) && !asks(&session, 1439) && asks(&session, 1440));
+        session.doubt(at(10));
+        session.doubt(at(12));
+        assert!(!asks(&session, 14) && asks(&session, 15), "one that fails all the time is asked no later for that");
+        session.doubt(at(2000));
+        assert!(asks(&session, 2000));
+    }
 }
