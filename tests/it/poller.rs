@@ -282,9 +282,8 @@ async fn one_bad_gateway_does_not_end_batches_for_a_node_that_takes_them() {
 async fn a_gateway_that_begins_to_refuse_batches_is_found_out_before_the_node_is_offline() {
     let (node, mut watch) = watched(healthy(1)).await;
     watch.outcome().await.unwrap();
-    let refuses = |asked: &Asked| match is_batch(asked) {
-        true => Reply::status(500, "Internal Server Error", "", "<html>"),
-        false => healthy(2)(asked),
+    let refuses = |asked: &Asked| {
+        if is_batch(asked) { Reply::status(500, "Internal Server Error", "", "<html>") } else { healthy(2)(asked) }
     };
     node.rewrite(refuses);
     let mut failures = 0;
