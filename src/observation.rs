@@ -375,7 +375,7 @@ error_kinds! {
     Rpc = "rpc", Absent;
     /// HTTP 429 or 402, or a family's own code for a spent quota.
     RateLimited = "rate_limited", Limited;
-    /// HTTP 401 or 403.
+    /// HTTP 401 or 403, or a cookie, certificate or key of ours that cannot be read.
     Unauthorized = "unauthorized", Refused;
     /// The node says that it is still starting.
     Starting = "starting", Starting;

@@ -229,6 +229,11 @@ pub trait Adapter: Send + Sync {
 
     /// The process behind the endpoint may be another one now: what is asked rarely is due again.
     fn doubt_identity(&mut self);
+
+    /// `text`, which may quote what was asked, without the keys that the configuration put into questions.
+    fn without_secrets(&self, text: &str) -> String {
+        text.to_owned()
+    }
 }
 
 /// The answer that decides, read as `T`; `what` names it for people.

@@ -197,6 +197,7 @@ impl Bitcoin {
     fn remember(&mut self, now: Timestamp, info: &Info<'_>, answers: &Answers<'_>) {
         if self.identity.update(now, info, answers) {
             self.doubt_identity();
+            (self.refused, self.peers) = (Remembered::default(), Remembered::default());
         }
         self.header = answers.get(HEADER).read::<Header>().or(self.header);
         self.refused.keep(now, answers.get(TIPS).read::<Gathered<Refused>>().map(|it| it.0));

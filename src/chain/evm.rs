@@ -31,6 +31,9 @@ use super::{adapter::Rota, family::Particulars, quantity::Quantity};
 /// How long genesis and version of a node are believed without asking.
 const IDENTITY_MEMORY: Duration = Duration::from_secs(600);
 
+/// A node that did not get round to telling them is asked again after this.
+const IDENTITY_RETRY: Duration = Duration::from_secs(60);
+
 /// Longest version that is kept, in bytes.
 const MAX_VERSION: usize = 128;
 
@@ -66,8 +69,8 @@ pub struct Evm {
     rota: Rota,
     identity: Identity,
     sealers: Sealers,
-    /// When the identity was last asked for.
-    asked: Option<Timestamp>,
+    /// When the identity is asked for again.
+    due_at: Option<Timestamp>,
     /// Whether another process may have taken the node's place since.
     doubtful: bool,
 }
@@ -102,7 +105,9 @@ impl Adapter for Evm {
         let syncing = syncing(answers.get(SYNCING));
         let head = self.head(answers.get(HEAD), syncing)?;
         if self.identity_is_due(now) {
-            (self.asked, self.doubtful) = (Some(now), false);
+            let told = !matches!(answers.get(GENESIS), Answer::Missing);
+            let believed = if told { IDENTITY_MEMORY } else { IDENTITY_RETRY };
+            (self.due_at, self.doubtful) = (Some(now.after(believed)), false);
         }
         if self.identity.update(answers) {
             // What is remembered is that of another chain: ask at the next poll.
@@ -160,13 +165,13 @@ impl Evm {
             rota: Rota::default(),
             identity: Identity::default(),
             sealers: Sealers::default(),
-            asked: None,
+            due_at: None,
             doubtful: false,
         }
     }
 
     fn identity_is_due(&self, now: Timestamp) -> bool {
-        self.doubtful || self.asked.is_none_or(|asked| IDENTITY_MEMORY <= now.since(asked))
+        self.doubtful || self.due_at.is_none_or(|due| due <= now)
     }
 
     fn head(&self, answer: &Answer<'_>, syncing: Syncing) -> Result<Head, PollError> {
@@ -265,14 +270,28 @@ mod tests {
         }
     }
 
+    /// A poll in which these calls were answered with a block.
+    fn told(evm: &mut Evm, now: Timestamp, positions: &[usize]) {
+        let block = format!(r#"{{"number":"0x0","hash":"0x{}"}}"#, "11".repeat(32));
+        let raw = serde_json::value::RawValue::from_string(block).unwrap();
+        let mut answers = Answers::default();
+        for position in positions {
+            answers.put(*position, Answer::Result(&raw));
+        }
+        evm.interpret(now, None, &answers).unwrap();
+    }
+
     #[test]
     fn identity_is_asked_at_the_start_rarely_and_after_a_doubt() {
         let at = |seconds: i64| Timestamp(seconds * 1000);
         let asks = |evm: &mut Evm, now| evm.due(now).iter().any(|position| position == GENESIS);
         let mut evm = Evm::new(&Particulars::default());
         assert!(asks(&mut evm, at(0)));
-        evm.asked = Some(at(0));
+        told(&mut evm, at(0), &[HEAD, GENESIS]);
         assert!(!asks(&mut evm, at(599)) && asks(&mut evm, at(600)));
+        told(&mut evm, at(600), &[HEAD]);
+        assert!(!asks(&mut evm, at(659)) && asks(&mut evm, at(660)), "what was not told is asked for again soon");
+        told(&mut evm, at(660), &[HEAD, GENESIS]);
         evm.doubt_identity();
         assert!(asks(&mut evm, at(1)), "another process may have another version and another past");
     }

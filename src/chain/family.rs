@@ -155,6 +155,9 @@ pub struct Profile {
     pub finality_factor: u32,
     /// Fewer peers than this is too few; 0 where nodes have none, or do not tell.
     pub min_peers: u64,
+    /// Whether nodes tell that work waits for a block, or that consensus goes on without one. Where they do not, and blocks
+    /// come only for work, a chain that stands still may always be idle.
+    pub tells_work: bool,
     /// Whether a node serves several chains, so that a network must say which group it is.
     pub groups: bool,
 }
@@ -171,6 +174,7 @@ const fn row(family: Family, variant: Option<&'static str>) -> Profile {
         finality_blocks: None,
         finality_factor: 3,
         min_peers: 1,
+        tells_work: true,
         groups: false,
     }
 }
@@ -211,11 +215,11 @@ const fn beacon(variant: Option<&'static str>, slot: Duration, two_epochs: u32) 
 pub const PROFILES: &[Profile] = &[
     row(Family::Evm, None),
     Profile { min_peers: 0, ..row(Family::Evm, Some("op")) },
-    Profile { cadence: Cadence::OnDemand, min_peers: 0, ..row(Family::Evm, Some("arbitrum")) },
+    Profile { cadence: Cadence::OnDemand, min_peers: 0, tells_work: false, ..row(Family::Evm, Some("arbitrum")) },
     row(Family::Evm, Some("bsc")),
     // Reorganisations of tens of blocks have been seen where producers change.
     Profile { reorg_depth: 64, ..row(Family::Evm, Some("bor")) },
-    Profile { cadence: Cadence::OnDemand, min_peers: 0, ..without_forks("avalanche") },
+    Profile { cadence: Cadence::OnDemand, min_peers: 0, tells_work: false, ..without_forks("avalanche") },
     Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("qbft") },
     Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("ibft2") },
     Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("istanbul") },

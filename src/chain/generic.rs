@@ -20,7 +20,7 @@ use super::{
     reply::{Answer, Answers, RpcError},
 };
 use crate::{
-    model::{Height, Timestamp, UnixTime},
+    model::{Height, Timestamp, UnixTime, endpoint},
     observation::{ErrorKind, Facts, Finality, Head, PollError, Syncing},
 };
 
@@ -119,6 +119,10 @@ impl Adapter for Generic {
 
     fn doubt_identity(&mut self) {
         self.forget();
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        endpoint::without_secrets(text, self.spec.keys())
     }
 }
 

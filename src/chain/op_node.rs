@@ -47,11 +47,17 @@ static CALLS: [Call; 5] = [
 #[derive(Debug, Default)]
 pub struct OpNode {
     rota: Rota,
-    chain_id: Remembered<Arc<str>>,
-    genesis: Option<BlockHash>,
+    chain: Remembered<Chain>,
     version: Remembered<Arc<str>>,
     identity: Remembered<Arc<str>>,
     peers: Remembered<u64>,
+}
+
+/// Which chain it follows.
+#[derive(Debug, Clone)]
+struct Chain {
+    id: Arc<str>,
+    genesis: Option<BlockHash>,
 }
 
 /// The answer to `optimism_syncStatus`; it also tells of the layer below, which is watched for itself.
@@ -138,9 +144,10 @@ impl Adapter for OpNode {
         };
         self.remember(now, answers);
         let finalized = status.finalized_l2.and_then(Block::known);
+        let chain = self.chain.at(now, RARELY);
         Ok(Facts {
-            chain_id: self.chain_id.at(now, RARELY).cloned(),
-            genesis: self.genesis.filter(|_| self.chain_id.is_known()),
+            genesis: chain.and_then(|chain| chain.genesis),
+            chain_id: chain.map(|chain| Arc::clone(&chain.id)),
             version: self.version.at(now, RARELY).cloned(),
             identity: self.identity.at(now, RARELY).cloned(),
             head: Head {
@@ -174,12 +181,11 @@ impl Adapter for OpNode {
 }
 
 impl OpNode {
-    /// Takes over what was answered; what was not keeps its old value, unless it is another chain that speaks.
+    /// Takes over what was answered; what was not keeps its old value.
     fn remember(&mut self, now: Timestamp, answers: &Answers<'_>) {
         if let Some(config) = answers.get(CHAIN).read::<RollupConfig>() {
-            let chain_id: Arc<str> = config.l2_chain_id.0.to_string().into();
-            self.genesis = config.genesis.map(|genesis| genesis.l2).filter(|l2| l2.number.0 == 0).map(|l2| l2.hash.0);
-            self.chain_id.keep(now, Some(chain_id));
+            let genesis = config.genesis.map(|genesis| genesis.l2).filter(|l2| l2.number.0 == 0).map(|l2| l2.hash.0);
+            self.chain.keep(now, Some(Chain { id: config.l2_chain_id.0.to_string().into(), genesis }));
         }
         self.version.keep(now, answers.get(VERSION).read::<String>().map(|version| text(&version)));
         self.identity.keep(now, answers.get(SELF).read::<Oneself>().map(|oneself| text(&oneself.peer_id)));
@@ -267,6 +273,8 @@ mod tests {
         assert!(facts.genesis.is_some());
         let later = read(&mut node, 91, &[(HEAD, &status)]).unwrap();
         assert_eq!((later.chain_id.as_deref(), later.peers), (Some("10"), None));
+        let long_after = read(&mut node, 1801, &[(HEAD, &status)]).unwrap();
+        assert_eq!((long_after.chain_id, long_after.genesis), (None, None), "what goes together is forgotten together");
     }
 
     #[test]

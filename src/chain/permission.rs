@@ -15,7 +15,7 @@ pub enum Purpose {
     Fact,
     /// Older blocks, by which reorganisations are measured.
     OlderBlocks,
-    /// New blocks as they come, over WebSocket.
+    /// New blocks as they come.
     NewBlocks,
 }
 
@@ -65,9 +65,18 @@ pub fn permissions(family: Family, particulars: &Particulars) -> Vec<Permission>
     if let Some(question) = adapter.block_call(Height(0)) {
         add(extra(question.permission(), Purpose::OlderBlocks));
     }
-    if let Stream::Rpc { subscribe, unsubscribe, .. } = family.stream() {
-        add(extra(subscribe.to_owned(), Purpose::NewBlocks));
-        add(extra(unsubscribe.to_owned(), Purpose::NewBlocks));
+    for what in pushed(family.stream()) {
+        add(extra(what.to_owned(), Purpose::NewBlocks));
     }
     all
+}
+
+/// What a node is asked for so that it pushes new blocks.
+fn pushed(stream: Stream) -> Vec<&'static str> {
+    match stream {
+        Stream::Rpc { subscribe, unsubscribe, .. } => vec![subscribe, unsubscribe],
+        Stream::CometBft => vec!["subscribe"],
+        Stream::Sse => vec!["GET /eth/v1/events"],
+        Stream::None => Vec::new(),
+    }
 }

@@ -153,6 +153,7 @@ impl Poller {
         let dials = std::mem::replace(&mut self.dials, self.session.dials());
         if outcome.is_err() || (dials != 0 && dials != self.dials) {
             self.adapter.doubt_identity();
+            self.session.doubt(now);
         }
         let ending = match outcome {
             Ok(round) => {

@@ -1,8 +1,8 @@
 //! A round of calls over HTTP as real nodes take them: JSON-RPC in one batch where the node takes batches, single calls
 //! where it does not, resources one by one, and an honest name for everything that is not an answer.
 //!
-//! What a node has refused is remembered: batches for an hour, methods for a day. The call for the head is always
-//! made, because a balancer may have answered once from a broken backend.
+//! What a node has refused is remembered: batches for an hour, methods for a day, both for minutes where the refusal is in
+//! doubt. The call for the head is always made, because a balancer may have answered once from a broken backend.
 
 mod older;
 mod outcome;
@@ -44,8 +44,14 @@ const BATCH_MEMORY: Duration = Duration::from_secs(3600);
 /// Who refuses a larger batch is offered one of this size: FISCO BCOS takes no more.
 const SMALL_BATCH: usize = 8;
 
+/// So many refusals in a row that may have another cause are taken for refusals of batches, of a node that took them.
+const PATIENCE: u32 = 5;
+
 /// How long a missing method is remembered.
 const METHOD_MEMORY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a refusal is remembered that may have been none, or that another process may take back.
+const DOUBTED_MEMORY: Duration = Duration::from_secs(300);
 
 /// A node as a JSON-RPC server: its connection and what it has refused.
 pub struct Session {
@@ -54,6 +60,8 @@ pub struct Session {
     limits: Limits,
     gate: Arc<Gate>,
     batches: Batches,
+    /// Batches in a row, of a node that takes them, that were answered with what may be a refusal.
+    refusals: u32,
     /// Until when no batch larger than the small one is sent.
     small_until: Option<Timestamp>,
     /// Until when each optional call is left out.
@@ -107,6 +115,7 @@ impl Session {
             limits,
             gate,
             batches: Batches::Untried,
+            refusals: 0,
             small_until: None,
             unsupported: [None; MAX_CALLS],
             last_batch: (CallSet::default(), Bytes::new()),
@@ -125,6 +134,13 @@ impl Session {
         self.client.dials()
     }
 
+    /// Another process may answer from now on: what the one before did not know is asked for again soon.
+    pub fn doubt(&mut self, now: Timestamp) {
+        for until in self.unsupported.iter_mut().flatten() {
+            *until = now.after(DOUBTED_MEMORY).min(*until);
+        }
+    }
+
     /// Makes the calls that are due and lets the adapter read the answers, all within the deadline.
     ///
     /// # Errors
@@ -138,7 +154,7 @@ impl Session {
             }
             failed => failed,
         };
-        outcome.map_err(|failure| failure.without_secrets(self.client.endpoint()))
+        outcome.map_err(|failure| failure.without_secrets(self.client.endpoint(), adapter))
     }
 
     async fn any_round(&mut self, adapter: &mut dyn Adapter, now: Timestamp) -> Result<Round, Failure> {
@@ -187,7 +203,7 @@ impl Session {
             let response = slot.get_or_init(|| response);
             match batch_answers(response, adapter, batch) {
                 Batched::Answers(answers) => {
-                    self.batches = Batches::Taken;
+                    (self.batches, self.refusals) = (Batches::Taken, 0);
                     self.learn(adapter.calls(), batch, now, &answers);
                     let rest: CallSet = set.iter().filter(|position| !batch.has(*position)).collect();
                     let heard = Heard { answers, head: Some(response) };
@@ -195,16 +211,19 @@ impl Session {
                 }
                 Batched::Failed(failure) => return Err(failure),
                 Batched::Refused { failure, certain } if !certain && self.batches == Batches::Taken => {
+                    self.suspect_batches();
                     return Err(failure);
                 }
-                Batched::Refused { failure, .. } => refusal = Some(failure),
+                Batched::Refused { failure, certain } => {
+                    refusal = Some((failure, now.after(if certain { BATCH_MEMORY } else { DOUBTED_MEMORY })));
+                }
             }
             if batch.len() <= SMALL_BATCH {
                 break;
             }
-            self.small_until = Some(now.after(BATCH_MEMORY));
+            self.small_until = refusal.as_ref().map(|(_, until)| *until);
         }
-        let Some(refusal) = refusal else {
+        let Some((refusal, until)) = refusal else {
             return self.single_calls(shelf, adapter, set, (now, stopwatch)).await;
         };
         if !self.leave_within(self.left(stopwatch)).await {
@@ -212,20 +231,32 @@ impl Session {
         }
         let heard = self.single_calls(shelf, adapter, set, (now, stopwatch)).await?;
         // Only now it is known that the batch was at fault and not the node.
-        self.batches = Batches::RefusedUntil(now.after(BATCH_MEMORY));
+        self.batches = Batches::RefusedUntil(until);
         Ok(heard)
     }
 
     /// The calls of the set that go into one batch, as far as the node is known to take any.
     fn batch_of(&self, adapter: &dyn Adapter, set: CallSet, now: Timestamp) -> CallSet {
         let is_rpc = |position: &usize| matches!(adapter.calls()[*position].question, Question::Rpc { .. });
+        set.iter().filter(is_rpc).take(self.batch_limit(adapter, now)).collect()
+    }
+
+    /// How many calls the node is known to take in one batch, as far as is known.
+    fn batch_limit(&self, adapter: &dyn Adapter, now: Timestamp) -> usize {
         let small = self.small_until.is_some_and(|until| now < until);
-        let most = match self.batches {
+        match self.batches {
             Batches::RefusedUntil(until) if now < until => 0,
             _ if small => adapter.batch_limit().min(SMALL_BATCH),
             _ => adapter.batch_limit(),
-        };
-        set.iter().filter(is_rpc).take(most).collect()
+        }
+    }
+
+    /// One bad answer to a batch is that of a bad gateway; of many in a row only single calls can tell.
+    fn suspect_batches(&mut self) {
+        self.refusals = self.refusals.saturating_add(1);
+        if PATIENCE <= self.refusals {
+            (self.batches, self.refusals) = (Batches::Untried, 0);
+        }
     }
 
     /// Adds to what was heard in a batch what could not stand in it.
@@ -252,7 +283,7 @@ impl Session {
         set: CallSet,
         (now, stopwatch): (Timestamp, Stopwatch),
     ) -> Result<Heard<'s>, Failure> {
-        let responses = self.ask_singly(adapter.calls(), set, stopwatch).await?;
+        let responses = self.ask_singly(adapter, set, stopwatch).await?;
         let responses = shelf.singles.get_or_init(|| responses);
         let mut answers = Answers::default();
         for (position, response) in responses {
@@ -266,10 +297,11 @@ impl Session {
         Ok(Heard { answers, head: responses.first().map(|(_, response)| response) })
     }
 
-    /// Asks for what comes first, which decides, then for the rest, until the time is up or the node has had enough.
+    /// Asks for what comes first, which decides, then for the rest, until the time is up or the node has had enough. A
+    /// node that has no answer for its head is asked nothing else.
     async fn ask_singly(
         &mut self,
-        calls: &[Call],
+        adapter: &dyn Adapter,
         set: CallSet,
         stopwatch: Stopwatch,
     ) -> Result<Vec<(usize, Response)>, Failure> {
@@ -280,15 +312,16 @@ impl Session {
             if !first && !self.leave_within(left).await {
                 break;
             }
-            let (method, path, body) = request(calls, position);
+            let (method, path, body) = request(adapter.calls(), position);
             let response = match self.exchange(method, path, body, left).await {
                 Ok(response) => response,
                 Err(failure) if first => return Err(failure),
                 Err(_) => break,
             };
             let unwelcome = matches!(response.status.as_u16(), 401 | 402 | 403 | 429);
+            let headless = position == HEAD && single_answer(&response, position, adapter).is_err();
             responses.push((position, response));
-            if unwelcome {
+            if unwelcome || headless {
                 break;
             }
         }
@@ -354,4 +387,34 @@ fn interpret(
     facts
         .map(|facts| Round { facts: Arc::new(facts), elapsed: response.elapsed })
         .map_err(|error| Failure::of(error, response))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        chain::{Family, Particulars, reply::RpcError},
+        model::Endpoint,
+    };
+
+    #[test]
+    fn what_a_node_lacks_is_left_out_for_a_day_and_for_minutes_once_another_may_answer() {
+        let at = |minute: i64| Timestamp(minute * 60_000);
+        let endpoint = Endpoint::parse("http://127.0.0.1:1", "http").unwrap();
+        let limits = Limits { deadline: Duration::from_secs(1), body: 1024 };
+        let mut session = Session::new(Client::new(endpoint), limits, Arc::new(Gate::default()));
+        let adapter = Family::Evm.adapter(&Particulars::default());
+        let all: CallSet = (0..adapter.calls().len()).collect();
+        let last = adapter.calls().iter().rposition(|call| call.optional).unwrap();
+        let mut answers = Answers::default();
+        answers.put(last, Answer::Error(RpcError { code: Some(-32601), message: String::new() }));
+        session.learn(adapter.calls(), all, at(0), &answers);
+        let asks = |session: &Session, minute| session.supported(adapter.calls(), all, at(minute)).has(last);
+        assert!(!asks(&session, 0) && !asks(&session, 1439) && asks(&session, 1440));
+        session.doubt(at(10));
+        session.doubt(at(12));
+        assert!(!asks(&session, 14) && asks(&session, 15), "one that fails all the time is asked no later for that");
+        session.doubt(at(2000));
+        assert!(asks(&session, 2000));
+    }
 }

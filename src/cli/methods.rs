@@ -152,6 +152,18 @@ mod tests {
     }
 
     #[test]
+    fn what_nodes_push_has_to_be_allowed_too() {
+        for (family, wanted) in [
+            (Family::Substrate, "chain_subscribeNewHeads\n"),
+            (Family::CometBft, "subscribe\n"),
+            (Family::Beacon, "GET /eth/v1/events\n"),
+        ] {
+            let list = list(&rows([(family, Particulars::default())].iter()));
+            assert!(list.split_inclusive('\n').any(|line| line == wanted), "{list}");
+        }
+    }
+
+    #[test]
     fn every_family_has_a_head_and_the_table_says_so() {
         for family in Family::ALL {
             let language = [(family, Particulars::default())];

@@ -10,6 +10,7 @@ use super::{
     kind::{duration, flag},
     section::{Item, Section},
     shape::Shape,
+    suspect::looks_like_a_secret,
 };
 use crate::chain::{
     Family,
@@ -41,6 +42,8 @@ const PARAMS_HELP: &str = "write params = [\"0x0\", false], a table, or JSON in 
 /// A call with where it stands.
 struct Site<'a> {
     call: Call,
+    /// The parts of it that may be keys.
+    keys: Vec<String>,
     meaning: Meaning,
     section_call: Section<'a>,
     /// Where its facts stand.
@@ -72,15 +75,20 @@ pub(super) fn read_all(network: &mut Section<'_>, family: Family) -> Option<Arc<
     if is_given && !sites.iter().any(|site| site.tells(Fact::Height)) {
         network.lacks("no call tells the height".to_owned(), "write height = \"/…\" into one of them");
     }
+    let mut keys = Vec::new();
     let calls = sites.into_iter().map(|site| {
         site.section_call.finish();
+        keys.extend(site.keys);
         (site.call, site.meaning)
     });
-    Spec::new(calls.collect()).map(Arc::new)
+    let calls = calls.collect();
+    Spec::new(calls).map(|spec| Arc::new(spec.with_keys(keys)))
 }
 
 fn read(mut section: Section<'_>) -> Site<'_> {
     let question = question(&mut section);
+    let refers = ["path", "params"].into_iter().filter_map(|key| section.item(key)).any(|item| item.refers());
+    let keys = keys(&question, refers);
     let (every_item, optional_item) = (section.item("every"), section.item("optional"));
     let every = every_item.as_ref().and_then(duration(PACES)).unwrap_or_default();
     let optional = optional_item.as_ref().and_then(flag).unwrap_or(false);
@@ -97,7 +105,7 @@ fn read(mut section: Section<'_>) -> Site<'_> {
         told.push((*fact, item.harmless()));
     }
     let call = Call { question, optional, every };
-    Site { call, meaning, section_call: section, told, every: every_item, optional: optional_item }
+    Site { call, keys, meaning, section_call: section, told, every: every_item, optional: optional_item }
 }
 
 /// What is asked: a method or a path.
@@ -123,6 +131,16 @@ fn question(section: &mut Section<'_>) -> Question {
         Some(path) if method_item.is_none() => get(path),
         _ => rpc(method_text.unwrap_or_default(), params_text),
     }
+}
+
+/// The parts of a question that may be keys: those that look like one, and where it refers to a secret any.
+fn keys(question: &Question, refers: bool) -> Vec<String> {
+    let text = match question {
+        Question::Rpc { params, .. } => params,
+        Question::Get { path } => path,
+    };
+    let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+    parts.filter(|part| refers || looks_like_a_secret(part)).map(str::to_owned).collect()
 }
 
 impl Site<'_> {

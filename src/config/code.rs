@@ -106,6 +106,8 @@ codes! {
         "Put the key into a variable or a file: `https://host/v3/${RPC_KEY}`. Ignore this if the part is no secret.";
     ClearText "W104" "Credentials are sent to another machine without encryption."
         "Use https, or a tunnel that ends on this machine.";
+    UnreadableFile "W105" "A certificate, a key or a cookie file is not there, or the user that checks may not read it."
+        "Check path, owner and mode. Ignore this if you check as another user, or on another machine, than haltwatch runs.";
 
     SameNode "W201" "Two nodes of a network seem to be one: their URLs differ in spelling only, or both are this machine."
         "Remove one. The same node twice has two votes and confirms itself.";
@@ -146,6 +148,12 @@ codes! {
         "Remove it, or correct its year.";
     LongPlan "W312" "A planned halt lasts longer than a week; all the while a real halt of the network is not told."
         "Give it the time that the work takes. If it takes longer, the halt is told as overrun, and `until` can be moved.";
+    UnseenWork "W313" "Blocks come only for work here, but the nodes never tell that any waits: a halt looks like idleness."
+        "For a chain that is hardly ever idle write `cadence = \"idle_max\"` and its longest ordinary gap as `idle_max`. \
+         In a generic network tell `pending` or `heartbeat`. Where neither is possible, a halt shows only by core nodes \
+         that are gone.";
+    ManyRequests "W314" "Each poll of a node makes more than two requests, which is more than many operators allow."
+        "Give what changes slowly a pace of its own, like `every = \"1m\"`, or raise `interval`.";
 
     NoCanary "W401" "There are no canaries, so an outage of your own uplink looks like an outage of everything."
         "Set `canaries` to two or three addresses that answer whenever your own network is fine.";

@@ -1,7 +1,7 @@
 //! What authenticates us: headers as given, `bearer_token`, `basic_auth`. All of it ends in header values marked
 //! sensitive; nothing here is ever quoted.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{
@@ -16,6 +16,7 @@ use super::{
     section::{Item, Section},
     shape::Shape,
     suspect::{holds_a_key, is_named_like_a_secret},
+    trust::{note_unreadable, readable},
 };
 use crate::model::Endpoint;
 
@@ -61,7 +62,14 @@ pub(super) fn cookie_file(
         return None;
     }
     urls.iter().filter(|(url, _)| is_open(url)).for_each(|(_, item)| note_clear_text(item));
-    Some(Arc::from(item.page.vault.directory.join(text)))
+    let path = item.page.vault.directory.join(text);
+    // One that is missing is that of a node which is not running.
+    if let Err(error) = readable(&path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        note_unreadable(&item, &error);
+    }
+    Some(Arc::from(path))
 }
 
 fn authorize(map: &mut HeaderMap, item: Option<&Item<'_>>, value: HeaderValue) {

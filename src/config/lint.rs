@@ -20,6 +20,8 @@ pub(super) fn judge(survey: &Survey<'_>) {
         nodes::identity_of_chain(network);
         halts::threshold(network);
         halts::polls(network);
+        halts::work(network);
+        halts::requests(network);
         halts::timeouts(network);
         declared::pace(network);
         declared::branches(network);

@@ -13,7 +13,7 @@ use super::{
     limits::{Defaults, NodeDefaults, NodeKeys, PERIODS},
     planned::{self, PlannedSite},
     section::{Item, Section},
-    survey::{NetworkSite, NodeSite},
+    survey::{NetworkSite, NodeSite, Paces},
     trust,
     unique::{Unique, identity},
     variant,
@@ -115,7 +115,9 @@ fn read_network<'a>(
         section.place().note(Code::OutOfRange, message, "at most 100,000 for one haltwatch");
         Vec::new()
     };
-    let site = site(&mut section, (&network, language.1.group.clone()), &defaults, &on, (planned_sites, nodes));
+    let paces = Paces::of(profile, &language.1, defaults.node.keys.interval);
+    let group = language.1.group.clone();
+    let site = site(&mut section, (&network, group), &defaults, &on, (paces, planned_sites, nodes));
     section.finish();
     if !discovery.sources.is_empty() {
         discovery.inherited.push((defaults.node.keys, language));
@@ -124,8 +126,8 @@ fn read_network<'a>(
     (Wish { name, item, on }, site)
 }
 
-/// What stands below a network: the halts that are announced, and its nodes.
-type Below<'a> = (Vec<PlannedSite<'a>>, Vec<NodeSite<'a>>);
+/// What stands below a network: what its nodes are asked, the halts that are announced, and its nodes.
+type Below<'a> = (Paces, Vec<PlannedSite<'a>>, Vec<NodeSite<'a>>);
 
 /// What is needed to judge a network: on what it depends, and its nodes.
 fn site<'a>(
@@ -133,7 +135,7 @@ fn site<'a>(
     (network, group): (&NetworkSettings, Option<Arc<str>>),
     defaults: &Defaults<'a>,
     on: &[(Arc<str>, Item<'a>)],
-    (planned, nodes): Below<'a>,
+    (paces, planned, nodes): Below<'a>,
 ) -> NetworkSite<'a> {
     // What is neither declared nor follows from what is must be learned.
     let is_declared = network.block_time.is_some() || matches!(network.cadence, Cadence::IdleMax(_));
@@ -143,7 +145,8 @@ fn site<'a>(
         group,
         limits: network.limits,
         limit_items: defaults.network_items.clone(),
-        cadence: network.cadence,
+        cadence: (network.cadence, section.item("cadence")),
+        paces,
         threshold: is_declared.then(|| forecast::halt_after(network, None)),
         block_time: (network.block_time, section.item("block_time")),
         finality_lag: (network.finality_lag, section.item("finality_lag")),
@@ -243,8 +246,8 @@ impl<'p, 'a> Parent<'p, 'a> {
         let ws_item = section.item("ws");
         let ws = ws_item.as_ref().and_then(secret_url("ws, wss"));
         let headers = credentials::read(&mut section, "network.node.basic_auth");
-        let trust = trust::read(&mut section, rpc.as_ref());
         let urls: Vec<_> = [rpc.clone().zip(url_item), ws.clone().zip(ws_item)].into_iter().flatten().collect();
+        let trust = trust::read(&mut section, &urls);
         credentials::warn_of_clear_text(&urls, &headers);
         let cookie = credentials::cookie_file(&mut section, &headers, &urls);
         let site = NodeSite {
@@ -259,8 +262,9 @@ impl<'p, 'a> Parent<'p, 'a> {
         };
         section.finish();
         if let Some(rpc) = rpc {
-            let rpc = rpc.with_headers(headers.clone()).with_cookie_file(cookie).with_trust(trust);
-            let addresses = (self.language.clone(), rpc, ws.map(|ws| ws.with_headers(headers)));
+            let rpc = rpc.with_headers(headers.clone()).with_cookie_file(cookie).with_trust(trust.clone());
+            let ws = ws.map(|ws| ws.with_headers(headers).with_trust(trust));
+            let addresses = (self.language.clone(), rpc, ws);
             chain.nodes.push(target(engine.nodes.len(), self.network, &node.name, &keys, addresses));
             let NodeKeys { interval, timeout, limits, .. } = keys;
             engine.nodes.push(NodeSettings { interval, timeout, limits, ..node });

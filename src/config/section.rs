@@ -273,6 +273,11 @@ impl<'a> Item<'a> {
         matches!(self.value.get_ref(), DeValue::String(text) if !has_reference(text))
     }
 
+    /// Whether the value is a text in which something stands for a secret kept elsewhere.
+    pub(super) fn refers(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(text) if has_reference(text))
+    }
+
     /// Notes a value of the wrong type.
     pub(super) fn is_not<T>(&self, wanted: &str, help: &str) -> Option<T> {
         let key = if self.entry { "the value".to_owned() } else { format!("`{}`", self.key) };

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{place::Place, planned::PlannedSite, section::Item};
 use crate::{
+    chain::{Particulars, Profile, generic::spec::Fact},
     engine::settings::{Cadence, FaultTolerance, NetworkLimits},
     model::Endpoint,
 };
@@ -51,7 +52,8 @@ pub(super) struct NetworkSite<'a> {
     pub group: Option<Arc<str>>,
     pub limits: NetworkLimits,
     pub limit_items: LimitItems<'a>,
-    pub cadence: Cadence,
+    pub cadence: (Cadence, Option<Item<'a>>),
+    pub paces: Paces,
     /// The gap that is a halt, if it does not have to be learned.
     pub threshold: Option<Duration>,
     pub block_time: (Option<Duration>, Option<Item<'a>>),
@@ -64,6 +66,22 @@ pub(super) struct NetworkSite<'a> {
     pub is_pinned: bool,
     pub depends_on: Vec<(Arc<str>, Item<'a>)>,
     pub nodes: Vec<NodeSite<'a>>,
+}
+
+/// What the nodes of a network are asked, and how often.
+pub(super) struct Paces {
+    /// Whether they ever tell that work waits for a block, or that consensus goes on without one.
+    pub tells_work: bool,
+    /// Requests of each poll, where the configuration says what is asked.
+    pub requests: usize,
+}
+
+impl Paces {
+    /// Those of nodes that are polled every `interval`.
+    pub fn of(profile: &Profile, particulars: &Particulars, interval: Duration) -> Self {
+        let Some(spec) = &particulars.spec else { return Self { tells_work: profile.tells_work, requests: 1 } };
+        Self { tells_work: spec.tells(Fact::Pending) || spec.tells(Fact::Heartbeat), requests: spec.requests(interval) }
+    }
 }
 
 /// Where the limits of a network stand that are judged, inherited ones included.

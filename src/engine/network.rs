@@ -205,8 +205,9 @@ impl Network {
             let Some(facts) = node.testimony(&all[i], timer) else { continue };
             match facts.syncing {
                 Syncing::Starting => {}
-                Syncing::Yes { .. } => syncing.push(i),
-                Syncing::No | Syncing::Unknown => {
+                Syncing::Yes { behind } if behind != Some(0) => syncing.push(i),
+                // One that lacks no block may go on indexing, and saying so, for hours.
+                Syncing::Yes { .. } | Syncing::No | Syncing::Unknown => {
                     node.vote = node.provable_height(tip);
                     votes.add(node.vote.unwrap_or_default());
                 }

@@ -156,15 +156,7 @@ impl Endpoint {
     pub fn without_secrets(&self, text: &str) -> String {
         let url = self.path_and_query().split(['/', '?', '&', '=']);
         let headers = self.headers.values().filter_map(|value| value.to_str().ok()).flat_map(str::split_whitespace);
-        let mut text = text.to_owned();
-        for secret in url.chain(headers).filter(|part| SHORTEST_SECRET <= part.len()) {
-            text = text.replace(secret, "…");
-            let mut stumps = (SHORTEST_STUMP..secret.len()).rev().filter_map(|length| secret.get(..length));
-            if let Some(rest) = stumps.find_map(|stump| text.strip_suffix(stump)) {
-                text = format!("{rest}…");
-            }
-        }
-        text
+        without_secrets(text, url.chain(headers))
     }
 
     /// `https://host:port/…`: what may be shown.
@@ -172,6 +164,21 @@ impl Endpoint {
     pub fn shown(&self) -> &str {
         &self.shown
     }
+}
+
+/// `text` with these `secrets` cut out of it, and with what is left of one in the middle of which it was cut off. What is
+/// too short for a secret stays.
+#[must_use]
+pub fn without_secrets<'s>(text: &str, secrets: impl Iterator<Item = &'s str>) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.filter(|part| SHORTEST_SECRET <= part.len()) {
+        text = text.replace(secret, "…");
+        let mut stumps = (SHORTEST_STUMP..secret.len()).rev().filter_map(|length| secret.get(..length));
+        if let Some(rest) = stumps.find_map(|stump| text.strip_suffix(stump)) {
+            text = format!("{rest}…");
+        }
+    }
+    text
 }
 
 fn default_port(scheme: &str) -> u16 {

@@ -277,8 +277,8 @@ reasons! {
         "Use http:// instead of https://, or the port of the TLS server.";
     Forbidden = "forbidden", "haltwatch does not connect to link-local and metadata addresses on request.",
         "Put the node into the configuration if it really is there.";
-    Unauthorized = "unauthorized", "The node is there and refuses us (HTTP 401 or 403).",
-        "Check key, token and headers; geth also refuses names that are not in --http.vhosts; a Bitcoin node wants cookie_file or basic_auth.";
+    Unauthorized = "unauthorized", "The node is there and refuses us (HTTP 401 or 403), or credentials of ours cannot be read.",
+        "Check key, token, headers and the files of certificates; geth also refuses names that are not in --http.vhosts; a Bitcoin node wants cookie_file or basic_auth.";
     RateLimited = "rate_limited", "The node is there and limits our requests (HTTP 429 or 402, or a spent quota).",
         "Ask less often (interval, requests_per_second), or get a larger quota.";
     NotFound = "not_found", "There is no such path on this server (HTTP 404).",

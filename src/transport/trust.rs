@@ -33,7 +33,9 @@ const FILE_BYTES: u64 = 1024 * 1024;
 /// The configuration that these files make.
 ///
 /// # Errors
-/// [`ErrorKind::Local`] if a file cannot be read or is not what it should be: that says nothing about the other side.
+/// [`ErrorKind::Unauthorized`] if a file cannot be read or is not what it should be. That says nothing bad of the other
+/// side, which has no vote then; but it is told, as with every other credential that does not let us in: a renewed
+/// certificate with the wrong owner must not make us blind without a word.
 pub(super) fn config(trust: &Trust) -> Result<ClientConfig, PollError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -68,6 +70,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PollError> 
 
 fn content(path: &Path) -> Result<Vec<u8>, PollError> {
     let read = || -> io::Result<Vec<u8>> {
+        // A pipe would hold us up until somebody writes into it.
+        if !path.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
         let mut content = Vec::new();
         File::open(path)?.take(FILE_BYTES).read_to_end(&mut content)?;
         Ok(content)
@@ -76,7 +82,7 @@ fn content(path: &Path) -> Result<Vec<u8>, PollError> {
 }
 
 fn ours(detail: &str) -> PollError {
-    PollError::new(ErrorKind::Local, detail)
+    PollError::new(ErrorKind::Unauthorized, detail)
 }
 
 /// Checks the chain as ever, and the name where the certificate has one.

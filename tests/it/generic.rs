@@ -236,6 +236,31 @@ fn a_node_that_says_it_failed_has_failed() {
     assert_eq!(poll(Family::Generic, &monero, &limited).unwrap_err().kind, ErrorKind::RateLimited);
 }
 
+/// A key in a path or in parameters is quoted by some servers that refuse it.
+#[tokio::test]
+async fn a_key_in_a_question_never_reaches_an_observation() {
+    const KEY: &str = "9aa3d95b3bc440fa88ea12eaa4456161";
+    let call = |asked: &str| {
+        format!(
+            "[[network]]\nname = \"g\"\nfamily = \"generic\"\n[[network.call]]\n{asked}\nheight = \"/height\"\n\
+             [[network.node]]\nname = \"n\"\nurl = \"http://127.0.0.1:1\"\n"
+        )
+    };
+    for (asked, refusal) in [
+        (format!("path = \"/v1/{KEY}/status\""), format!(r#"{{"message":"cannot use {KEY}"}}"#)),
+        (
+            format!("method = \"status\"\nparams = [\"{KEY}\"]"),
+            format!(r#"{{"error":{{"code":-32000,"message":"cannot use {KEY}"}},"id":1}}"#),
+        ),
+    ] {
+        let node = ScriptedNode::always(crate::scripted_node::Reply::status(404, "Not Found", "", &refusal)).await;
+        let particulars = of_config(&call(&asked));
+        let generic = haltwatch::chain::NodeTarget { family: Family::Generic, particulars, ..target(0, &node.url()) };
+        let error = Watch::start(&nodes(vec![generic])).node().await.outcome.unwrap_err();
+        assert!(error.detail.contains("cannot use …") && !error.detail.contains(KEY), "{asked}: {error:?}");
+    }
+}
+
 /// The whole way: a configuration, the poller, a batch on a wire.
 #[tokio::test]
 async fn a_generic_node_is_polled_in_one_batch() {

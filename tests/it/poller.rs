@@ -278,6 +278,36 @@ async fn one_bad_gateway_does_not_end_batches_for_a_node_that_takes_them() {
     assert!(node.asked().iter().all(is_batch));
 }
 
+#[tokio::test]
+async fn a_gateway_that_begins_to_refuse_batches_is_found_out_before_the_node_is_offline() {
+    let (node, mut watch) = watched(healthy(1)).await;
+    watch.outcome().await.unwrap();
+    let refuses = |asked: &Asked| {
+        if is_batch(asked) { Reply::status(500, "Internal Server Error", "", "<html>") } else { healthy(2)(asked) }
+    };
+    node.rewrite(refuses);
+    let mut failures = 0;
+    while watch.outcome().await.is_err() {
+        failures += 1;
+        assert!(failures < 8, "the node answers single calls");
+    }
+    assert!(0 < failures, "one bad answer is that of a bad gateway");
+}
+
+#[tokio::test]
+async fn a_node_without_batches_and_without_a_head_is_asked_for_nothing_else() {
+    let script = |asked: &Asked| match is_batch(asked) {
+        true => Reply::status(400, "Bad Request", "", "one at a time"),
+        false if asks(asked, "latest") => Reply::status(502, "Bad Gateway", "", "<html>"),
+        false => healthy(9)(asked),
+    };
+    let (node, mut watch) = watched(script).await;
+    assert_eq!(watch.outcome().await.unwrap_err().kind, ErrorKind::Http5xx);
+    let singles =
+        node.asked().iter().filter(|asked| !is_batch(asked)).map(|asked| asks(asked, "latest")).collect::<Vec<_>>();
+    assert!(!singles.is_empty() && singles.iter().all(|head| *head), "{singles:?}");
+}
+
 async fn loop_until_error(watch: &mut Watch) -> PollError {
     loop {
         if let Err(error) = watch.outcome().await {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Deserializer, de::Error};
+use serde_json::value::RawValue;
 
 use crate::chain::quantity::{Address, Quantity};
 
@@ -71,26 +72,23 @@ impl<'de> Deserialize<'de> for Makers {
             last_proposed_block_number: Quantity,
         }
         #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Shape {
-            Activity {
-                #[serde(rename = "sealerActivity")]
-                blocks: BTreeMap<Address, Quantity>,
-            },
-            Metrics(Vec<Metric>),
+        #[serde(rename_all = "camelCase")]
+        struct Activity {
+            sealer_activity: BTreeMap<Address, Quantity>,
         }
-        let makers: BTreeMap<Address, Made> = match Shape::deserialize(deserializer)? {
-            Shape::Activity { blocks } => {
-                blocks.into_iter().map(|(who, blocks)| (who, Made { blocks: blocks.0, last: None })).collect()
-            }
-            Shape::Metrics(metrics) => metrics
-                .into_iter()
-                .map(|it| {
-                    let last = Some(it.last_proposed_block_number.0);
-                    (it.address, Made { blocks: it.proposed_block_count.0, last })
-                })
-                .collect(),
+        let metric = |it: Metric| {
+            let last = Some(it.last_proposed_block_number.0);
+            (it.address, Made { blocks: it.proposed_block_count.0, last })
         };
+        let counted = |(who, blocks): (Address, Quantity)| (who, Made { blocks: blocks.0, last: None });
+        // An enum without tags would keep all of a long answer before it looks at any of it.
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let makers: Result<BTreeMap<Address, Made>, _> = if raw.starts_with('{') {
+            serde_json::from_str::<Activity>(raw).map(|told| told.sealer_activity.into_iter().map(counted).collect())
+        } else {
+            serde_json::from_str::<Vec<Metric>>(raw).map(|told| told.into_iter().map(metric).collect())
+        };
+        let makers = makers.map_err(D::Error::custom)?;
         if MAX_MEMBERS < makers.len() {
             return Err(D::Error::custom("too many makers of blocks"));
         }

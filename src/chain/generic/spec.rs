@@ -1,6 +1,6 @@
 //! What a configuration says of a chain that nobody knows: its calls, and what their answers tell.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::expression::{Condition, Expression};
 use crate::{
@@ -108,6 +108,7 @@ impl Fact {
 pub struct Spec {
     calls: Vec<Call>,
     meanings: Vec<Meaning>,
+    keys: Vec<String>,
 }
 
 /// What the answer to one call means.
@@ -161,13 +162,39 @@ impl Spec {
         let head = asked.iter().position(|(_, meaning)| meaning.tells(Fact::Height))?;
         asked[..=head].rotate_right(1);
         let (calls, meanings) = asked.into_iter().unzip();
-        Some(Self { calls, meanings }).filter(|spec| spec.calls.len() <= MAX_CALLS)
+        Some(Self { calls, meanings, keys: Vec::new() }).filter(|spec| spec.calls.len() <= MAX_CALLS)
+    }
+
+    /// The same chain; these parts of its calls are keys, which are not shown where a node quotes them.
+    #[must_use]
+    pub fn with_keys(self, keys: Vec<String>) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// The parts of its calls that are keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(String::as_str)
     }
 
     /// Every call; that which tells the height stands first.
     #[must_use]
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// Whether any answer tells this.
+    #[must_use]
+    pub fn tells(&self, fact: Fact) -> bool {
+        self.meanings.iter().any(|meaning| meaning.tells(fact))
+    }
+
+    /// Requests of a poll that comes every `interval`, without those at a pace of their own: all methods stand in one
+    /// batch, each resource in a request of its own.
+    #[must_use]
+    pub fn requests(&self, interval: Duration) -> usize {
+        let fast = || self.calls.iter().filter(|call| call.every <= interval).map(|call| &call.question);
+        let resources = fast().filter(|question| matches!(question, Question::Get { .. })).count();
+        resources + usize::from(fast().any(|question| matches!(question, Question::Rpc { .. })))
     }
 
     /// What the answer to the call at `position` means.
@@ -180,7 +207,7 @@ impl Spec {
 /// Of a node that no configuration describes the endpoint itself is asked for, and nothing is understood.
 impl Default for Spec {
     fn default() -> Self {
-        Self { calls: vec![Call::get("")], meanings: vec![Meaning::default()] }
+        Self { calls: vec![Call::get("")], meanings: vec![Meaning::default()], keys: Vec::new() }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         adapter::{Adapter, HEAD, Question},
         reply::{Answer, Answers, Reply},
     },
+    clock::Clock,
     model::{BlockHash, Height, Timestamp},
     observation::CHECKPOINTS,
     transport::Response,
@@ -32,7 +33,7 @@ impl Session {
         if wanted.is_empty() || adapter.block_call(Height(0)).is_none() || !self.leave_within(left).await {
             return round;
         }
-        let blocks = self.blocks(adapter, &wanted, left).await;
+        let blocks = self.blocks(adapter, &wanted, (now, left)).await;
         self.ladder.take(&blocks);
         let facts = Arc::make_mut(&mut round.facts);
         facts.checkpoints.extend(blocks);
@@ -40,25 +41,64 @@ impl Session {
         round
     }
 
-    async fn blocks(&mut self, adapter: &dyn Adapter, wanted: &[Height], left: Duration) -> Vec<(Height, BlockHash)> {
-        let calls: Vec<Question> = wanted.iter().filter_map(|height| adapter.block_call(*height)).collect();
-        let mut blocks = Vec::with_capacity(calls.len());
-        if self.batches == Batches::Taken && calls.len() <= adapter.batch_limit() {
-            let items: Vec<String> = calls.iter().enumerate().map(|(position, call)| body(call, position)).collect();
-            let batch = format!("[{}]", items.join(","));
-            let Ok(response) = self.exchange(Method::POST, "", batch.into(), left).await else { return blocks };
-            if let Ok(Reply::Batch(answers)) = read(&response) {
-                blocks.extend(told(adapter, wanted, &answers));
+    /// The blocks that are `wanted`, asked for in batches as large as the node takes them, else one by one. There is leave
+    /// for the first request.
+    async fn blocks(
+        &mut self,
+        adapter: &dyn Adapter,
+        wanted: &[Height],
+        (now, left): (Timestamp, Duration),
+    ) -> Vec<(Height, BlockHash)> {
+        let stopwatch = Clock.stopwatch();
+        let left = || left.saturating_sub(stopwatch.elapsed());
+        let most = self.batch_limit(adapter, now);
+        let batched = self.batches == Batches::Taken && 1 < most;
+        let (wanted, most) = if batched { (wanted, most) } else { (&wanted[..wanted.len().min(SINGLY)], 1) };
+        let mut blocks = Vec::with_capacity(wanted.len());
+        for (n, wanted) in wanted.chunks(most).enumerate() {
+            if n != 0 && !self.leave_within(left()).await {
+                break;
             }
-            return blocks;
-        }
-        for (call, height) in calls.iter().zip(wanted).take(SINGLY) {
-            let (method, path, body) = asked(call, HEAD);
-            let Ok(response) = self.exchange(method, path, body, left).await else { break };
-            let Some(answer) = single(call, &response) else { break };
-            blocks.extend(block(adapter, *height, &answer));
+            let told = if batched {
+                self.batch_of_blocks(adapter, wanted, left()).await
+            } else {
+                self.single_block(adapter, wanted[0], left()).await
+            };
+            let Some(told) = told else { break };
+            blocks.extend(told);
         }
         blocks
+    }
+
+    /// `None` if the node does not answer.
+    async fn batch_of_blocks(
+        &mut self,
+        adapter: &dyn Adapter,
+        wanted: &[Height],
+        left: Duration,
+    ) -> Option<Vec<(Height, BlockHash)>> {
+        let calls = wanted.iter().filter_map(|height| adapter.block_call(*height));
+        let items: Vec<String> = calls.enumerate().map(|(position, call)| body(&call, position)).collect();
+        let batch = format!("[{}]", items.join(","));
+        let response = self.exchange(Method::POST, "", batch.into(), left).await.ok()?;
+        match read(&response) {
+            Ok(Reply::Batch(answers)) => Some(told(adapter, wanted, &answers).collect()),
+            _ => None,
+        }
+    }
+
+    /// The same for one block.
+    async fn single_block(
+        &mut self,
+        adapter: &dyn Adapter,
+        wanted: Height,
+        left: Duration,
+    ) -> Option<Vec<(Height, BlockHash)>> {
+        let call = adapter.block_call(wanted)?;
+        let (method, path, body) = asked(&call, HEAD);
+        let response = self.exchange(method, path, body, left).await.ok()?;
+        let answer = single(&call, &response)?;
+        Some(block(adapter, wanted, &answer).into_iter().collect())
     }
 }
 

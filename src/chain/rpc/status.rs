@@ -11,7 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    chain::reply::{Answer, Reply, RpcError, shown},
+    chain::{
+        adapter::Adapter,
+        reply::{Answer, Reply, RpcError, shown},
+    },
     clock::Clock,
     model::{Endpoint, UnixTime},
     observation::{ErrorKind, PollError},
@@ -45,9 +48,9 @@ impl Failure {
         Self { error, retry_after: retry_after(&response.headers) }
     }
 
-    /// The same failure with our own keys cut out of its text.
-    pub(super) fn without_secrets(mut self, endpoint: &Endpoint) -> Self {
-        self.error.detail = endpoint.without_secrets(&self.error.detail).into();
+    /// The same failure with our own keys cut out of its text: those of the address, and those of what was asked.
+    pub(super) fn without_secrets(mut self, endpoint: &Endpoint, adapter: &dyn Adapter) -> Self {
+        self.error.detail = adapter.without_secrets(&endpoint.without_secrets(&self.error.detail)).into();
         self
     }
 }

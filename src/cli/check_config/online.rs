@@ -87,7 +87,8 @@ impl Online {
         let (reports, canaries, alertmanagers) =
             tokio::join!(bounded(nodes), bounded(canaries), bounded(alertmanagers));
         let nodes = node::judge_all(config, reports);
-        let problems = node::disagreements(config, &nodes);
+        let mut problems = node::disagreements(config, &nodes);
+        problems.extend(node::silences(config, &nodes));
         let canary_names = config.engine.canaries.iter().map(|canary| canary.name.to_string());
         let canaries = canary_names
             .zip(canaries)

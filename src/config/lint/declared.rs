@@ -39,7 +39,7 @@ pub(super) fn core_total(network: &NetworkSite<'_>) {
 /// Whether cadence, block time and finality fit each other.
 pub(super) fn pace(network: &NetworkSite<'_>) {
     if let (Some(block_time), Some(item)) = &network.block_time
-        && network.cadence == Cadence::Poisson
+        && network.cadence.0 == Cadence::Poisson
         && *block_time < SHORTEST_RANDOM
     {
         let message =

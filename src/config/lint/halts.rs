@@ -2,12 +2,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use crate::config::{
-    code::Code,
-    place::Place,
-    section::Item,
-    shape::written_duration,
-    survey::{NetworkSite, NodeSite},
+use crate::{
+    config::{
+        code::Code,
+        place::Place,
+        section::Item,
+        shape::written_duration,
+        survey::{NetworkSite, NodeSite},
+    },
+    engine::settings::Cadence,
 };
 
 /// A healthy network misses a block now and then, and sometimes two in a row.
@@ -15,6 +18,9 @@ const FEWEST_BLOCKS: u32 = 3;
 
 /// So often must a node be asked within the threshold.
 const FEWEST_POLLS: u32 = 3;
+
+/// So many requests in each poll are polite.
+const MOST_REQUESTS: usize = 2;
 
 /// How deep `depends_on` is followed.
 const DEPTH: usize = 8;
@@ -62,6 +68,28 @@ pub(super) fn polls(network: &NetworkSite<'_>) {
     let place = item.as_ref().or(network.limit_items.halt_floor.as_ref());
     let help = "poll at least three times within the threshold, or raise `halt_floor`";
     place.map_or(network.place.clone(), shown).note(Code::UnseenHalt, message, help);
+}
+
+/// Whether a halt can be told from idleness.
+pub(super) fn work(network: &NetworkSite<'_>) {
+    let (cadence, item) = &network.cadence;
+    if *cadence != Cadence::OnDemand || network.paces.tells_work {
+        return;
+    }
+    let message = "blocks come only for work here, and its nodes never tell that any waits: a halt looks like idleness";
+    let help =
+        "if it is hardly ever idle, write cadence = \"idle_max\" and the longest ordinary gap as idle_max = \"20s\"";
+    item.as_ref().map_or(network.place.clone(), shown).note(Code::UnseenWork, message, help);
+}
+
+/// Whether polls are polite.
+pub(super) fn requests(network: &NetworkSite<'_>) {
+    let requests = network.paces.requests;
+    if MOST_REQUESTS < requests {
+        let message = format!("each poll of a node is {requests} requests");
+        let help = "give what changes slowly a pace of its own: every = \"1m\"";
+        network.place.note(Code::ManyRequests, message, help);
+    }
 }
 
 /// Whether a node that hangs is told in time.

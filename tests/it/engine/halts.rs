@@ -377,6 +377,18 @@ fn nodes_that_say_they_are_syncing_at_the_tip_still_see_the_halt() {
 }
 
 #[test]
+fn nodes_that_only_index_when_we_begin_to_look_are_witnesses() {
+    let mut world = World::of("A B");
+    for name in ["A", "B"] {
+        world.let_say(name, |m| m.but(|f| f.syncing = Syncing::Yes { behind: Some(0) }));
+    }
+    world.run(100);
+    world.stop("main");
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
+
+#[test]
 fn identity_excludes_values_so_changing_numbers_are_the_same_alert() {
     let mut world = World::of("A B C D");
     world.run(100);

@@ -58,6 +58,24 @@ async fn a_good_configuration_is_confirmed_with_what_was_found() {
 }
 
 #[tokio::test]
+async fn a_halt_that_would_look_like_idleness_is_warned_of() {
+    for (pool, warned) in
+        [(json!({"result": {"pending": "0x0", "queued": "0x0"}}), false), (json!({"result": null}), true)]
+    {
+        let node = ScriptedNode::start(move |asked| {
+            json_rpc(asked, |method, params| match method {
+                "txpool_status" => pool.clone(),
+                _ => evm_answer(5, method, params),
+            })
+        })
+        .await;
+        let (_, out) = check(&config("cadence = \"on_demand\"", &[&node.url()], ""), "idle").await;
+        let says = out.contains("no node of main tells whether work waits for a block: a halt looks like idleness");
+        assert_eq!(says, warned, "{out}");
+    }
+}
+
+#[tokio::test]
 async fn what_disagrees_with_the_configuration_or_among_the_nodes_is_an_error() {
     let node = ScriptedNode::start(node_script).await;
     let other = ScriptedNode::start(|asked| {

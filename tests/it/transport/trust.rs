@@ -121,18 +121,19 @@ async fn a_node_for_which_nobody_we_trust_vouches_or_with_another_name_is_refuse
 }
 
 #[tokio::test]
-async fn files_of_ours_that_are_missing_or_wrong_say_nothing_about_the_node() {
+async fn files_of_ours_that_are_missing_or_wrong_lock_us_out_and_are_no_fault_of_the_node() {
     let office = Office::new("broken");
     let (address, accepting) = server(&office, &[]).await;
     let (certificate, key) = office.identity();
     let missing = office.folder.join("missing");
     for trust in [
         Trust { authorities: Some(missing.clone()), identity: None },
+        Trust { authorities: Some(office.folder.clone()), identity: None },
         Trust { authorities: Some(key.clone()), identity: None },
         Trust { authorities: None, identity: Some((certificate.clone(), missing)) },
         Trust { authorities: None, identity: Some((certificate.clone(), certificate)) },
     ] {
-        assert_eq!(asked(address, trust.clone()).await.unwrap_err().kind, ErrorKind::Local, "{trust:?}");
+        assert_eq!(asked(address, trust.clone()).await.unwrap_err().kind, ErrorKind::Unauthorized, "{trust:?}");
     }
     accepting.abort();
 }

@@ -8,7 +8,7 @@ use super::{DEADLINE, Remark};
 use crate::{
     chain::probe::{Inquiry, probe},
     config::Config,
-    engine::settings::{NetworkSettings, NodeSettings},
+    engine::settings::{Cadence, NetworkSettings, NodeSettings},
     observation::{Facts, probe::Report},
     output::probe::{Thresholds, Told, certificate_end, clock_skew_seconds, lines, rows},
 };
@@ -45,6 +45,7 @@ pub(super) struct NodeFinding {
 struct Identity {
     chain_id: Option<String>,
     genesis: Option<String>,
+    tells_work: bool,
 }
 
 /// Probes the node at `position`.
@@ -78,6 +79,7 @@ fn judge(name: &str, network: &NetworkSettings, node: &NodeSettings, report: &Re
         identity: facts.map(|facts| Identity {
             chain_id: facts.chain_id.as_deref().map(str::to_owned),
             genesis: facts.genesis.map(|hash| hash.to_string()),
+            tells_work: facts.pending.is_some() || facts.heartbeat.is_some() || facts.seats.is_some(),
         }),
     }
 }
@@ -144,6 +146,21 @@ impl NodeFinding {
         lines.extend(self.problems.iter().map(Remark::line));
         lines
     }
+}
+
+/// Networks whose blocks come only for work, and whose nodes do not tell whether any waits: a halt looks like idleness.
+pub(super) fn silences(config: &Config, nodes: &[NodeFinding]) -> Vec<Remark> {
+    let silent = |position: usize| {
+        let mut told = nodes.iter().filter(|node| node.network == position).filter_map(|node| node.identity.as_ref());
+        told.clone().count() != 0 && told.all(|told| !told.tells_work)
+    };
+    let networks = config.engine.networks.iter().enumerate();
+    let on_demand = networks.filter(|(position, network)| network.cadence == Cadence::OnDemand && silent(*position));
+    let remark = |(_, network): (usize, &NetworkSettings)| {
+        let name = &network.name;
+        Remark::warning(format!("no node of {name} tells whether work waits for a block: a halt looks like idleness"))
+    };
+    on_demand.map(remark).collect()
 }
 
 /// Networks whose nodes speak for different chains.
