@@ -194,6 +194,8 @@ pub struct Equivocation {
     pub height: Height,
     /// The validator, as the chain names it: bounded and cleaned by the adapter.
     pub validator: Arc<str>,
+    /// The height of the block that holds the evidence: it may come long after the deed.
+    pub told_in: Height,
 }
 
 /// An upgrade that a chain has planned.

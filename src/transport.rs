@@ -12,6 +12,7 @@ mod link;
 mod name;
 mod reach;
 mod trust;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use self::{
     flow::Flow,
     link::Stream,
     reach::Reach,
+    upgrade::Upgrade,
 };
 use crate::{
     model::Endpoint,

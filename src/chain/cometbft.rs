@@ -189,7 +189,7 @@ impl Adapter for CometBft {
             pending: answers.get(UNCONFIRMED).read::<Backlog>().map(|backlog| backlog.total.0),
             round: progress.as_ref().map(|progress| progress.round),
             seats: progress.as_ref().and_then(|progress| progress.seats),
-            power: status.validator_info.and_then(|validator| validator.voting_power).map(|power| power.0),
+            power: power(&status),
             absent: if missing.is_empty() { unsigned() } else { missing },
             participation: signed.map(|signed| signed.participation),
             identity: self.identity.clone(),
@@ -345,6 +345,12 @@ impl CometBft {
             self.trail.take_block(answers.get(BLOCK).read::<EvidentBlock<'_>>().as_ref());
         }
     }
+}
+
+/// Its own weight. Of a node that catches up it is that at an old height: a validator that was none yet says 0 there.
+fn power(status: &Status<'_>) -> Option<u64> {
+    let power = status.validator_info.as_ref()?.voting_power?.0;
+    (power != 0 || status.sync_info.catching_up != Some(true)).then_some(power)
 }
 
 /// The newest block; none where there is none yet.

@@ -243,9 +243,14 @@ pub const PROFILES: &[Profile] = &[
     // Blocks come when its developer asks for them, from a node that may be alone.
     Profile { cadence: Cadence::OnDemand, block_time: None, min_peers: 0, ..proof_of_work(Some("regtest"), 0, 6) },
     // More than a third of the validators gone stops GRANDPA: blocks go on, but none is final any more.
-    row(Family::Substrate, None),
+    // Final blocks follow the head by two to four, so that a stall is known for one whenever we begin to look.
+    Profile { finality_blocks: Some(5), ..row(Family::Substrate, None) },
     // Any collator makes blocks; what is final is the business of the relay chain.
-    Profile { tolerance: FaultTolerance::AllButOne, ..row(Family::Substrate, Some("parachain")) },
+    Profile {
+        tolerance: FaultTolerance::AllButOne,
+        finality_blocks: Some(8),
+        ..row(Family::Substrate, Some("parachain"))
+    },
     Profile {
         cadence: Cadence::OnDemand,
         tolerance: FaultTolerance::AllButOne,
@@ -287,6 +292,20 @@ mod tests {
             let first = PROFILES.iter().find(|row| row.family == family);
             assert_eq!(first.map(|row| row.variant), Some(None), "{}", family.as_str());
             assert_eq!(Profile::of(family, Some("nobody's")).variant, None);
+        }
+    }
+
+    #[test]
+    fn where_finality_is_expected_its_limit_is_twice_what_is_ordinary_at_least() {
+        for (family, variant, ordinary) in [
+            (Family::Beacon, None, 64),
+            (Family::Beacon, Some("gnosis"), 32),
+            (Family::Substrate, None, 4),
+            (Family::Substrate, Some("parachain"), 6),
+        ] {
+            let row = Profile::of(family, variant);
+            let limit = row.finality_blocks.unwrap() * row.finality_factor;
+            assert!((2 * ordinary..=4 * ordinary).contains(&limit), "{row:?}");
         }
     }
 }

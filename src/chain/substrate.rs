@@ -326,8 +326,10 @@ impl Substrate {
         self.best.filter(|best| (best.height, best.hash) == (height, hash))
     }
 
+    /// The first block is final by definition, and stays the newest final one where there is no GRANDPA: that says nothing.
     fn finality(&self, answers: &Answers<'_>) -> Finality {
         let told = hash(answers, FINALIZED).and_then(|hash| Some((hash, self.number_of(hash)?)));
+        let told = told.filter(|(_, height)| *height != Height(0));
         told.map_or(Finality::Unknown, |(hash, height)| Finality::Known { height, hash: Some(hash), time: None })
     }
 

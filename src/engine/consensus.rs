@@ -235,8 +235,8 @@ impl Network {
             self.consensus = Consensus::default();
             return;
         }
-        let watched =
-            self.members.iter().filter(|i| all[**i].core).fold(0, |sum: u64, i| sum.saturating_add(all[*i].weight));
+        // Views are told by heads: what a node weighs says nothing of them.
+        let watched = self.members.iter().filter(|i| all[**i].core).count() as u64;
         let total = self.roll.total(settings, watched);
         let slowest = self.members.iter().map(|i| all[*i].interval).max().unwrap_or_default();
         let limit = patience(total);

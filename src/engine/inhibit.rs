@@ -25,9 +25,25 @@ pub fn of_network(settings: &Settings, networks: &[Network], network: NetworkInd
         let planned = || rests(above, its, child, timer).then_some(about(N::PlannedHalt, *parent));
         if halted(above) { Some(about(N::NetworkHalted, *parent)) } else { planned() }
     };
+    find_above(settings, network, standstill)
+}
+
+/// The alert about another network that mutes what may follow here from its having no finality: what is final on the relay
+/// chain or the L1 decides what is final on a parachain or an L2.
+#[must_use]
+pub fn of_finality(settings: &Settings, networks: &[Network], network: NetworkIndex) -> Option<AlertKey> {
+    find_above(settings, network, |parent| firing_of(networks.get(parent.index())?, *parent)(rule::FINALITY))
+}
+
+/// What is found of the networks on which one depends, the nearest first.
+fn find_above(
+    settings: &Settings,
+    network: NetworkIndex,
+    look: impl Fn(&NetworkIndex) -> Option<AlertKey>,
+) -> Option<AlertKey> {
     let mut level = settings.networks[network.index()].depends_on.clone();
     for _ in 0..DEPTH {
-        let found = level.iter().find_map(standstill);
+        let found = level.iter().find_map(&look);
         if found.is_some() {
             return found;
         }

@@ -70,7 +70,8 @@ impl Bench<'_> {
 
     fn judge_network(&mut self, index: NetworkIndex) {
         let settings = &self.settings.networks[index.index()];
-        let muter = inhibit::of_network(self.settings, self.networks, index, self.timer);
+        let above = inhibit::of_network(self.settings, self.networks, index, self.timer);
+        let finality = inhibit::of_finality(self.settings, self.networks, index);
         let mut verdicts = {
             let network = &self.networks[index.index()];
             let nodes: Vec<_> = network.members.iter().map(|i| (&self.settings.nodes[*i], &self.nodes[*i])).collect();
@@ -80,7 +81,8 @@ impl Bench<'_> {
         for (position, rule) in rule::NETWORK_RULES.iter().enumerate() {
             let verdict = std::mem::replace(&mut verdicts[position], Verdict::Unknown);
             let network = &mut self.networks[index.index()];
-            let muter = inhibit::of_own(rule.name, network, index, muter);
+            let finality = finality.filter(|_| rule.name == AlertName::FinalityStalled);
+            let muter = inhibit::of_own(rule.name, network, index, above.or(finality));
             let key = AlertKey { name: rule.name, subject: Subject::Network(index) };
             let policy = rule::policy(rule.name, std::time::Duration::ZERO);
             let level = loudness(rule.name, false, &verdict, &settings.limits);

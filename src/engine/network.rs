@@ -298,7 +298,8 @@ impl Network {
         let validators = said().filter_map(|facts| facts.validators).collect();
         let upgrade = corroborated(said().map(|facts| facts.upgrade.as_ref()));
         self.roll.hear(validators);
-        if let Some(closed) = self.plans.settle(settings, upgrade, self.tip.height(), timer) {
+        let tip = self.tip.height().map(|tip| (tip, self.progress.at.unwrap_or(timer.now().at)));
+        if let Some(closed) = self.plans.settle(settings, upgrade, tip, timer) {
             self.progress.excuse(closed);
         }
     }

@@ -57,7 +57,8 @@ pub struct Open {
 enum Reach {
     /// The block is still to come.
     Ahead,
-    /// It came, or was the newest when we heard of the plan.
+    /// It came then, or was the newest when we heard of the plan: whoever hears of it late, as after a restart of ours,
+    /// waits no longer for its end.
     At(Timestamp),
     /// Later ones had come when we heard of the plan: the height says nothing.
     Passed,
@@ -77,20 +78,21 @@ impl Plans {
         self.announced.push(planned);
     }
 
-    /// Looks which windows are open. `upgrade` is what the chain has planned, by the corroborated word of its nodes.
-    /// Returns when the last window closed, if that happened since the last look.
+    /// Looks which windows are open. `upgrade` is what the chain has planned, by the corroborated word of its nodes; the
+    /// tip comes with the time at which it rose. Returns when the last window closed, if that happened since the last look.
     pub fn settle(
         &mut self,
         settings: &NetworkSettings,
         upgrade: Option<Upgrade>,
-        tip: Option<Height>,
+        tip: Option<(Height, Timestamp)>,
         timer: &Timer,
     ) -> Option<Timestamp> {
+        let (tip, risen) = tip.unzip();
         self.follow(settings, upgrade, tip);
         if self.open.is_none() && self.all(settings).next().is_none() {
             return None;
         }
-        self.mark_heights(settings, tip, timer.now().at);
+        self.mark_heights(settings, tip.zip(risen));
         let now = self.wall.read(timer);
         let windows = self.all(settings).filter_map(|plan| self.window(plan, settings, tip, (now, timer)));
         let open = windows.max_by_key(|open| open.until);
@@ -121,8 +123,8 @@ impl Plans {
         }
     }
 
-    fn mark_heights(&mut self, settings: &NetworkSettings, tip: Option<Height>, now: Timestamp) {
-        let Some(tip) = tip else { return };
+    fn mark_heights(&mut self, settings: &NetworkSettings, tip: Option<(Height, Timestamp)>) {
+        let Some((tip, risen)) = tip else { return };
         let planned: Vec<Height> = self.all(settings).filter_map(|plan| plan.at_height).collect();
         for height in &planned {
             let distance = tip.cmp(&last_before(*height));
@@ -131,7 +133,7 @@ impl Plans {
                 _ => Reach::Ahead,
             });
             if *reach == Reach::Ahead && distance.is_ge() {
-                *reach = Reach::At(now);
+                *reach = Reach::At(risen);
             }
         }
         if planned.len().saturating_add(OLD_HEIGHTS) < self.heights.len() {

@@ -173,8 +173,12 @@ pub fn facts(facts: &mut Facts, record: &Record) {
     facts.identity = record.identity.as_deref().map(clean);
     facts.validators = record.validators;
     let twice = record.equivocations.iter().take(EQUIVOCATIONS);
-    facts.equivocations =
-        twice.map(|(height, who)| Equivocation { height: Height(*height), validator: clean(who) }).collect();
+    let twice = twice.map(|(height, who, told_in)| Equivocation {
+        height: Height(*height),
+        validator: clean(who),
+        told_in: Height(*told_in),
+    });
+    facts.equivocations = twice.collect();
     facts.upgrade =
         record.upgrade.as_ref().map(|(name, height)| Upgrade { name: clean(name), height: Height(*height) });
 }
@@ -190,7 +194,8 @@ pub fn write_facts(record: &mut Record, facts: &Facts) {
     }
     record.identity.clone_from(&facts.identity);
     record.validators = facts.validators;
-    record.equivocations = facts.equivocations.iter().map(|it| (it.height.0, Arc::clone(&it.validator))).collect();
+    let twice = facts.equivocations.iter();
+    record.equivocations = twice.map(|it| (it.height.0, Arc::clone(&it.validator), it.told_in.0)).collect();
     record.upgrade = facts.upgrade.as_ref().map(|it| (Arc::clone(&it.name), it.height.0));
 }
 

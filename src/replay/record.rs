@@ -289,9 +289,9 @@ pub struct Record {
     /// Ours: weight of all validators of the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validators: Option<u64>,
-    /// Ours: heights at which a validator signed twice, and which.
+    /// Ours: heights at which a validator signed twice, which, and in which block the evidence is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub equivocations: Vec<(u64, Arc<str>)>,
+    pub equivocations: Vec<(u64, Arc<str>, u64)>,
     /// Ours: the upgrade that the chain has planned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<(Arc<str>, u64)>,

@@ -11,7 +11,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{certificate, fault, link::Stream, name, reach::Reach, trust};
+use super::{certificate, fault, link::Stream, name, reach::Reach, trust, upgrade::Upgrade};
 use crate::{
     clock::Clock,
     model::{Endpoint, Trust, UnixTime},
@@ -43,14 +43,14 @@ impl From<PollError> for DialFault {
     }
 }
 
-/// Opens a connection, wrapped in TLS if the scheme says so. `deadline` is that of all the caller is up to, and the
-/// caller enforces it; here it only decides how long an address that does not answer may keep us from the next one.
+/// Opens a connection for a WebSocket, wrapped in TLS if the scheme says so. `deadline` is that of all the caller is up to,
+/// and the caller enforces it; here it only decides how long an address that does not answer may keep us from the next one.
 ///
 /// # Errors
 /// Name, connection or TLS.
-pub async fn dial(endpoint: &Endpoint, deadline: Duration) -> Result<Stream, PollError> {
+pub async fn dial(endpoint: &Endpoint, deadline: Duration) -> Result<Upgrade<Stream>, PollError> {
     let (stream, _) = dial_within(endpoint, Reach::Anywhere, deadline).await.map_err(|fault| fault.error)?;
-    Ok(stream)
+    Ok(Upgrade::on(stream))
 }
 
 /// The same, only to addresses within `reach`, and with what the connection is like.

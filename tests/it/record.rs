@@ -176,7 +176,8 @@ fn every_fact_and_every_announcement_survives() {
             (facts.round, facts.participation, facts.validators) = (Some(2), Some(660), Some(100));
             facts.checkpoints = vec![(Height(7), block(0, 7)), (Height(3), block(1, 3))];
             facts.identity = Some("peer-1".into());
-            facts.equivocations = vec![Equivocation { height: Height(4), validator: "val\u{e9}".into() }];
+            facts.equivocations =
+                vec![Equivocation { height: Height(4), validator: "val\u{e9}".into(), told_in: Height(6) }];
             facts.upgrade = Some(Upgrade { name: "v2".into(), height: Height(99) });
             facts.clock = Some(moment.head_time);
             facts.head.transactions = Some(u64::MAX);
@@ -202,7 +203,7 @@ fn every_fact_and_every_announcement_survives() {
         ("behind", serde_json::json!(4)),
         ("part", serde_json::json!(660)),
         ("identity", serde_json::json!("peer-1")),
-        ("equivocations", serde_json::json!([[4, "val\u{e9}"]])),
+        ("equivocations", serde_json::json!([[4, "val\u{e9}", 6]])),
         ("upgrade", serde_json::json!(["v2", 99])),
         ("ntx", serde_json::json!(u64::MAX)),
         ("safe", serde_json::json!(9)),

@@ -18,6 +18,10 @@ const HEADERS: u64 = 20;
 /// Blocks with evidence that may wait to be asked for; further ones are left out.
 const WAITING: usize = 8;
 
+/// A block with evidence is asked for so many times: an answer that is lost must not take a double signature with it, one
+/// that never comes, or is too large for us, must not hold up those behind it.
+const TRIES: u32 = 10;
+
 /// So far behind, what lies between is history.
 const TOO_FAR: u64 = 200;
 
@@ -34,6 +38,8 @@ pub(super) struct Trail {
     seen: Option<u64>,
     /// Blocks with evidence in them that has not been read.
     waiting: VecDeque<u64>,
+    /// How often the first of them was asked for in vain.
+    tries: u32,
     found: VecDeque<Equivocation>,
 }
 
@@ -76,10 +82,15 @@ impl Trail {
         }
     }
 
-    /// Takes in the block that was asked for; one that is not given is not asked for again.
+    /// Takes in the block that was asked for; one that did not come is asked for again, up to a limit.
     pub(super) fn take_block(&mut self, block: Option<&EvidentBlock<'_>>) {
-        self.waiting.pop_front();
-        for evidence in block.iter().flat_map(|block| block.equivocations()) {
+        self.tries += 1;
+        if block.is_none() && self.tries < TRIES {
+            return;
+        }
+        self.tries = 0;
+        let Some(height) = self.waiting.pop_front() else { return };
+        for evidence in block.iter().flat_map(|block| block.equivocations(Height(height))) {
             if self.found.contains(&evidence) {
                 continue;
             }
@@ -137,13 +148,15 @@ struct Vote<'a> {
 }
 
 impl EvidentBlock<'_> {
-    fn equivocations(&self) -> impl Iterator<Item = Equivocation> {
+    /// What the block at the height `told_in` holds.
+    fn equivocations(&self, told_in: Height) -> impl Iterator<Item = Equivocation> {
         let pieces = self.block.evidence.evidence.0.iter();
-        pieces.filter_map(|raw| serde_json::from_str::<Piece<'_>>(raw.get()).ok()).map(|piece| {
+        pieces.filter_map(|raw| serde_json::from_str::<Piece<'_>>(raw.get()).ok()).map(move |piece| {
             let vote = piece.value.vote_a;
             Equivocation {
                 height: Height(vote.height.0),
                 validator: clean_text(&vote.validator_address, MAX_NAME).into(),
+                told_in,
             }
         })
     }
@@ -189,8 +202,26 @@ mod tests {
         trail.headers(101);
         take(&mut trail, 101, &[(101, true), (7, true), (5000, true)]);
         assert_eq!(trail.block().unwrap(), r#"{"height":"101"}"#);
-        trail.take_block(None);
+        let nothing = r#"{"block":{"evidence":{"evidence":[]}}}"#;
+        trail.take_block(Some(&serde_json::from_str(nothing).unwrap()));
         assert_eq!((trail.block(), trail.found()), (None, vec![]));
+    }
+
+    #[test]
+    fn a_block_that_does_not_come_is_asked_for_again_and_holds_up_the_next_only_for_a_while() {
+        let mut trail = Trail::default();
+        trail.headers(101);
+        take(&mut trail, 101, &[(101, true)]);
+        trail.headers(102);
+        take(&mut trail, 102, &[(102, true)]);
+        for _ in 1..TRIES {
+            trail.take_block(None);
+            assert_eq!(trail.block().unwrap(), r#"{"height":"101"}"#);
+        }
+        trail.take_block(None);
+        assert_eq!(trail.block().unwrap(), r#"{"height":"102"}"#);
+        trail.take_block(None);
+        assert_eq!(trail.block().unwrap(), r#"{"height":"102"}"#, "each has tries of its own");
     }
 
     #[test]
@@ -202,11 +233,12 @@ mod tests {
         };
         let mut trail = Trail::default();
         for height in [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9] {
+            trail.waiting.push_back(100 + height);
             let json = format!(r#"{{"block":{{"evidence":{{"evidence":[{{}},{}]}}}}}}"#, piece(height));
             trail.take_block(Some(&serde_json::from_str(&json).unwrap()));
         }
         let heights: Vec<u64> = trail.found().iter().map(|it| it.height.0).collect();
         assert_eq!(heights, [2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(&*trail.found()[0].validator, "00AB");
+        assert_eq!((&*trail.found()[0].validator, trail.found()[0].told_in), ("00AB", Height(102)));
     }
 }

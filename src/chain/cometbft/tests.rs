@@ -124,7 +124,7 @@ fn a_network_in_trouble_is_read_as_it_was() {
     check(
         SYNCING,
         &expect![[
-            r#"50 0x48fcfa of "injective-777" at 2026-11-21T19:37:56.046Z: Yes { behind: None }, Some(4) peers, Some(0) pending, round None, power Some(0) of None, None signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
+            r#"50 0x48fcfa of "injective-777" at 2026-11-21T19:37:56.046Z: Yes { behind: None }, Some(4) peers, Some(0) pending, round None, power None of None, None signed, None, absent [], "injective/v1.20.1 cometbft/1.0.1""#
         ]],
     );
     check(

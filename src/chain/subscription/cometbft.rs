@@ -32,7 +32,7 @@ const SUBSCRIBE: &str =
 /// A connection on which nothing came after so many pings is given up.
 const UNANSWERED: u32 = 2;
 
-type Wire = Compat<transport::Stream>;
+type Wire = Compat<transport::Upgrade<transport::Stream>>;
 
 /// A connection on which headers come.
 pub(super) struct Line {

@@ -41,8 +41,11 @@ fn checkpoints() -> impl Strategy<Value = Vec<(Height, BlockHash)>> {
 }
 
 fn equivocations() -> impl Strategy<Value = Vec<Equivocation>> {
-    let equivocation = (height(), 0..4_u8)
-        .prop_map(|(height, n)| Equivocation { height: Height(height), validator: format!("v{n}").into() });
+    let equivocation = (height(), 0..4_u8, height()).prop_map(|(height, n, told_in)| Equivocation {
+        height: Height(height),
+        validator: format!("v{n}").into(),
+        told_in: Height(told_in),
+    });
     proptest::collection::vec(equivocation, 0..3)
 }
 

@@ -188,6 +188,25 @@ fn one_sealer_lost_is_a_risk_two_are_a_halt_by_the_frozen_view_and_both_back_is_
 }
 
 #[test]
+fn views_are_counted_by_heads_whatever_weight_is_configured() {
+    let mut settings = idle("A B C D").settings;
+    settings.nodes.iter_mut().for_each(|node| node.weight = 10);
+    let mut world = World::new(settings);
+    world.stop("main");
+    world.let_all_say(turning);
+    world.run(300);
+    world.kill("C D");
+    for name in ["A", "B"] {
+        world.let_say(name, frozen);
+    }
+    let died = world.ms;
+    world.run(60);
+    let (ms, alert) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert_eq!(alert.finding.reason(), "blocks_missing");
+    assert!((15_000..=20_000).contains(&(ms - died)), "told after {} ms", ms - died);
+}
+
+#[test]
 fn a_single_view_that_stands_still_is_a_node_in_trouble() {
     let mut world = idle("A B C D");
     world.let_all_say(turning);

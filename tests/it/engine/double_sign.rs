@@ -8,7 +8,11 @@ use haltwatch::{
 use super::world::{Answer, Moment, World};
 
 fn signed_twice(m: &Moment, heights: impl IntoIterator<Item = u64>) -> Answer {
-    let evidence = |height| Equivocation { height: Height(height), validator: "val1".into() };
+    let evidence = |height| Equivocation {
+        height: Height(height),
+        validator: "val1".into(),
+        told_in: Height(height.saturating_add(1)),
+    };
     m.but(|f| f.equivocations = heights.into_iter().map(evidence).collect())
 }
 
@@ -29,6 +33,17 @@ fn evidence_from_before_we_looked_is_history() {
     world.let_all_say(|m| signed_twice(m, [12, 990]));
     world.run(3000);
     assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
+fn evidence_that_comes_while_we_watch_is_told_though_the_deed_is_older() {
+    let mut world = World::of("A B C D");
+    world.let_all_say(|m| {
+        let evidence = Equivocation { height: Height(990), validator: "val1".into(), told_in: Height(1290) };
+        m.but(|f| f.equivocations = (300 <= m.second).then_some(evidence).into_iter().collect())
+    });
+    world.run(400);
+    assert_eq!(world.told_names(), ["fire DoubleSign main"]);
 }
 
 #[test]

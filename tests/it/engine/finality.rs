@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use haltwatch::{
     engine::{finding::Finding, settings::NetworkSettings},
-    model::{AlertName, Height, Level, UnixTime},
+    model::{AlertName, Height, Level, NetworkIndex, UnixTime},
     observation::{ErrorKind, Finality},
 };
 
@@ -210,4 +210,31 @@ fn a_stall_is_kept_while_nobody_can_say_whether_it_is_over() {
     world.let_all_say(|m| if m.second < 700 { m.truth() } else { Err(ErrorKind::Timeout) });
     world.run(150);
     assert!(!world.told_names().contains(&"resolve FinalityStalled main".to_owned()), "{:?}", world.told());
+}
+
+#[test]
+fn where_a_parent_has_no_finality_its_child_has_none_and_nobody_is_told_twice() {
+    let child = NetworkSettings { depends_on: vec![NetworkIndex(0)], ..with_lag(4) };
+    let mut world = World::new(settings(&[
+        (with_lag(2), "A B C D"),
+        (NetworkSettings { name: "child".into(), ..child }, "E F G H"),
+    ]));
+    world.let_all_say(|m| frozen(m, 1200));
+    world.run(1000);
+    assert_eq!(world.told_names(), ["fire FinalityStalled main", "raise FinalityStalled main"]);
+    let shown = world.snapshot().alerts.into_iter().filter(|alert| alert.key.name == AlertName::FinalityStalled);
+    assert_eq!(shown.map(|alert| alert.inhibited_by.is_some()).collect::<Vec<_>>(), [false, true]);
+    world.run(1000);
+    assert_eq!(world.told_names().last().unwrap(), "resolve FinalityStalled main");
+}
+
+#[test]
+fn a_child_without_finality_whose_parent_has_it_is_told() {
+    let child = NetworkSettings { name: "child".into(), depends_on: vec![NetworkIndex(0)], ..with_lag(2) };
+    let mut world = World::new(settings(&[(with_lag(2), "A B C D"), (child, "E F G H")]));
+    for name in ["E", "F", "G", "H"] {
+        world.let_say(name, |m| frozen(m, 1200));
+    }
+    world.run(450);
+    assert_eq!(world.told_names(), ["fire FinalityStalled child"]);
 }

@@ -1,9 +1,10 @@
 //! Halts that were announced: nobody is paged while they keep to their time, everybody is when they do not.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use haltwatch::{
     engine::{
+        Engine,
         finding::Finding,
         settings::{NetworkLimits, NetworkSettings, Settings},
     },
@@ -293,9 +294,33 @@ fn an_upgrade_that_does_not_come_back_is_told_after_its_window() {
     let mut world = World::new(settings(&[(NetworkSettings { limits, ..network("main") }, "A B C D")]));
     says_upgrade(&mut world, "A B C D", 1101);
     world.run_up_to("main", 1100);
-    let reached = world.ms / 1000;
+    let reached = world.ms / 1000 - 1;
     world.run(4000);
     assert_told(&world, &[(reached, BEGINS), (reached + 600, ENDS), (reached + 630, HALTS)]);
+}
+
+#[test]
+fn a_restart_of_the_monitor_makes_the_window_of_an_upgrade_no_longer() {
+    let mut world = World::of("A B C D");
+    says_upgrade(&mut world, "A B C D", 1101);
+    world.run_up_to("main", 1100);
+    let reached = world.ms / 1000 - 1;
+    world.run(600);
+    let begins_again = world.ms / 1000;
+    restart(&mut world);
+    world.run(1500);
+    let before = [(reached, BEGINS), (begins_again, BEGINS), (reached + 1800, ENDS), (reached + 1830, HALTS)];
+    assert_told(&world, &before);
+    let overran = world.ms / 1000;
+    restart(&mut world);
+    world.run(60);
+    assert_told(&world, &[&before[..], &[(overran, HALTS)]].concat());
+}
+
+/// The monitor is started anew and remembers nothing.
+fn restart(world: &mut World) {
+    world.engine = Engine::new(Arc::new(world.settings.clone()), world.now());
+    world.wake_at = None;
 }
 
 #[test]
