@@ -215,7 +215,8 @@ impl TipClock {
         below.shown = shown;
         let Below { since, risen, new_blocks, .. } = *below;
         let patience = if shown { ROLLBACK_AFTER } else { STRANDED_AFTER };
-        if !(shown && NEW_BLOCKS <= new_blocks) && !timer.passed(since.after(patience)) {
+        let proven = shown && NEW_BLOCKS <= new_blocks;
+        if !proven && !timer.passed(since.after(patience)) {
             return Change::None;
         }
         self.below = None;
