@@ -33,8 +33,9 @@ fuzz_target!(|said: &[u8]| {
     let particulars = Particulars { variant, group: Some("1".into()), ..Particulars::default() };
     let mut rehearsal = Rehearsal::new(family, &particulars);
     let mut now = Timestamp(0);
-    for part in text.split("---\n").cycle().take(POLLS) {
-        let lines: Vec<_> = part.trim_start_matches('\n').lines().take(MAX_CALLS).collect();
+    let parts = text.strip_prefix('\n').unwrap_or(text).split("---\n");
+    for part in parts.cycle().take(POLLS) {
+        let lines: Vec<_> = part.lines().take(MAX_CALLS).collect();
         let outcome =
             rehearsal.poll(now, |question, id| answer(question, id, lines.get(id - 1).copied().unwrap_or_default()));
         check(&outcome);
