@@ -303,7 +303,8 @@ impl CometBft {
     /// `injective/v1.20.1 cometbft/1.0.1`
     fn take_version(&mut self, status: &Status<'_>, answer: &Answer<'_>) {
         if let Some(AbciInfo { response }) = answer.read::<AbciInfo<'_>>() {
-            self.application = Some(format!("{}/{} ", response.data, response.version).into());
+            let application = format!("{}/{} ", response.data, response.version);
+            self.application = Some(clean_text(&application, MAX_VERSION).into());
         }
         let application = self.application.as_deref().unwrap_or_default();
         let version = clean_text(&format!("{application}cometbft/{}", status.node_info.version), MAX_VERSION);

@@ -34,8 +34,11 @@ const SLOW_PACE: Duration = Duration::from_secs(10);
 /// How often the connected nodes are asked for while their number stays the same.
 const PEERS_PACE: Duration = Duration::from_secs(30);
 
-/// Longest chain id, version or name that is kept, in bytes.
+/// Longest chain id or name that is kept, in bytes.
 const MAX_TEXT: usize = 160;
+
+/// Longest version that is kept, in bytes.
+const MAX_VERSION: usize = 128;
 
 const PENDING: usize = 1;
 const SYNC: usize = 2;
@@ -151,7 +154,7 @@ fn json(text: &str) -> String {
 fn version(config: &str) -> Option<String> {
     let fields: Fields<'_> = perhaps(config)?;
     let version = fields.get::<Fields<'_>>("binaryInfo")?.get::<String>("version")?;
-    Some(format!("FISCO BCOS {}", clean_text(&version, MAX_TEXT)))
+    Some(clean_text(&format!("FISCO BCOS {version}"), MAX_VERSION))
 }
 
 /// `getSyncStatus`: `BlockSync::asyncGetSyncInfo`.
@@ -320,5 +323,17 @@ impl Adapter for FiscoBcos3 {
 
     fn doubt_identity(&mut self) {
         self.rota.forget([GROUP, SYNC]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_as_short_as_facts_promise() {
+        let of = |text: &str| version(&format!(r#"{{"binaryInfo":{{"version":"{text}"}}}}"#));
+        assert_eq!(of("3.16.2").as_deref(), Some("FISCO BCOS 3.16.2"));
+        assert_eq!(of(&"9".repeat(200)).map(|version| version.len()), Some(MAX_VERSION));
     }
 }

@@ -12,6 +12,10 @@ use super::{
     adapter::{Adapter, CallSet, HEAD, MAX_CALLS, Question},
     reply::{Answer, Answers, Reply, id_of},
     rpc::{Batched, batch_answers, node_clock, single_answer},
+    subscription::{
+        cometbft::{Said, said},
+        number, sse,
+    },
 };
 use crate::{
     model::{Height, Timestamp},
@@ -19,7 +23,7 @@ use crate::{
     transport::Response,
 };
 
-pub use super::quantity::{Hash, Quantity};
+pub use super::quantity::{Address, BareHash, Decimal, Hash, Quantity};
 
 /// What is said in place of a node: an HTTP status and a body.
 pub type Line = (u16, Bytes);
@@ -120,6 +124,28 @@ pub fn answered(body: &[u8]) -> Option<usize> {
             Some((0..MAX_CALLS).filter(|position| !matches!(answers.get(*position), Answer::Missing)).count())
         }
         Reply::Single { answer, .. } => Some(usize::from(!matches!(answer, Answer::Missing))),
+    }
+}
+
+/// The slots of new heads in a stream of server-sent events that comes in `pieces`, up to its end or to a line that no
+/// such stream has; `None` for an event that tells no slot.
+#[must_use]
+pub fn slots<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Vec<Option<Height>> {
+    sse::slots(pieces)
+}
+
+/// The height in a head that an execution client or a Substrate node pushes.
+#[must_use]
+pub fn pushed(json: &str) -> Option<Height> {
+    number(serde_json::from_str(json).ok()?)
+}
+
+/// The height in a message that a CometBFT node pushes.
+#[must_use]
+pub fn pushed_header(message: &[u8]) -> Option<Height> {
+    match said(message) {
+        Said::Head(height) => Some(height),
+        Said::Subscribed | Said::End => None,
     }
 }
 

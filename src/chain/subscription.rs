@@ -5,8 +5,8 @@
 //! Streams die silently: behind a proxy a connection can stay open for days and bring nothing. So a stream that is
 //! silent while polls find new blocks is made anew, like one that was closed or one that never got through.
 
-mod cometbft;
-mod sse;
+pub(super) mod cometbft;
+pub(super) mod sse;
 
 use std::{sync::Arc, time::Duration};
 
@@ -195,7 +195,8 @@ async fn subscribe(endpoint: &Endpoint, kind: Kind, setup: Duration) -> Option<(
     Some((client, stream))
 }
 
-fn number(head: &RawValue) -> Option<Height> {
+/// What a message of a JSON-RPC subscription tells.
+pub(super) fn number(head: &RawValue) -> Option<Height> {
     #[derive(Deserialize)]
     struct Pushed {
         number: Quantity,

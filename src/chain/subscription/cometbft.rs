@@ -78,6 +78,23 @@ struct NewHeader {
     height: Decimal,
 }
 
+/// What a message says to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::chain) enum Said {
+    /// There is a header of this height.
+    Head(Height),
+    /// The subscription stands.
+    Subscribed,
+    /// It is over, or this is no message of such a node.
+    End,
+}
+
+/// Reads a message.
+pub(in crate::chain) fn said(message: &[u8]) -> Said {
+    let Ok(Message { result: Some(event), error: None }) = serde_json::from_slice(message) else { return Said::End };
+    event.data.map_or(Said::Subscribed, |data| Said::Head(Height(data.value.header.height.0)))
+}
+
 /// Connects and subscribes; `None` if either is refused. The caller bounds the time.
 pub(super) async fn open(endpoint: &Endpoint, setup: Duration) -> Option<Line> {
     let wire = transport::dial(endpoint, setup).await.ok()?.compat();
@@ -97,8 +114,7 @@ pub(super) async fn open(endpoint: &Endpoint, setup: Duration) -> Option<Line> {
     sender.flush().await.ok()?;
     let mut answer = Vec::new();
     receiver.receive_data(&mut answer).await.ok()?;
-    let answer: Message = serde_json::from_slice(&answer).ok()?;
-    (answer.error.is_none() && answer.result.is_some()).then_some(Line { sender, receiver })
+    (said(&answer) != Said::End).then_some(Line { sender, receiver })
 }
 
 /// Listens to the end of the stream. Returns why it ended and how many headers it brought.
@@ -145,13 +161,13 @@ async fn hear(
         match heard {
             Heard::End => return End::Closed,
             Heard::Pong => {}
-            Heard::Message => match serde_json::from_slice::<Message>(&message) {
+            Heard::Message => match said(&message) {
                 // A cancelled subscription: the node ends, or we were too slow for it.
-                Ok(Message { error: Some(_), .. }) | Err(_) => return End::Closed,
-                Ok(Message { result, .. }) => {
-                    let Some(data) = result.and_then(|event| event.data) else { continue };
+                Said::End => return End::Closed,
+                Said::Subscribed => {}
+                Said::Head(height) => {
                     heads.fetch_add(1, Ordering::Relaxed);
-                    pushed = Height(data.value.header.height.0);
+                    pushed = height;
                     patience.set(tokio::time::sleep(*silence));
                     pulse.call();
                 }
@@ -178,6 +194,28 @@ async fn keep_awake(sender: &mut Sender<Wire>, unanswered: &AtomicU32) {
         let nothing = ByteSlice125::try_from(&[][..]).expect("nothing is shorter than 125 bytes");
         if sender.send_ping(nothing).await.is_err() || sender.flush().await.is_err() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_header_is_a_head_and_only_an_answer_goes_on() {
+        let header = r#"{"query":"q","data":{"type":"t","value":{"header":{"height":"7","chain_id":"c"}}}}"#;
+        for (message, wanted) in [
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Said::Subscribed),
+            (&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{header}}}"#), Said::Head(Height(7))),
+            (&format!(r#"{{"result":{header},"error":{{"code":-32000}}}}"#), Said::End),
+            (r#"{"id":1,"error":{"code":-32603,"message":"Internal error"}}"#, Said::End),
+            (r#"{"result":{"data":{"value":{"header":{"height":"-7"}}}}}"#, Said::End),
+            (r#"{"result":{"data":{"value":{"block":{}}}}}"#, Said::End),
+            ("{}", Said::End),
+            ("", Said::End),
+        ] {
+            assert_eq!(said(message.as_bytes()), wanted, "{message}");
         }
     }
 }

@@ -60,12 +60,10 @@ impl Subscription {
 /// given up and called again.
 async fn news(flow: &mut Flow, reader: &mut Reader) -> Option<Event> {
     loop {
-        while let Some(event) = reader.take().ok()? {
-            if NEWS.contains(&event.name.as_slice()) {
-                return Some(event);
-            }
+        if let Some(event) = reader.take_news().ok()? {
+            return Some(event);
         }
-        reader.bytes.extend_from_slice(&flow.next().await?);
+        reader.feed(&flow.next().await?);
     }
 }
 
@@ -84,6 +82,24 @@ fn slot(data: &[u8]) -> Option<Height> {
     told.slot.or(told.data.map(|data| data.slot)).map(|slot| Height(slot.0))
 }
 
+/// The slots of the events in a stream that comes in `pieces`, up to its end or to a line that none has; an event that
+/// tells no slot is `None`. Other events than those of a new head are left out.
+pub(in crate::chain) fn slots<'p>(pieces: impl Iterator<Item = &'p [u8]>) -> Vec<Option<Height>> {
+    let mut reader = Reader::default();
+    let mut slots = Vec::new();
+    for piece in pieces {
+        reader.feed(piece);
+        loop {
+            match reader.take_news() {
+                Ok(Some(event)) => slots.push(slot(&event.data)),
+                Ok(None) => break,
+                Err(Overlong) => return slots,
+            }
+        }
+    }
+    slots
+}
+
 /// One event.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Event {
@@ -92,10 +108,15 @@ struct Event {
     data: Vec<u8>,
 }
 
-/// Makes events of bytes, in whatever pieces they come.
+/// Makes events of bytes, in whatever pieces they come. Every byte is looked at once and moved at most once, however
+/// small the pieces and however many events stand in one of them.
 #[derive(Debug, Default)]
 struct Reader {
     bytes: Vec<u8>,
+    /// Lines up to here have been taken ...
+    taken: usize,
+    /// ... and from there to here no line ends.
+    searched: usize,
     event: Event,
 }
 
@@ -104,22 +125,39 @@ struct Reader {
 struct Overlong;
 
 impl Reader {
+    /// More bytes of the stream.
+    fn feed(&mut self, piece: &[u8]) {
+        self.bytes.extend_from_slice(piece);
+    }
+
+    /// The next event of the bytes so far that tells of a new head; `None` if more must be read.
+    fn take_news(&mut self) -> Result<Option<Event>, Overlong> {
+        while let Some(event) = self.take()? {
+            if NEWS.contains(&event.name.as_slice()) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
     /// The next whole event of the bytes so far; `None` if more must be read.
     fn take(&mut self) -> Result<Option<Event>, Overlong> {
-        let mut begin = 0;
-        let mut done = None;
-        while let Some(length) = self.bytes[begin..].iter().position(|byte| *byte == b'\n') {
-            let line = &self.bytes[begin..begin + length];
+        while let Some(length) = self.bytes[self.searched..].iter().position(|byte| *byte == b'\n') {
+            let end = self.searched + length;
+            let line = &self.bytes[self.taken..end];
+            if MAX_LINE < line.len() {
+                return Err(Overlong);
+            }
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            begin += length + 1;
+            (self.taken, self.searched) = (end + 1, end + 1);
             if line.is_empty() {
-                done = Some(std::mem::take(&mut self.event));
-                break;
+                return Ok(Some(std::mem::take(&mut self.event)));
             }
             take_line(&mut self.event, line);
         }
-        self.bytes.drain(..begin);
-        if done.is_none() && MAX_LINE < self.bytes.len() { Err(Overlong) } else { Ok(done) }
+        self.bytes.drain(..self.taken);
+        (self.taken, self.searched) = (0, self.bytes.len());
+        if MAX_LINE < self.bytes.len() { Err(Overlong) } else { Ok(None) }
     }
 }
 
@@ -143,7 +181,7 @@ mod tests {
         let mut reader = Reader::default();
         let mut events = Vec::new();
         for piece in text.as_bytes().chunks(piece) {
-            reader.bytes.extend_from_slice(piece);
+            reader.feed(piece);
             while let Ok(Some(event)) = reader.take() {
                 events.push((String::from_utf8(event.name).unwrap(), slot(&event.data).map(|slot| slot.0)));
             }
@@ -164,12 +202,36 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_is_no_event_and_is_given_up() {
-        let mut reader = Reader { bytes: vec![b'x'; MAX_LINE + 1], ..Reader::default() };
-        assert_eq!(reader.take(), Err(Overlong));
-        let mut reader = Reader { bytes: b"event: head\n".repeat(MAX_LINE), ..Reader::default() };
+    fn a_line_that_no_event_has_is_given_up_in_whatever_pieces_it_comes() {
+        let long = "x".repeat(MAX_LINE + 1);
+        for text in [long.clone(), format!("{long}\n\n"), format!("event: head\n\n{long}\n\nevent: head\n\n")] {
+            for piece in [1, 1000, usize::MAX] {
+                let mut reader = Reader::default();
+                let mut given_up = false;
+                for piece in text.as_bytes().chunks(piece) {
+                    reader.feed(piece);
+                    let end = std::iter::repeat_with(|| reader.take()).find(|taken| !matches!(taken, Ok(Some(_))));
+                    given_up |= end == Some(Err(Overlong));
+                }
+                assert!(given_up, "{piece}");
+            }
+        }
+        let mut reader = Reader::default();
+        reader.feed(&b"event: head\n".repeat(MAX_LINE));
         assert_eq!(reader.take(), Ok(None));
         assert_eq!((reader.bytes.len(), reader.event.name.as_slice()), (0, b"head".as_slice()));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_has_been_taken() {
+        let mut reader = Reader::default();
+        for _ in 0..1000 {
+            reader.feed(b"event: head\n\n: and a comment without en");
+            while let Ok(Some(_)) = reader.take() {}
+            reader.feed(b"d\n");
+            assert_eq!(reader.take(), Ok(None));
+            assert_eq!(reader.bytes, b"");
+        }
     }
 
     proptest! {
@@ -177,7 +239,7 @@ mod tests {
         fn no_bytes_make_the_reader_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..9)) {
             let mut reader = Reader::default();
             for piece in pieces {
-                reader.bytes.extend_from_slice(&piece);
+                reader.feed(&piece);
                 while let Ok(Some(event)) = reader.take() {
                     let _ = slot(&event.data);
                 }
