@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::troubles::{found, loud, quiet};
 use crate::{
     bench::Bench,
-    chopsticks::{Chopsticks, Miner, number},
+    bitcoind::Miner,
+    chopsticks::{Chopsticks, number},
     haltwatch::{self, Config, Haltwatch, Node},
     harness::wait,
 };
