@@ -205,7 +205,7 @@ fn peers_over(polls: &[(i64, bool)]) -> Vec<(Option<u64>, usize)> {
 #[test]
 fn what_is_asked_rarely_is_remembered_for_three_paces_and_asked_again_until_it_is_answered() {
     assert_eq!(
-        peers_over(&[(0, true), (5, true), (60, false), (65, false), (179, false), (180, false), (185, true)]),
+        peers_over(&[(0, true), (5, true), (60, false), (65, false), (180, false), (181, false), (185, true)]),
         [(Some(7), 2), (Some(7), 1), (Some(7), 2), (Some(7), 2), (Some(7), 2), (None, 2), (Some(7), 2)]
     );
 }
