@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 pub(super) use self::{
     seal::{Sealer, seats, sum},
-    word::{Digest, Fields, NodeId, Number, Words, inside, perhaps},
+    word::{Digest, Fields, List, NodeId, Number, Words, inside, perhaps},
 };
 use super::{
     adapter::{Adapter, refusal},
@@ -43,7 +43,7 @@ impl Header {
     /// before stands in `parentInfo`.
     pub(super) fn read(answer: &Answer<'_>) -> Option<Self> {
         let fields = answer.read::<Fields<'_>>()?;
-        let parents = || fields.get::<Vec<Fields<'_>>>("parentInfo")?.first()?.get::<Digest>("blockHash");
+        let parents = || fields.get::<List<Fields<'_>>>("parentInfo")?.0.first()?.get::<Digest>("blockHash");
         Some(Self {
             height: Height(fields.get::<Number>("number")?.0),
             hash: fields.get::<Digest>("hash").map(|hash| hash.0),

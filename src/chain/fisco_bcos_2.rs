@@ -14,8 +14,8 @@ use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
     family::Particulars,
     fisco_bcos::{
-        Digest, Fields, Header, IDENTITY_PACE, NodeId, Number, Sealer, head, is_new, no_head, perhaps, seats, short,
-        syncing,
+        Digest, Fields, Header, IDENTITY_PACE, List, NodeId, Number, Sealer, head, is_new, no_head, perhaps, seats,
+        short, syncing,
     },
     reply::{Answer, Answers, RpcError},
 };
@@ -118,7 +118,7 @@ impl Sync {
         let fields = answer.read::<Fields<'_>>()?;
         let number = |name: &str| fields.get::<Number>(name).map(|number| number.0);
         let hash = |name: &str| fields.get::<Digest>(name).map(|hash| hash.0);
-        let peers = fields.get::<Vec<Fields<'_>>>("peers");
+        let peers = fields.get::<List<Fields<'_>>>("peers");
         Some(Self {
             height: Height(number("blockNumber")?),
             hash: hash("latestHash"),
@@ -127,7 +127,7 @@ impl Sync {
             known: number("knownHighestNumber"),
             pending: number("txPoolSize"),
             own: fields.get("nodeId"),
-            peers: peers.map(|peers| peers.iter().filter_map(|peer| peer.get("nodeId")).collect()),
+            peers: peers.map(|peers| peers.0.iter().filter_map(|peer| peer.get("nodeId")).collect()),
         })
     }
 }
@@ -150,8 +150,8 @@ impl Consensus {
     /// The status is an array: first an object, then what this node has heard of the views of others.
     fn read(answer: &Answer<'_>) -> Option<Self> {
         let Answer::Result(raw) = answer else { return None };
-        let parts = perhaps::<Vec<&RawValue>>(raw.get());
-        let fields: Fields<'_> = perhaps(parts.as_ref().and_then(|parts| parts.first()).unwrap_or(raw).get())?;
+        let parts = perhaps::<List<&RawValue>>(raw.get());
+        let fields: Fields<'_> = perhaps(parts.as_ref().and_then(|parts| parts.0.first()).unwrap_or(raw).get())?;
         let number = |name: &str| fields.get::<Number>(name).map(|number| number.0);
         let voting = number("nodeNum");
         let is_sealer = number("accountType").map(|kind| kind == 1);

@@ -14,8 +14,8 @@ use super::{
     adapter::{Adapter, Call, CallSet, HEAD, Question, Rota},
     family::Particulars,
     fisco_bcos::{
-        Digest, Fields, Header, IDENTITY_PACE, NodeId, Number, Sealer, Words, head, inside, is_new, no_head, perhaps,
-        seats, short, sum, syncing,
+        Digest, Fields, Header, IDENTITY_PACE, List, NodeId, Number, Sealer, Words, head, inside, is_new, no_head,
+        perhaps, seats, short, sum, syncing,
     },
     memory::Remembered,
     reply::{Answer, Answers, RpcError},
@@ -118,7 +118,7 @@ impl FiscoBcos3 {
     /// that every poll asks the same.
     fn take_group(&mut self, answer: &Answer<'_>) {
         let Some(fields) = answer.read::<Fields<'_>>() else { return };
-        let nodes = fields.get::<Vec<Fields<'_>>>("nodeList").unwrap_or_default();
+        let nodes = fields.get::<List<Fields<'_>>>("nodeList").map(|list| list.0).unwrap_or_default();
         let named = |node: &Fields<'_>| node.get::<String>("name").filter(|name| name.len() <= MAX_TEXT);
         let mut names: Vec<(String, &Fields<'_>)> =
             nodes.iter().filter_map(|node| Some((named(node)?, node))).collect();
@@ -198,7 +198,7 @@ impl Consensus {
         inside(answer, |text| {
             let fields: Fields<'_> = perhaps(text)?;
             let number = |name: &str| fields.get::<Number>(name).map(|number| number.0);
-            let sealers = fields.get::<Vec<Fields<'_>>>("consensusNodeList").unwrap_or_default();
+            let sealers = fields.get::<List<Fields<'_>>>("consensusNodeList").map(|list| list.0).unwrap_or_default();
             let weight = |sealer: &Fields<'_>| sealer.get::<Number>("weight").map_or(1, |weight| weight.0);
             let sealer = |it: &Fields<'_>| Some(Sealer { id: it.get("nodeID")?, weight: weight(it) });
             Some(Self {

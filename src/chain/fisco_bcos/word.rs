@@ -2,11 +2,11 @@
 //! form it is known to have: numbers as numbers, as `0x` text and as decimal text; hashes and names of nodes with and
 //! without `0x`.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, Visitor},
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -27,8 +27,11 @@ const MAX_NAME: usize = 160;
 /// So much of a node's name is shown to people, in bytes.
 const SHOWN_NAME: usize = 16;
 
-/// Members of an object at the most; more are a fault.
+/// Members of an object at the most; further ones are left out.
 const MAX_MEMBERS: usize = 4096;
+
+/// Longer lists are not believed: what is missing from the beginning of one would look absent.
+const MAX_ITEMS: usize = 4096;
 
 /// An unsigned 64-bit integer: a JSON number, `0x` text or decimal text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +96,42 @@ fn bare(text: &str) -> &str {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text)
 }
 
-/// The items of a list that are what they should be; what is not is left out.
+/// A list that is no longer than that of any group.
+#[derive(Debug, Clone)]
+pub(in crate::chain) struct List<T>(pub(in crate::chain) Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = all.next_element()? {
+                    if items.len() == MAX_ITEMS {
+                        return Err(A::Error::custom("a list longer than that of any group"));
+                    }
+                    items.push(item);
+                }
+                Ok(items)
+            }
+        }
+        deserializer.deserialize_seq(Items(PhantomData)).map(Self)
+    }
+}
+
+/// The items of such a list that are what they should be; what is not is left out.
 #[derive(Debug, Clone)]
 pub(in crate::chain) struct Words<T>(pub(in crate::chain) Vec<T>);
 
 impl<'de, T: for<'a> Deserialize<'a>> Deserialize<'de> for Words<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let items = Vec::<&RawValue>::deserialize(deserializer)?;
+        let List(items) = List::<&RawValue>::deserialize(deserializer)?;
         Ok(Self(items.into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()))
     }
 }
@@ -206,5 +238,13 @@ mod tests {
         assert_eq!((fields.get::<Number>("a"), fields.get::<Number>("c")), (None, None));
         assert_eq!(fields.beginning::<NodeId>("sealer.").len(), 1);
         assert_eq!(perhaps::<Words<Number>>(r#"[1,"x",{"deep":[[]]},2]"#).unwrap().0, [Number(1), Number(2)]);
+    }
+
+    #[test]
+    fn a_list_longer_than_that_of_any_group_is_none() {
+        let list = |length: usize| format!("[{}]", vec![r#""ab""#; length].join(","));
+        assert_eq!(perhaps::<Words<NodeId>>(&list(MAX_ITEMS)).map(|words| words.0.len()), Some(MAX_ITEMS));
+        assert!(perhaps::<Words<NodeId>>(&list(MAX_ITEMS + 1)).is_none());
+        assert!(perhaps::<List<NodeId>>(&list(MAX_ITEMS + 1)).is_none());
     }
 }
