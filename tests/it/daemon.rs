@@ -14,6 +14,10 @@ use haltwatch::{
     output::{http::Overrides, own::OwnMetrics, systemd::Systemd},
 };
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::scripted_node::{Reply, ScriptedNode, healthy};
 
@@ -157,7 +161,7 @@ async fn a_shutdown_is_over_within_ten_seconds_whoever_hangs() {
     let node_lines = format!("url = \"{}\"\ntimeout = \"60s\"\ninterval = \"1s\"", node.url());
     let file = File::new(&config("mon", &peer, &node_lines).replace("[[network]]", "timeout = \"60s\"\n[[network]]"));
     let daemon = start(&file);
-    let scrape = tokio::net::TcpStream::connect(daemon.addresses()[0]).await.unwrap();
+    let scrape = TcpStream::connect(daemon.addresses()[0]).await.unwrap();
     eventually("both are asked", || !node.asked().is_empty() && !peer.asked().is_empty()).await;
     let watch = Clock.stopwatch();
     daemon.stop().await;
@@ -181,4 +185,26 @@ async fn a_bad_file_changes_nothing_and_a_good_one_after_it_counts() {
     daemon.reload().await.unwrap();
     eventually("the new one is polled", || !other.asked().is_empty()).await;
     assert!(daemon.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_waits_for_no_node_whichever_are_dead() {
+    let (peer, hanging) = (alertmanager().await, ScriptedNode::always(Reply::Hang).await);
+    let broken = ScriptedNode::always(Reply::status(500, "Internal Server Error", "", "")).await;
+    let node = |url: &str| format!("url = \"{url}\"\ntimeout = \"60s\"\ninterval = \"1s\"\n");
+    let named = |name: &str, url: &str| format!("[[network.node]]\nname = \"{name}\"\n{}", node(url));
+    let lines = [node(&hanging.url()), named("two", &broken.url()), named("three", "http://127.0.0.1:1")];
+    let file = File::new(&config("mon", &peer, &lines.concat()));
+    let daemon = start(&file);
+    eventually("nodes are asked", || !hanging.asked().is_empty() && !broken.asked().is_empty()).await;
+    let scrape = async {
+        let mut stream = TcpStream::connect(daemon.addresses()[0]).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = tokio::time::timeout(PATIENCE, scrape).await.expect("the nodes take a minute, a scrape does not");
+    assert!(answer.starts_with("HTTP/1.1 200") && !answer.contains("haltwatch_node_height{"), "{answer}");
+    daemon.stop().await;
 }

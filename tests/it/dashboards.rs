@@ -165,3 +165,26 @@ fn the_first_row_answers_the_three_questions() {
         ]
     );
 }
+
+/// A metric that does not exist makes a panel that is always empty.
+#[test]
+fn only_metrics_that_exist_are_asked_for() {
+    let documented = include_str!("../../docs/metrics.md");
+    let known: BTreeSet<_> =
+        documented.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let exists = |word: &str| {
+        let whole = ["_bucket", "_count", "_sum"].iter().find_map(|end| word.strip_suffix(end));
+        known.contains(word) || whole.is_some_and(|whole| known.contains(whole))
+    };
+    for (name, page) in pages() {
+        let annotations = page["annotations"]["list"].as_array().unwrap().iter().map(|it| &it["expr"]);
+        let asked =
+            variables(&page).iter().map(|it| &it["query"]["query"]).chain(annotations).filter_map(Value::as_str);
+        for expr in queries(&page).map(|(_, expr)| expr).chain(asked) {
+            let words = expr.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            for word in words.filter(|word| word.starts_with("haltwatch_") || word.starts_with("process_")) {
+                assert!(exists(word), "{name}: {word} in {expr}");
+            }
+        }
+    }
+}

@@ -522,3 +522,27 @@ async fn once_the_head_is_known_a_call_that_hangs_costs_no_more_than_its_answer(
         assert_eq!((facts.head.height, facts.chain_id.as_deref(), facts.peers), (Height(9), Some("1"), None));
     }
 }
+
+#[tokio::test]
+async fn looking_back_in_vain_costs_neither_the_head_nor_its_freshness() {
+    let (height, replaced) = (Arc::new(AtomicU64::new(1000)), Arc::new(AtomicBool::new(false)));
+    let (now, then) = (Arc::clone(&height), Arc::clone(&replaced));
+    let (_node, mut watch) = watched(move |asked| {
+        let (height, replaced) = (now.load(Ordering::Relaxed), then.load(Ordering::Relaxed));
+        if replaced && !asks(asked, "latest") {
+            return Reply::Hang;
+        }
+        json_rpc(asked, |method, params| forked_answer(height, 1003, replaced, method, params))
+    })
+    .await;
+    for _ in 0..8 {
+        watch.outcome().await.unwrap();
+        height.fetch_add(1, Ordering::Relaxed);
+    }
+    replaced.store(true, Ordering::Relaxed);
+    for _ in 0..4 {
+        let facts = watch.outcome().await.expect("the head is known");
+        assert!(height.load(Ordering::Relaxed) <= facts.head.height.0 + 1, "{}", facts.head.height);
+        height.fetch_add(1, Ordering::Relaxed);
+    }
+}

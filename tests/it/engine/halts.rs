@@ -401,6 +401,8 @@ fn identity_excludes_values_so_changing_numbers_are_the_same_alert() {
     assert_eq!(keys(&first), keys(&later));
     assert_ne!(first[0].finding, later[0].finding, "the numbers went on");
     assert_eq!(first[0].fired_at, later[0].fired_at);
+    let labels = |alert| haltwatch::output::label::alert_labels(&world.settings, alert);
+    assert_eq!(labels(&first[0]), labels(&later[0]), "what an Alertmanager tells alerts apart by");
     assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
 }
 

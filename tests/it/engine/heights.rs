@@ -31,6 +31,7 @@ fn each_way_of_going_back_is_named_on_the_node() {
     });
     world.run(40);
     assert_eq!(cause(&world, "a"), Some(Cause::Skew));
+    assert_eq!(world.snapshot().nodes[world.node("a")].reorgs, 0, "old backends replace nothing");
     assert!(matches!(cause(&world, "b"), Some(Cause::Reorganised { depth: 20.. })), "{:?}", cause(&world, "b"));
     assert_eq!((cause(&world, "c"), cause(&world, "d")), (Some(Cause::Resync), None));
     let told: Vec<_> = world.told_names().into_iter().filter(|line| line.contains("HeightRegression")).collect();

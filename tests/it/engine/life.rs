@@ -217,3 +217,23 @@ fn an_error_rate_is_not_an_outage() {
         assert!(world.fired(AlertName::NodeErrors).is_some(), "{:?}", world.told());
     }
 }
+
+#[test]
+fn a_day_of_trouble_is_remembered_in_no_more_room_than_eight_hours() {
+    let mut settings = settings(&[(network("main"), "A B C D")]);
+    settings.nodes.iter_mut().for_each(|node| node.interval = std::time::Duration::from_secs(10));
+    let mut world = World::new(settings);
+    let mut room_after_eight_hours = || {
+        for _ in 0..8 {
+            world.stop("main");
+            world.kill("A");
+            world.run(300);
+            world.go("main");
+            world.revive("A");
+            world.run(3300);
+        }
+        format!("{:?}", world.engine).len()
+    };
+    let (first, _, third) = (room_after_eight_hours(), room_after_eight_hours(), room_after_eight_hours());
+    assert!(third <= first * 5 / 4, "{first} bytes, then {third}");
+}

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use haltwatch::{
-    engine::{finding::Finding, settings::NetworkSettings, snapshot::Effect},
+    engine::{
+        finding::Finding,
+        settings::NetworkSettings,
+        snapshot::{AlertState, Effect},
+    },
     model::{
         AlertName, Level,
         NodeState::{self, self as S},
@@ -12,7 +16,7 @@ use haltwatch::{
     observation::{ErrorKind, Syncing},
 };
 
-use super::world::{World, block, network, settings};
+use super::world::{Answer, Moment, WALL, World, block, network, settings};
 
 fn state(world: &World, name: &str) -> NodeState {
     world.snapshot().nodes[world.node(name)].state
@@ -292,7 +296,7 @@ fn wrong_clocks_are_told_and_break_nothing() {
     for minutes in [10, -10, 5_000_000, -5_000_000] {
         let mut world = World::of("a b c");
         world.let_say("c", move |m| {
-            let clock = |second: i64| UnixTime::from_millis(super::world::WALL + second * 1000 + minutes * 60_000);
+            let clock = |second: i64| UnixTime::from_millis(WALL + second * 1000 + minutes * 60_000);
             m.but(|f| (f.clock, f.head.time) = (Some(clock(m.second)), Some(clock(m.second))))
         });
         world.run(300);
@@ -307,7 +311,7 @@ fn a_clock_that_is_right_to_the_second_is_right() {
     let mut world = World::of("a");
     world.settings.nodes[0].limits.clock_skew = Duration::from_secs(1);
     world.reconfigure(world.settings.clone());
-    world.let_say("a", |m| m.but(|f| f.clock = Some(UnixTime::from_millis(super::world::WALL + m.second * 1000))));
+    world.let_say("a", |m| m.but(|f| f.clock = Some(UnixTime::from_millis(WALL + m.second * 1000))));
     world.run(600);
     assert_eq!(world.told(), Vec::<String>::new());
 }
@@ -387,4 +391,99 @@ fn every_change_of_state_is_an_effect() {
         })
         .collect();
     assert_eq!(changes, [(S::Unknown, S::Live), (S::Live, S::Unreachable), (S::Unreachable, S::Offline)]);
+}
+
+type Says = fn(&Moment) -> Answer;
+
+#[test]
+fn whatever_is_told_about_a_node_ends_as_resolved_when_it_is_well() {
+    let well: Says = |m| m.but(|f| f.clock = Some(UnixTime::from_millis(WALL + m.second * 1000)));
+    let troubles: [(AlertName, Says); 13] = [
+        (AlertName::NodeOffline, |_| Err(ErrorKind::Refused)),
+        (AlertName::NodeStalled, |m| m.at(1060)),
+        (AlertName::NodeLagging, |m| m.at(m.height - 100)),
+        (AlertName::NodeSyncing, |m| {
+            m.but(|f| (f.syncing, f.head.height.0) = (Syncing::Yes { behind: None }, m.height - 500))
+        }),
+        (AlertName::NodeWrongChain, |m| m.but(|f| f.chain_id = Some("other".into()))),
+        (AlertName::NodeForked, |m| {
+            m.but(|f| (f.head.hash, f.head.parent) = (Some(block(9, m.height)), Some(block(9, m.height - 1))))
+        }),
+        (AlertName::NodeLowPeers, |m| m.but(|f| f.peers = Some(0))),
+        (AlertName::NodeErrors, |m| if m.second % 40 < 4 { Err(ErrorKind::Http5xx) } else { m.truth() }),
+        (AlertName::NodeRateLimited, |_| Err(ErrorKind::RateLimited)),
+        (AlertName::NodeUnauthorized, |_| Err(ErrorKind::Unauthorized)),
+        (AlertName::NodeClockSkew, |m| {
+            m.but(|f| f.clock = Some(UnixTime::from_millis(WALL + (m.second + 600) * 1000)))
+        }),
+        (AlertName::HeightRegression, |m| m.at(m.height - 40 * u64::from(m.second % 20 < 2))),
+        (AlertName::NodeSlow, Moment::truth),
+    ];
+    for (name, says) in troubles {
+        let mut world = World::of("a b c d");
+        world.run(60);
+        world.let_say("d", says);
+        if name == AlertName::NodeSlow {
+            world.slow = vec![(0, 3)];
+        }
+        world.run(900);
+        assert!(world.fired(name).is_some(), "{name:?}: {:?}", world.told());
+        world.slow.clear();
+        world.let_say("d", well);
+        world.run(900);
+        let ended = world.effects().iter().rev().find_map(|(_, effect)| match effect {
+            Effect::Resolved(alert) if alert.key.name == name => Some(alert.clone()),
+            _ => None,
+        });
+        let ended = ended.unwrap_or_else(|| panic!("{name:?} never ends: {:?}", world.told()));
+        assert!(ended.state == AlertState::Resolved && ended.resolved_at.is_some(), "{ended:?}");
+        assert_eq!(world.snapshot().alerts.len(), 1, "only the watchdog goes on: {:?}", world.told());
+    }
+}
+
+#[test]
+fn a_node_that_flaps_while_it_stands_still_has_stalled_as_soon() {
+    let mut world = World::of("a b c d");
+    world.run(60);
+    world.let_say("d", |m| if m.second % 20 < 8 { Err(ErrorKind::Timeout) } else { m.at(1060) });
+    world.run(230);
+    assert_eq!(world.told_names(), ["fire NodeStalled d"]);
+    let (ms, _) = world.fired(AlertName::NodeStalled).unwrap();
+    assert!((150_000..=185_000).contains(&ms), "told at {ms} ms");
+    world.let_say("d", |m| if m.second % 20 < 8 { Err(ErrorKind::Timeout) } else { m.truth() });
+    world.run(60);
+    assert_eq!(world.told_names(), ["fire NodeStalled d", "resolve NodeStalled d"]);
+}
+
+#[test]
+fn while_the_network_stands_still_who_stands_at_its_tip_is_well_and_who_is_far_behind_is_not() {
+    let mut world = World::of("a b c d e");
+    world.run(60);
+    world.let_say("d", |m| m.at(1060));
+    world.let_say("e", |m| m.at(1060 + u64::try_from(m.second - 60).unwrap() / 10));
+    world.run(180);
+    world.stop("main");
+    world.run(120);
+    let told = world.told_names();
+    assert_eq!(
+        told,
+        ["fire NodeStalled d", "fire NodeLagging e", "fire NetworkHalted main"],
+        "what moves hides no halt"
+    );
+    for (name, wanted) in [("a", S::Live), ("b", S::Live), ("c", S::Live), ("d", S::Stalled), ("e", S::Lagging)] {
+        assert_eq!(state(&world, name), wanted, "{name}");
+    }
+}
+
+#[test]
+fn lag_is_counted_in_time_and_in_block_times_and_never_in_blocks_alone() {
+    for (block_ms, blocks, lags) in [(250, 100, false), (250, 400, true), (12_000, 8, false), (12_000, 20, true)] {
+        let pace = NetworkSettings { block_time: Some(Duration::from_millis(block_ms)), ..network("main") };
+        let mut world = World::new(settings(&[(pace, "a b c d")]));
+        world.run(300);
+        world.let_say("d", move |m| m.at(m.height - blocks));
+        world.run(900);
+        let told = world.fired(AlertName::NodeLagging).is_some();
+        assert_eq!(told, lags, "{blocks} blocks of {block_ms} ms: {:?}", world.told());
+    }
 }

@@ -1,9 +1,12 @@
 //! A monitor that dies and is started again remembers nothing: what still is so must be found again under the same
 //! identity, what is over must not come back, and what began meanwhile must be told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use haltwatch::{engine::Engine, model::AlertName};
+use haltwatch::{
+    engine::{Engine, finding::Finding},
+    model::AlertName,
+};
 
 use super::world::{World, block};
 
@@ -76,4 +79,18 @@ fn a_branch_of_a_minority_is_found_though_another_node_stands_still() {
     let mut told = world.told_names();
     told.sort();
     assert_eq!(told, ["fire NodeForked f", "fire NodeStalled e"]);
+}
+
+#[test]
+fn a_halt_found_again_after_a_restart_counts_from_its_last_block() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.stop("main");
+    world.run(600);
+    restart(&mut world, 60);
+    world.run(15);
+    let (_, alert) = world.fired(AlertName::NetworkHalted).unwrap();
+    let halted = world.snapshot().alerts.iter().find(|it| it.key == alert.key).cloned().unwrap();
+    let Finding::BlocksMissing { gap, .. } = halted.finding else { panic!("{:?}", halted.finding) };
+    assert!(Duration::from_secs(660) <= gap, "{gap:?}");
 }

@@ -156,3 +156,12 @@ fn what_is_due_is_told_though_nobody_says_anything_new() {
     assert_eq!(obedient[0], restless[0]);
     assert!((obedient[1] - restless[1]).abs() < 20_000, "samples of a queue are taken when somebody steps");
 }
+
+#[test]
+fn traffic_that_is_usual_again_is_no_longer_told() {
+    let mut world = world();
+    world.let_all_say(|m| carries(m, if (3600..5400).contains(&m.second) { 600 } else { 60 }, None));
+    world.run(9000);
+    let told: Vec<_> = world.told_names().into_iter().filter(|line| line.contains("UnusualTraffic")).collect();
+    assert_eq!(told, ["fire UnusualTraffic main", "resolve UnusualTraffic main"]);
+}
