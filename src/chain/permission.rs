@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::{Family, Particulars, family::Stream};
 use crate::model::Height;
 
+/// A height that stands for every height in what is asked.
+const ANY: Height = Height(u64::MAX);
+
 /// What a node is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -62,8 +65,8 @@ pub fn permissions(family: Family, particulars: &Particulars) -> Vec<Permission>
         add(Permission { what: call.permission(), purpose, every: call.every, optional: call.optional });
     }
     let extra = |what: String, purpose| Permission { what, purpose, every: Duration::ZERO, optional: true };
-    if let Some(question) = adapter.block_call(Height(0)) {
-        add(extra(question.permission(), Purpose::OlderBlocks));
+    if let Some(question) = adapter.block_call(ANY) {
+        add(extra(question.permission().replace(&ANY.0.to_string(), "*"), Purpose::OlderBlocks));
     }
     for what in pushed(family.stream()) {
         add(extra(what.to_owned(), Purpose::NewBlocks));

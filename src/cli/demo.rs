@@ -88,7 +88,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// The language of the simulated nodes of a family.
 fn tongue(family: &str) -> Result<Tongue, String> {
     Tongue::of(family).ok_or_else(|| {
-        let spoken: Vec<&str> = Tongue::ALL.iter().map(|tongue| tongue.family()).collect();
+        let mut spoken: Vec<&str> = Tongue::ALL.iter().map(|tongue| tongue.family()).collect();
+        spoken.dedup();
         format!("simulated nodes speak {}", spoken.join(", "))
     })
 }

@@ -106,7 +106,7 @@ codes! {
         "Put the key into a variable or a file: `https://host/v3/${RPC_KEY}`. Ignore this if the part is no secret.";
     ClearText "W104" "Credentials are sent to another machine without encryption."
         "Use https, or a tunnel that ends on this machine.";
-    UnreadableFile "W105" "A certificate, a key or a cookie file is not there, or the user that checks may not read it."
+    UnreadableFile "W105" "A certificate or a key is not there, or the user that checks may not read it, or may not read a cookie file."
         "Check path, owner and mode. Ignore this if you check as another user, or on another machine, than haltwatch runs.";
 
     SameNode "W201" "Two nodes of a network seem to be one: their URLs differ in spelling only, or both are this machine."

@@ -14,7 +14,17 @@ pub(super) fn nearest<'w>(word: &str, known: impl IntoIterator<Item = &'w str>) 
     let slips = |known: &str| (known.len() / 3).max(1).min(known.len().saturating_sub(1));
     let alike = known.into_iter().take(MAX_KNOWN).filter(|known| known.len().abs_diff(word.len()) <= slips(known));
     let near = alike.map(|known| (distance(word, known), known)).filter(|(distance, known)| *distance <= slips(known));
-    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known)
+    let (mut least, mut nearest) = (usize::MAX, None);
+    for (distance, known) in near {
+        // Of two that are as near, neither is the likelier.
+        nearest = if distance < least {
+            Some(known)
+        } else {
+            nearest.filter(|nearest| least < distance || *nearest == known)
+        };
+        least = least.min(distance);
+    }
+    nearest
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour to turn `a` into `b`.

@@ -1,11 +1,6 @@
 //! `variant` and `group`: which chain of a family a network is, beside the word of the family.
 
-use super::{
-    call,
-    code::Code,
-    kind::{name, word},
-    section::Section,
-};
+use super::{call, code::Code, kind::name, section::Section, shape::Shape, suggest::nearest};
 use crate::chain::{Family, Particulars, Profile, family::PROFILES};
 
 /// What is known of the network before its nodes are asked, and what their pollers must know.
@@ -27,15 +22,22 @@ pub(super) fn read(section: &mut Section<'_>, family: Family) -> (&'static Profi
 }
 
 fn variant(section: &mut Section<'_>, family: Family) -> Option<&'static str> {
-    let all: Vec<&'static str> = PROFILES.iter().filter_map(|row| row.variant).collect();
     let item = section.item("variant")?;
-    let wanted = word("variant", &all, |name| name)(&item)?;
+    item.describe(|| Shape::Word(PROFILES.iter().filter_map(|row| row.variant).collect()));
+    let item = item.harmless();
     let own: Vec<&'static str> = Profile::variants(family).collect();
-    if own.contains(&wanted) {
-        return Some(wanted);
+    let wanted = item.text("a string", "write it in quotes")?;
+    if let Some(found) = own.iter().find(|name| **name == wanted) {
+        return Some(found);
     }
-    let help = if own.is_empty() { "remove it".to_owned() } else { format!("one of {}", own.join(", ")) };
-    let message = format!("`{wanted}` is no variant of {}", family.as_str());
-    item.harmless().note_as(Code::BadValue, &message, &help);
+    let plain = wanted == family.as_str();
+    let help = match nearest(&wanted, own.iter().copied()) {
+        _ if plain && !own.is_empty() => format!("remove it, or write one of {}", own.join(", ")),
+        _ if own.is_empty() => "remove it".to_owned(),
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None => format!("one of {}", own.join(", ")),
+    };
+    let message = format!("{} is no variant of {}", item.quoted(), family.as_str());
+    item.note_as(Code::BadValue, &message, &help);
     None
 }

@@ -37,6 +37,12 @@ impl Roll {
         self.validators = said.get(middle).copied().or(self.validators);
     }
 
+    /// Whether any node told the weight of all validators.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.validators.is_some()
+    }
+
     /// Core weight of the network, of which `watched` is watched.
     #[must_use]
     pub fn total(&self, settings: &NetworkSettings, watched: u64) -> u64 {

@@ -75,6 +75,11 @@ impl Desk<'_> {
         Duration::from_millis(slot.saturating_mul(self.slot_ms()))
     }
 
+    /// The last moment of a slot: its block comes at any time within it.
+    fn end_of(&self, slot: u64) -> Duration {
+        self.begin_of(slot.saturating_add(1)).saturating_sub(Duration::from_millis(1))
+    }
+
     fn sync_state(&self) -> Option<Value> {
         let head = self.slot_of(self.chain.view(self.node)?.head);
         let distance = (millis(self.chain.now()) / self.slot_ms()).saturating_sub(head);
@@ -113,8 +118,7 @@ impl Desk<'_> {
         let block = match (id, id.parse::<u64>()) {
             ("head", _) => head,
             (_, Ok(slot)) => {
-                let before_next = self.begin_of(slot.saturating_add(1)).saturating_sub(Duration::from_millis(1));
-                self.chain.block_at(self.node, before_next).copied().filter(|block| self.slot_of(block) == slot)
+                self.chain.block_at(self.node, self.end_of(slot)).copied().filter(|block| self.slot_of(block) == slot)
             }
             _ => return refuse(400, &format!("Invalid block id '{id}'")),
         };
@@ -150,8 +154,8 @@ impl Desk<'_> {
     /// The first slot of an epoch, and the newest block in or before it.
     fn checkpoint(&self, epoch: Option<u64>) -> Value {
         let Some(epoch) = epoch else { return json!({"epoch": "0", "root": NO_ROOT}) };
-        let begin = self.begin_of(epoch.saturating_mul(SLOTS_PER_EPOCH));
-        let root = self.chain.block_at(self.node, begin).map_or_else(|| NO_ROOT.to_owned(), root_of);
+        let first = self.end_of(epoch.saturating_mul(SLOTS_PER_EPOCH));
+        let root = self.chain.block_at(self.node, first).map_or_else(|| NO_ROOT.to_owned(), root_of);
         json!({"epoch": epoch.to_string(), "root": root})
     }
 }

@@ -77,6 +77,7 @@ name = "demo"
 interval = "1s"
 timeout = "1s"
 offline_after = "5s"
+min_peers = 0
 flap_window = "10s"
 "#;
 

@@ -129,6 +129,9 @@ fn other_branch_grows(case: &NetworkCase<'_>, threshold: Duration) -> bool {
 /// fails inside an announced window counts from its end.
 fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     let core = || case.nodes.iter().filter(|(settings, _)| settings.core);
+    if core().take(2).count() < 2 && is_unheard(case) {
+        return None;
+    }
     let scale = Scale::of(case.settings, &case.network.roll, case.nodes.iter().copied());
     let Scale { total, tolerated, .. } = scale;
     let mut gone: Vec<(Timestamp, u64)> = core()
@@ -151,6 +154,13 @@ fn core_nodes_offline(case: &NetworkCase<'_>) -> Option<Finding> {
     }
     let since = too_many?;
     (!goes_on_without(case, since)).then_some(Finding::CoreNodesOffline { offline, total, tolerated })
+}
+
+/// Whether nobody has ever said anything of the network, nor how many validators it has: a single core node that was down
+/// before we came may be one of hundreds.
+fn is_unheard(case: &NetworkCase<'_>) -> bool {
+    let network = case.network;
+    network.tip.height().is_none() && !network.roll.is_told() && case.settings.core_total.is_none()
 }
 
 /// Whether blocks demonstrably go on without the nodes that have been gone since then. Where blocks come only for work,

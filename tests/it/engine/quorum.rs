@@ -229,3 +229,17 @@ fn sealers_behind_a_firewall_are_no_halt_where_a_rare_block_shows_that_they_work
     world.run(900);
     assert_eq!(world.fired(AlertName::NetworkHalted), None, "{:?}", world.told());
 }
+
+#[test]
+fn a_single_core_node_that_was_down_before_we_came_is_no_halt_of_its_network() {
+    for (total, wanted) in [(None, "NetworkUnreachable"), (Some(180), "NetworkUnreachable"), (Some(1), "NetworkHalted")]
+    {
+        let network = NetworkSettings { core_total: total, ..network("main") };
+        let mut world = World::new(settings(&[(network, "A")]));
+        world.kill("A");
+        world.run(600);
+        let told = world.told_names();
+        let of_network: Vec<_> = told.iter().filter(|line| line.contains("Network")).collect();
+        assert_eq!(of_network, [&format!("fire {wanted} main")], "{total:?}: {:?}", world.told());
+    }
+}
