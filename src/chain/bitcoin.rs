@@ -69,6 +69,8 @@ pub struct Bitcoin {
     /// The header of the head.
     header: Option<Header>,
     refused: Remembered<Refused>,
+    /// Whether it lacked blocks at its last answer.
+    lacked: bool,
     peers: Remembered<Peers>,
 }
 
@@ -94,6 +96,7 @@ impl Bitcoin {
             identity: Identity::default(),
             header: None,
             refused: Remembered::default(),
+            lacked: false,
             peers: Remembered::default(),
         }
     }
@@ -117,6 +120,12 @@ impl Adapter for Bitcoin {
             due = if self.identity.genesis.is_known() { due } else { due.with(GENESIS) };
             due = if self.identity.version.is_known() { due } else { due.with(NETWORK) };
         }
+        // Whether it fetches what it lacks, or has refused it, is to be known at once and not a minute later.
+        let lacks = info.headers().is_some_and(|known| ON_THE_WAY < known.saturating_sub(info.height().0));
+        if lacks && !self.lacked {
+            due = due.with(TIPS);
+        }
+        self.lacked = lacks;
         if self.header_of(&info).is_some() {
             return due;
         }

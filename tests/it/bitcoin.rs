@@ -230,23 +230,46 @@ async fn two_peers_of_its_own_choice_are_a_second_opinion_and_one_of_many_is_not
     }
 }
 
+/// What a node says that has refused the last ten blocks.
+fn refusing(method: &str, params: &Value) -> Value {
+    let mut answer = core(860_000, method, params);
+    match method {
+        "getblockchaininfo" => answer["result"]["headers"] = json!(860_010),
+        "getchaintips" => {
+            answer["result"] = json!([
+                {"height": 860_000, "hash": hash(1), "branchlen": 0, "status": "active"},
+                {"height": 860_010, "hash": hash(2), "branchlen": 11, "status": "invalid"},
+            ]);
+        }
+        _ => {}
+    }
+    answer
+}
+
 #[tokio::test]
 async fn blocks_that_a_node_has_refused_are_not_missing() {
-    let answer = |method: &str, params: &Value| {
-        let mut answer = core(860_000, method, params);
-        match method {
-            "getblockchaininfo" => answer["result"]["headers"] = json!(860_010),
-            "getchaintips" => {
-                answer["result"] = json!([
-                    {"height": 860_000, "hash": hash(1), "branchlen": 0, "status": "active"},
-                    {"height": 860_010, "hash": hash(2), "branchlen": 11, "status": "invalid"},
-                ]);
-            }
-            _ => {}
-        }
-        answer
-    };
-    assert_eq!(poll(None, answer).await.unwrap().syncing, Syncing::No, "it disagrees, it does not catch up");
+    assert_eq!(poll(None, refusing).await.unwrap().syncing, Syncing::No, "it disagrees, it does not catch up");
+}
+
+#[tokio::test]
+async fn a_branch_is_known_to_be_refused_as_soon_as_its_blocks_are_lacking() {
+    let refuses = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&refuses);
+    let (node, mut watch) = watched(None, move |asked| {
+        let refuses = now.load(Ordering::Relaxed);
+        json_rpc(asked, |method, params| if refuses { refusing(method, params) } else { core(860_010, method, params) })
+    })
+    .await;
+    for _ in 0..2 {
+        watch.node().await.outcome.unwrap();
+    }
+    refuses.store(true, Ordering::Relaxed);
+    for _ in 0..4 {
+        assert_eq!(watch.node().await.outcome.unwrap().syncing, Syncing::No);
+    }
+    let asked = node.asked();
+    let tips = asked.iter().filter(|it| String::from_utf8_lossy(&it.body).contains("getchaintips")).count();
+    assert_eq!(tips, 2, "once at the beginning, once when blocks were lacking");
 }
 
 #[tokio::test]
