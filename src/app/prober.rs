@@ -13,11 +13,11 @@ use crate::{
     config::Config,
     model::Endpoint,
     output::http::{ProbeRefusal, ProbeRequest},
-    supervisor::{PanicCounter, Shutdown},
+    supervisor::{PanicCounter, Shutdown, Supervisor},
 };
 
 /// Requests waiting to be looked at; none waits for long.
-pub(super) const PROBE_QUEUE: usize = 64;
+const PROBE_QUEUE: usize = 64;
 
 /// Probes under way at the most.
 const UNDER_WAY: usize = 16;
@@ -40,8 +40,21 @@ impl Targets {
     }
 }
 
+/// Starts the prober of these targets: where requests go, and where it is told of other targets.
+pub(super) fn spawn(
+    supervisor: &mut Supervisor,
+    targets: Targets,
+    panics: &PanicCounter,
+) -> (mpsc::Sender<ProbeRequest>, Arc<ArcSwap<Targets>>) {
+    let (probe, probes) = mpsc::channel(PROBE_QUEUE);
+    let targets = Arc::new(ArcSwap::from_pointee(targets));
+    let probing = run(Arc::clone(&targets), probes, panics.clone(), supervisor.shutdown());
+    supervisor.spawn_essential("prober", panics.clone(), probing);
+    (probe, targets)
+}
+
 /// Serves requests until the shutdown; probes that are under way then are dropped.
-pub(super) async fn run(
+async fn run(
     targets: Arc<ArcSwap<Targets>>,
     mut requests: mpsc::Receiver<ProbeRequest>,
     panics: PanicCounter,

@@ -52,17 +52,6 @@ pub enum Question {
     },
 }
 
-impl Question {
-    /// What an operator has to allow for it: the method, or the verb and the path.
-    #[must_use]
-    pub fn permission(&self) -> String {
-        match self {
-            Self::Rpc { method, .. } => method.to_string(),
-            Self::Get { path } => format!("GET {path}"),
-        }
-    }
-}
-
 impl Call {
     /// A JSON-RPC call of every poll that every node of the family must answer.
     #[must_use]
@@ -96,12 +85,6 @@ impl Call {
     pub const fn every(mut self, pace: Duration) -> Self {
         self.every = pace;
         self
-    }
-
-    /// What an operator has to allow for it: the method, or the verb and the path.
-    #[must_use]
-    pub fn permission(&self) -> String {
-        self.question.permission()
     }
 }
 
@@ -227,12 +210,27 @@ pub trait Adapter: Send + Sync {
         None
     }
 
+    /// What answers do not hold where the configuration looks for it, each as a sentence without a period; what a
+    /// node tells only at times may be among it.
+    fn untold(&self, _answers: &Answers<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The process behind the endpoint may be another one now: what is asked rarely is due again.
     fn doubt_identity(&mut self);
 
     /// `text`, which may quote what was asked, without the keys that the configuration put into questions.
     fn without_secrets(&self, text: &str) -> String {
         text.to_owned()
+    }
+}
+
+/// What an operator has to allow for a question of this adapter: the method, or the verb and the path without keys.
+#[must_use]
+pub fn permission(adapter: &dyn Adapter, question: &Question) -> String {
+    match question {
+        Question::Rpc { method, .. } => method.to_string(),
+        Question::Get { path } => format!("GET {}", adapter.without_secrets(path)),
     }
 }
 

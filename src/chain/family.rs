@@ -158,6 +158,8 @@ pub struct Profile {
     /// Whether nodes tell that work waits for a block, or that consensus goes on without one. Where they do not, and blocks
     /// come only for work, a chain that stands still may always be idle.
     pub tells_work: bool,
+    /// Whether nodes tell how much weight all validators have together.
+    pub tells_validators: bool,
     /// Whether a node serves several chains, so that a network must say which group it is.
     pub groups: bool,
 }
@@ -175,6 +177,7 @@ const fn row(family: Family, variant: Option<&'static str>) -> Profile {
         finality_factor: 3,
         min_peers: 1,
         tells_work: true,
+        tells_validators: false,
         groups: false,
     }
 }
@@ -216,23 +219,28 @@ pub const PROFILES: &[Profile] = &[
     row(Family::Evm, None),
     Profile { min_peers: 0, ..row(Family::Evm, Some("op")) },
     Profile { cadence: Cadence::OnDemand, min_peers: 0, tells_work: false, ..row(Family::Evm, Some("arbitrum")) },
-    row(Family::Evm, Some("bsc")),
+    Profile { tells_validators: true, ..row(Family::Evm, Some("bsc")) },
     // Reorganisations of tens of blocks have been seen where producers change.
     Profile { reorg_depth: 64, ..row(Family::Evm, Some("bor")) },
     Profile { cadence: Cadence::OnDemand, min_peers: 0, tells_work: false, ..without_forks("avalanche") },
-    Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("qbft") },
-    Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("ibft2") },
-    Profile { tolerance: FaultTolerance::TwoThirds, ..without_forks("istanbul") },
-    Profile { cadence: Cadence::OnDemand, tolerance: FaultTolerance::Majority, ..without_forks("raft") },
-    Profile { tolerance: FaultTolerance::Majority, ..row(Family::Evm, Some("clique")) },
+    Profile { tolerance: FaultTolerance::TwoThirds, tells_validators: true, ..without_forks("qbft") },
+    Profile { tolerance: FaultTolerance::TwoThirds, tells_validators: true, ..without_forks("ibft2") },
+    Profile { tolerance: FaultTolerance::TwoThirds, tells_validators: true, ..without_forks("istanbul") },
+    Profile {
+        cadence: Cadence::OnDemand,
+        tolerance: FaultTolerance::Majority,
+        tells_validators: true,
+        ..without_forks("raft")
+    },
+    Profile { tolerance: FaultTolerance::Majority, tells_validators: true, ..row(Family::Evm, Some("clique")) },
     Profile { min_peers: 0, ..row(Family::OpNode, None) },
     // Two epochs are the best that finality does, and at twice that, behind by more than four, it has been lost.
     beacon(None, Duration::from_secs(12), 64),
     beacon(Some("gnosis"), Duration::from_secs(5), 32),
     // What is committed is final: a block that is replaced is no part of life here.
-    Profile { reorg_depth: 1, ..row(Family::CometBft, None) },
-    Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos2, None) },
-    Profile { cadence: Cadence::OnDemand, groups: true, ..row(Family::FiscoBcos3, None) },
+    Profile { reorg_depth: 1, tells_validators: true, ..row(Family::CometBft, None) },
+    Profile { cadence: Cadence::OnDemand, tells_validators: true, groups: true, ..row(Family::FiscoBcos2, None) },
+    Profile { cadence: Cadence::OnDemand, tells_validators: true, groups: true, ..row(Family::FiscoBcos3, None) },
     proof_of_work(None, 600, 2),
     proof_of_work(Some("bitcoin-cash"), 600, 6),
     proof_of_work(Some("litecoin"), 150, 3),
@@ -244,7 +252,7 @@ pub const PROFILES: &[Profile] = &[
     Profile { cadence: Cadence::OnDemand, block_time: None, min_peers: 0, ..proof_of_work(Some("regtest"), 0, 6) },
     // More than a third of the validators gone stops GRANDPA: blocks go on, but none is final any more.
     // Final blocks follow the head by two to four, so that a stall is known for one whenever we begin to look.
-    Profile { finality_blocks: Some(5), ..row(Family::Substrate, None) },
+    Profile { finality_blocks: Some(5), tells_validators: true, ..row(Family::Substrate, None) },
     // Any collator makes blocks; what is final is the business of the relay chain.
     Profile {
         tolerance: FaultTolerance::AllButOne,

@@ -15,7 +15,7 @@ use self::{
     spec::{Fact, Meaning, Told},
 };
 use super::{
-    adapter::{Adapter, Call, CallSet, HEAD, Rota, refusal},
+    adapter::{Adapter, Call, CallSet, HEAD, Rota, permission, refusal},
     memory::Remembered,
     reply::{Answer, Answers, RpcError},
 };
@@ -99,7 +99,9 @@ impl Adapter for Generic {
             told = self.told(now, answers);
         }
         self.chain_id = chain_id.or_else(|| self.chain_id.take());
-        facts(&told, clock).ok_or_else(|| without_height(raw, told.syncing()))
+        let mut facts = facts(&told, clock).ok_or_else(|| self.without_height(raw, told.syncing()))?;
+        facts.version = facts.version.map(|version| self.without_secrets(&version).into());
+        Ok(facts)
     }
 
     /// Codes and words that servers of every kind have in common.
@@ -117,12 +119,36 @@ impl Adapter for Generic {
         }
     }
 
+    fn untold(&self, answers: &Answers<'_>) -> Vec<String> {
+        let mut all = Vec::new();
+        for (position, call) in self.spec.calls().iter().enumerate() {
+            let (asked, Some(meaning)) = (permission(self, &call.question), self.spec.meaning(position)) else {
+                continue;
+            };
+            match answers.get(position) {
+                Answer::Error(error) if position != HEAD && !call.optional => {
+                    let said = self.without_secrets(&refusal(self, error).detail);
+                    all.push(format!("{asked} is answered with an error: {said}"));
+                }
+                Answer::Missing if position != HEAD && !call.optional => {
+                    all.push(format!("{asked} gives no answer that can be read"));
+                }
+                Answer::Result(raw) if is_good(meaning, raw.get()) => {
+                    let untold = meaning.untold(raw.get());
+                    all.extend(untold.map(|(key, place)| format!("{asked} does not tell `{key}` at {place}")));
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
     fn doubt_identity(&mut self) {
         self.forget();
     }
 
     fn without_secrets(&self, text: &str) -> String {
-        endpoint::without_secrets(text, self.spec.keys())
+        endpoint::cut(text, self.spec.keys())
     }
 }
 
@@ -144,20 +170,21 @@ impl Generic {
             None => Ok(raw),
         }
     }
+
+    /// A node that has no block yet may say null; one that claims to be in sync at the same time is broken.
+    fn without_height(&self, json: &str, syncing: Syncing) -> PollError {
+        if json == "null" && syncing != Syncing::No {
+            return PollError::new(ErrorKind::Starting, "no block yet");
+        }
+        let place = self.spec.meaning(HEAD).and_then(|meaning| meaning.place(Fact::Height)).unwrap_or_default();
+        malformed(&format!("there is no height at {place}"))
+    }
 }
 
 /// Whether the answer is one by what the configuration says.
 fn is_good(meaning: &Meaning, json: &str) -> bool {
     let holds = |condition: &Option<Condition>| condition.as_ref().map(|condition| condition.holds(json) == Some(true));
     holds(&meaning.success).unwrap_or(true) && !holds(&meaning.starting).unwrap_or(false)
-}
-
-/// A node that has no block yet may say null; one that claims to be in sync at the same time is broken.
-fn without_height(json: &str, syncing: Syncing) -> PollError {
-    match json {
-        "null" if syncing != Syncing::No => PollError::new(ErrorKind::Starting, "no block yet"),
-        _ => malformed("there is no height where the configuration looks for it"),
-    }
 }
 
 fn malformed(what: &str) -> PollError {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Family, Particulars, family::Stream};
+use super::{Family, Particulars, adapter::permission, family::Stream};
 use crate::model::Height;
 
 /// A height that stands for every height in what is asked.
@@ -62,11 +62,12 @@ pub fn permissions(family: Family, particulars: &Particulars) -> Vec<Permission>
     };
     for (position, call) in adapter.calls().iter().enumerate() {
         let purpose = if position == super::adapter::HEAD { Purpose::Head } else { Purpose::Fact };
-        add(Permission { what: call.permission(), purpose, every: call.every, optional: call.optional });
+        let what = permission(&*adapter, &call.question);
+        add(Permission { what, purpose, every: call.every, optional: call.optional });
     }
     let extra = |what: String, purpose| Permission { what, purpose, every: Duration::ZERO, optional: true };
     if let Some(question) = adapter.block_call(ANY) {
-        add(extra(question.permission().replace(&ANY.0.to_string(), "*"), Purpose::OlderBlocks));
+        add(extra(permission(&*adapter, &question).replace(&ANY.0.to_string(), "*"), Purpose::OlderBlocks));
     }
     for what in pushed(family.stream()) {
         add(extra(what.to_owned(), Purpose::NewBlocks));

@@ -68,7 +68,7 @@ pub struct Inquiry {
     pub reach: Reach,
     /// What every request waits for, if the host has a limit.
     pub gate: Option<Arc<Gate>>,
-    /// Whether to find out as well what a configuration would have to say of its chain beside the family.
+    /// Whether to ask as well for what a configuration would have to say of its chain beside the family.
     pub identify: bool,
 }
 
@@ -148,6 +148,7 @@ fn blank(inquiry: &Inquiry) -> Report {
         latency: None,
         batch: None,
         methods: Vec::new(),
+        untold: Vec::new(),
         new_heads: None,
         block_time: None,
         address: address::of(&inquiry.rpc, inquiry.ws.as_ref()),
@@ -166,7 +167,8 @@ async fn inquire(caller: &mut Caller<'_>, report: &mut Report) -> Result<(), Pro
     let groups = kind::groups(caller, family).await;
     let group = groups.first().cloned();
     let mut adapter = family.adapter(&Particulars { group, ..inquiry.particulars.clone() });
-    survey::survey(caller, adapter.as_mut(), report).await?;
+    let surveyed = survey::survey(caller, adapter.as_mut(), report).await;
+    surveyed.map_err(|error| ProbeError { detail: adapter.without_secrets(&error.detail).into(), ..error })?;
     report.kind = kind::of(caller, family, groups, report).await;
     let head = report.facts.as_ref().map(|facts| facts.head);
     if let Some(head) = head {

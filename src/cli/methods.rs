@@ -15,12 +15,14 @@ marked as head: a node that refuses that counts as failed.
 
 The calls of the family generic stand in the configuration: name it with --config.file.";
 
+const NOTHING_TOLD: &str = "the calls of the family generic stand in a configuration: name it with --config.file";
+
 /// Print every method and path that nodes are asked for, for the allow-list of a proxy.
 #[derive(Debug, clap::Args)]
 #[command(after_help = ABOUT)]
 pub struct Arguments {
     /// Only those of this family.
-    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    #[arg(long, value_name = "FAMILY", value_parser = family())]
     family: Option<Family>,
     /// Only those of the networks of this configuration.
     #[arg(long = "config.file", value_name = "PATH")]
@@ -53,6 +55,9 @@ struct Row {
 /// # Errors
 /// If standard output cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if arguments.family == Some(Family::Generic) && arguments.config_file.is_none() {
+        return Ok(super::refuse(NOTHING_TOLD, 2));
+    }
     let languages = match &arguments.config_file {
         None => known(),
         Some(path) => match config::load(&Source::File(path.clone())) {

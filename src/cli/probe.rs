@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use super::exit;
@@ -52,7 +53,7 @@ pub struct Arguments {
     #[arg(long = "config.file", value_name = "PATH", default_value = "config.toml")]
     config_file: PathBuf,
     /// The family it must be of, instead of finding out.
-    #[arg(long, value_name = "FAMILY", value_parser = family)]
+    #[arg(long, value_name = "FAMILY", value_parser = family())]
     family: Option<Family>,
     /// Where it pushes new heads: try to subscribe there.
     #[arg(long, value_name = "URL")]
@@ -228,9 +229,9 @@ fn width() -> usize {
     told.filter(|columns| 0 < *columns).unwrap_or(USUAL_WIDTH)
 }
 
-pub(super) fn family(word: &str) -> Result<Family, String> {
-    let known = || Family::ALL.map(Family::as_str).join(", ");
-    Family::named(word).ok_or_else(|| format!("not a known family; one of {}", known()))
+pub(super) fn family() -> impl TypedValueParser<Value = Family> {
+    PossibleValuesParser::new(Family::ALL.map(Family::as_str))
+        .try_map(|word| Family::named(&word).ok_or("not a known family"))
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

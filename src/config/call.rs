@@ -1,16 +1,16 @@
 //! `[[network.call]]`: what the nodes of a generic chain are asked, and what their answers mean.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{borrow::Cow, cmp::Reverse, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use serde_json::{Map, Number, Value};
-use toml::de::DeValue;
+use toml::{Spanned, de::DeValue};
 
 use super::{
     code::Code,
     kind::{duration, flag},
     section::{Item, Section},
     shape::Shape,
-    suspect::looks_like_a_secret,
+    suspect::{is_named_like_a_secret, looks_like_a_secret},
 };
 use crate::chain::{
     Family,
@@ -86,9 +86,9 @@ pub(super) fn read_all(network: &mut Section<'_>, family: Family) -> Option<Arc<
 }
 
 fn read(mut section: Section<'_>) -> Site<'_> {
-    let question = question(&mut section);
-    let refers = ["path", "params"].into_iter().filter_map(|key| section.item(key)).any(|item| item.refers());
-    let keys = keys(&question, refers);
+    let mut secrets = Vec::new();
+    let question = question(&mut section, &mut secrets);
+    let keys = keys(&question, &secrets);
     let (every_item, optional_item) = (section.item("every"), section.item("optional"));
     let every = every_item.as_ref().and_then(duration(PACES)).unwrap_or_default();
     let optional = optional_item.as_ref().and_then(flag).unwrap_or(false);
@@ -108,13 +108,13 @@ fn read(mut section: Section<'_>) -> Site<'_> {
     Site { call, keys, meaning, section_call: section, told, every: every_item, optional: optional_item }
 }
 
-/// What is asked: a method or a path.
-fn question(section: &mut Section<'_>) -> Question {
+/// What is asked: a method or a path. `secrets` takes what its references stand for.
+fn question(section: &mut Section<'_>, secrets: &mut Vec<String>) -> Question {
     let (method_item, path_item) = (section.item("method"), section.item("path"));
     let method_text = method_item.as_ref().and_then(method);
-    let path_text = path_item.as_ref().and_then(path);
+    let path_text = path_item.as_ref().and_then(|item| path(item, secrets));
     let params_item = section.item("params");
-    let params_text = params_item.as_ref().and_then(params).unwrap_or_else(|| "[]".to_owned());
+    let params_text = params_item.as_ref().and_then(|item| params(item, secrets)).unwrap_or_else(|| "[]".to_owned());
     match (&method_item, &path_item) {
         (None, None) => section.lacks("a call needs `method` or `path`".to_owned(), "say what is asked"),
         (Some(_), Some(path)) => {
@@ -133,14 +133,22 @@ fn question(section: &mut Section<'_>) -> Question {
     }
 }
 
-/// The parts of a question that may be keys: those that look like one, and where it refers to a secret any.
-fn keys(question: &Question, refers: bool) -> Vec<String> {
+/// The parts of a question that are keys, the longest first: what stands for `secrets`, as it is and as JSON writes it,
+/// and what looks like a key or is called one in a query.
+fn keys(question: &Question, secrets: &[String]) -> Vec<String> {
     let text = match question {
         Question::Rpc { params, .. } => params,
         Question::Get { path } => path,
     };
     let parts = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-    parts.filter(|part| refers || looks_like_a_secret(part)).map(str::to_owned).collect()
+    let alike = parts.filter(|part| looks_like_a_secret(part));
+    let pairs = text.split_once('?').map_or("", |(_, query)| query).split('&').filter_map(|pair| pair.split_once('='));
+    let named = pairs.filter(|(name, _)| is_named_like_a_secret(name)).map(|(_, value)| value);
+    let quoted = secrets.iter().map(|secret| Value::from(secret.as_str()).to_string().trim_matches('"').to_owned());
+    let mut keys: Vec<String> = alike.chain(named).map(str::to_owned).chain(quoted).chain(secrets.to_owned()).collect();
+    keys.sort_by_key(|key| Reverse(key.len()));
+    keys.dedup();
+    keys
 }
 
 impl Site<'_> {
@@ -216,10 +224,13 @@ fn method(item: &Item<'_>) -> Option<String> {
 }
 
 /// A path goes into a request line as it is. It may hold a key, so it is never quoted.
-fn path(item: &Item<'_>) -> Option<String> {
+fn path(item: &Item<'_>, secrets: &mut Vec<String>) -> Option<String> {
     item.describe(|| Shape::Parsed("path below the URL of the node, like /v1/status"));
     let help = "a slash and what follows it, without spaces, in at most 1024 bytes";
-    let text = item.text("a string", help)?;
+    let text = match item.value.get_ref() {
+        DeValue::String(text) => item.expanded(text, secrets)?,
+        _ => return item.is_not("a string", help),
+    };
     let is_sound = text.parse::<http::uri::PathAndQuery>().is_ok_and(|path| path.as_str() == text);
     if !text.starts_with('/') || MAX_PATH < text.len() || !is_sound {
         return item.wrong("`path` is not a usable path".to_owned(), help);
@@ -228,11 +239,11 @@ fn path(item: &Item<'_>) -> Option<String> {
 }
 
 /// Parameters as JSON text. They may hold a key, so they are never quoted.
-fn params(item: &Item<'_>) -> Option<String> {
+fn params(item: &Item<'_>, secrets: &mut Vec<String>) -> Option<String> {
     item.describe(|| Shape::Json);
     let value = match item.value.get_ref() {
-        DeValue::String(_) => serde_json::from_str(&item.text("JSON", PARAMS_HELP)?).ok(),
-        other => json(other, MAX_DEPTH),
+        DeValue::String(text) => serde_json::from_str(&item.expanded(text, secrets)?).ok(),
+        other => json(item, other, MAX_DEPTH, secrets),
     };
     let sound = value.filter(|value: &Value| value.is_array() || value.is_object()).map(|value| value.to_string());
     match sound.filter(|text| text.len() <= MAX_PARAMS) {
@@ -241,23 +252,23 @@ fn params(item: &Item<'_>) -> Option<String> {
     }
 }
 
-fn json(value: &DeValue<'_>, depth: usize) -> Option<Value> {
-    let inner = depth.checked_sub(1)?;
+fn json(item: &Item<'_>, value: &DeValue<'_>, depth: usize, secrets: &mut Vec<String>) -> Option<Value> {
+    let depth = depth.checked_sub(1)?;
     Some(match value {
-        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::String(text) => Value::String(item.expanded(text, secrets)?),
         DeValue::Integer(number) => Value::Number(i64::from_str_radix(number.as_str(), number.radix()).ok()?.into()),
         DeValue::Float(number) => Value::Number(Number::from_f64(number.as_str().parse().ok()?)?),
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(_) => return None,
         DeValue::Array(elements) => {
-            Value::Array(elements.iter().map(|element| json(element.get_ref(), inner)).collect::<Option<_>>()?)
+            let mut element = |element: &Spanned<DeValue<'_>>| json(item, element.get_ref(), depth, secrets);
+            Value::Array(elements.iter().map(&mut element).collect::<Option<_>>()?)
         }
         DeValue::Table(members) => {
-            let member = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-                let key: &std::borrow::Cow<'_, str> = key.get_ref();
-                Some((key.to_string(), json(value.get_ref(), inner)?))
+            let mut member = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| {
+                Some((key.get_ref().to_string(), json(item, value.get_ref(), depth, secrets)?))
             };
-            Value::Object(members.iter().map(member).collect::<Option<Map<_, _>>>()?)
+            Value::Object(members.iter().map(&mut member).collect::<Option<Map<_, _>>>()?)
         }
     })
 }

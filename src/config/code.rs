@@ -129,8 +129,8 @@ codes! {
         "Lower `timeout`, or raise `interval`.";
     NoTolerance "W304" "The loss of one core node alone is more than `tolerance` allows."
         "Check `weight`, `tolerance` and which nodes are `core`. If the chain really stops without this node, all is \
-         well. If only some of its core nodes are listed, say how many there are with \
-         `core_total`, list all of them, or set `core = false`.";
+         well. If only some of its core nodes are listed, as where one validates among many, say how many there are \
+         with `core_total`, list all of them, or set `core = false`.";
     NoEffect "W305" "The key has no effect where it stands."
         "Remove it, or set `role` or `core` so that there are core nodes.";
     LateExcuse "W306" "A network in `depends_on` is declared halted only after this one, too late to explain its halt."

@@ -37,6 +37,16 @@ impl Vault<'_> {
     /// `text` with every reference replaced. What a reference stands for is taken as it is.
     /// `warn` hears of files that others can read.
     pub(super) fn expand(&self, text: &str, warn: &Warn<'_>) -> Result<String, Refusal> {
+        self.expand_noting(text, warn, &mut Vec::new())
+    }
+
+    /// The same, and `values` takes what the references stand for.
+    pub(super) fn expand_noting(
+        &self,
+        text: &str,
+        warn: &Warn<'_>,
+        values: &mut Vec<String>,
+    ) -> Result<String, Refusal> {
         if text.strip_prefix('$').is_some_and(looks_like_a_variable) {
             return Err(("a variable needs braces".to_owned(), "write ${NAME}"));
         }
@@ -53,7 +63,9 @@ impl Vault<'_> {
             }
             let end = end_of(reference).ok_or_else(|| ("`${` is not closed".to_owned(), HELP))?;
             out.push_str(before);
-            out.push_str(&self.resolve(&reference[..end], warn)?);
+            let value = self.resolve(&reference[..end], warn)?;
+            out.push_str(&value);
+            values.push(value);
             rest = &reference[end + 1..];
         }
         out.push_str(rest);

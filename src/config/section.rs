@@ -262,20 +262,19 @@ impl<'a> Item<'a> {
     /// The text of a string with its references to secrets replaced; a problem if it is no string.
     pub(super) fn text(&self, wanted: &str, help: &str) -> Option<String> {
         let DeValue::String(text) = self.value.get_ref() else { return self.is_not(wanted, help) };
-        let expanded = self.page.vault.expand(text, &|message, help| {
-            self.note_as(Code::OpenSecretFile, message, help);
-        });
+        self.expanded(text, &mut Vec::new())
+    }
+
+    /// A text of the value with its references to secrets replaced; `secrets` takes what they stand for.
+    pub(super) fn expanded(&self, text: &str, secrets: &mut Vec<String>) -> Option<String> {
+        let warn = |message, help| self.note_as(Code::OpenSecretFile, message, help);
+        let expanded = self.page.vault.expand_noting(text, &warn, secrets);
         expanded.map_err(|(message, help)| self.note_as(Code::BadReference, message, help)).ok()
     }
 
     /// Whether the value is a text in which nothing stands for a secret kept elsewhere.
     pub(super) fn is_literal(&self) -> bool {
         matches!(self.value.get_ref(), DeValue::String(text) if !has_reference(text))
-    }
-
-    /// Whether the value is a text in which something stands for a secret kept elsewhere.
-    pub(super) fn refers(&self) -> bool {
-        matches!(self.value.get_ref(), DeValue::String(text) if has_reference(text))
     }
 
     /// Notes a value of the wrong type.

@@ -72,6 +72,8 @@ pub(super) struct NetworkSite<'a> {
 pub(super) struct Paces {
     /// Whether they ever tell that work waits for a block, or that consensus goes on without one.
     pub tells_work: bool,
+    /// Whether they tell how many validators there are.
+    pub tells_validators: bool,
     /// Requests of each poll, where the configuration says what is asked.
     pub requests: usize,
 }
@@ -79,8 +81,11 @@ pub(super) struct Paces {
 impl Paces {
     /// Those of nodes that are polled every `interval`.
     pub fn of(profile: &Profile, particulars: &Particulars, interval: Duration) -> Self {
-        let Some(spec) = &particulars.spec else { return Self { tells_work: profile.tells_work, requests: 1 } };
-        Self { tells_work: spec.tells(Fact::Pending) || spec.tells(Fact::Heartbeat), requests: spec.requests(interval) }
+        let Profile { tells_work, tells_validators, .. } = *profile;
+        let usual = Self { tells_work, tells_validators, requests: 1 };
+        let Some(spec) = &particulars.spec else { return usual };
+        let tells_work = spec.tells(Fact::Pending) || spec.tells(Fact::Heartbeat);
+        Self { tells_work, requests: spec.requests(interval), ..usual }
     }
 }
 

@@ -11,7 +11,11 @@ pub(super) fn read(section: &mut Section<'_>, family: Family) -> (&'static Profi
     match &item {
         None if profile.groups => {
             let message = format!("a node of {} serves several chains", family.as_str());
-            section.place().note(Code::Missing, message, "say which of its groups this network is: group = \"1\"");
+            let help = match family {
+                Family::FiscoBcos2 => "say which of its groups this network is: group = \"1\"",
+                _ => "say which of its groups this network is: group = \"group0\"",
+            };
+            section.place().note(Code::Missing, message, help);
         }
         Some(item) if !profile.groups => {
             item.harmless().note_as(Code::BadValue, "`group` says nothing about this family", "remove it");

@@ -170,8 +170,14 @@ impl Endpoint {
 /// too short for a secret stays.
 #[must_use]
 pub fn without_secrets<'s>(text: &str, secrets: impl Iterator<Item = &'s str>) -> String {
+    cut(text, secrets.filter(|part| SHORTEST_SECRET <= part.len()))
+}
+
+/// The same for what is known to be secret, be it short; in three letters nothing is hidden.
+#[must_use]
+pub fn cut<'s>(text: &str, secrets: impl Iterator<Item = &'s str>) -> String {
     let mut text = text.to_owned();
-    for secret in secrets.filter(|part| SHORTEST_SECRET <= part.len()) {
+    for secret in secrets.filter(|secret| SHORTEST_STUMP <= secret.len()) {
         text = text.replace(secret, "…");
         let mut stumps = (SHORTEST_STUMP..secret.len()).rev().filter_map(|length| secret.get(..length));
         if let Some(rest) = stumps.find_map(|stump| text.strip_suffix(stump)) {

@@ -37,6 +37,8 @@ pub struct Report {
     pub batch: Option<bool>,
     /// What became of each method of the family.
     pub methods: Vec<Method>,
+    /// What the answers do not hold where the configuration looks for it.
+    pub untold: Vec<String>,
     /// Whether new heads can be subscribed to, where an address for that was given.
     pub new_heads: Option<bool>,
     /// How long blocks took lately.
@@ -56,8 +58,10 @@ impl Report {
 /// What a configuration has to say of a chain beside its family, as far as the node's answers prove it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kind {
-    /// The variant of the family.
+    /// The variant of the family: the declared one, else the one that is proven.
     pub variant: Option<&'static str>,
+    /// The variant that the node's own answers prove.
+    pub proven: Option<&'static str>,
     /// The chains that the node serves, where its family has several in one node; the first of them was asked.
     pub groups: Vec<Arc<str>>,
     /// Whether blocks come only when there is work: how long they took lately says nothing then.
@@ -299,10 +303,12 @@ reasons! {
         "Check port and path: this may be another service, or another family of nodes.";
     UnknownFamily = "unknown_family", "It answers, but as no family of nodes that haltwatch knows.",
         "Check port and path; if it is a node, say which with --family.";
+    OtherFamily = "other_family", "It answers, but not as the nodes of this family do.",
+        "Check family, port and path; a probe without a family finds out which one it is.";
     TooLarge = "too_large", "The answer is larger than the limit.",
         "Check port and path; if this is right, raise body_limit.";
     Rpc = "rpc", "The node answers the call for its head with an error.",
-        "Look at the log of the node.";
+        "Look at the log of the node; a group that it does not serve looks like this too.";
     Starting = "starting", "The node says that it is still starting.",
         "Wait; if it lasts, look at its log and its peers.";
     Local = "local", "This machine ran out of file descriptors, memory or ports.",

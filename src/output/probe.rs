@@ -19,7 +19,7 @@ pub use self::{
 use crate::{
     engine::{
         forecast,
-        settings::{NetworkSettings, NodeSettings},
+        settings::{Cadence, NetworkSettings, NodeSettings},
     },
     observation::probe::Report,
 };
@@ -27,8 +27,10 @@ use crate::{
 /// What the rules will hold against the network and the node: the thresholds that follow from what was observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
-    /// No block for so long is a halt.
+    /// No block for so long is a halt ...
     pub halt_after: Duration,
+    /// ... while work waits for one.
+    pub on_demand: bool,
     /// Farther behind than this, in time, a node lags or has stalled.
     pub lag_after: Duration,
     /// No good answer for so long is a node that is offline.
@@ -42,6 +44,7 @@ impl Thresholds {
         let observed = report.block_time.map(|block_time| block_time.mean);
         Self {
             halt_after: forecast::halt_after(network, observed),
+            on_demand: report.kind.on_demand || network.cadence == Cadence::OnDemand,
             lag_after: forecast::lag_after(node, network.block_time.or(observed)),
             offline_after: forecast::offline_after(node),
         }

@@ -43,13 +43,39 @@ fn a_configuration_tells_what_its_own_networks_need() {
     let file = folder.join("config.toml");
     let text = "[[network]]\nname = \"n\"\nfamily = \"generic\"\n[[network.call]]\nmethod = \"get_info\"\n\
                 height = \"/height\"\n[[network.call]]\npath = \"/peers?all=1\"\nevery = \"1m\"\npeers = \"/n\"\n\
+                [[network.call]]\npath = \"/v1/9f86d081884c7d659a2feaa0c55ad015/sync\"\nbehind = \"/n\"\n\
                 [[network.node]]\nname = \"n\"\nurl = \"http://127.0.0.1:1\"\n";
     std::fs::write(&file, text).unwrap();
     let (code, list, errors) = haltwatch(&["methods", "--config.file", file.to_str().unwrap()]);
-    assert_eq!((code, &*list, &*errors), (0, "GET /peers?all=1\nget_info\n", ""));
+    assert_eq!((code, &*list, &*errors), (0, "GET /peers?all=1\nGET /v1/…/sync\nget_info\n", ""));
     let (code, _, errors) = haltwatch(&["methods", "--config.file", "/nonexistent"]);
     assert_eq!(code, 78, "{errors}");
     std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn what_a_reference_stands_for_is_not_told_and_methods_always_are() {
+    let folder = std::env::temp_dir().join(format!("haltwatch-methods-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("config.toml");
+    let text = "[[network]]\nname = \"n\"\nfamily = \"generic\"\n[[network.call]]\nmethod = \"get_info\"\n\
+                params = [\"${file:a}\", \"information\"]\nheight = \"/height\"\n[[network.call]]\n\
+                path = \"/${file:b}/status?token=${file:a}\"\nbehind = \"/n\"\n\
+                [[network.node]]\nname = \"n\"\nurl = \"http://127.0.0.1:1\"\n";
+    std::fs::write(&file, text).unwrap();
+    for (name, secret) in [("a", "Tr0ub4d&r3"), ("b", "pa.ss!w0-rd")] {
+        std::fs::write(folder.join(name), secret).unwrap();
+    }
+    let (code, list, errors) = haltwatch(&["methods", "--config.file", file.to_str().unwrap()]);
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!((code, &*list), (0, "GET /…/status?token=…\nget_info\n"), "{errors}");
+}
+
+#[test]
+fn the_calls_of_a_generic_chain_are_told_only_where_a_configuration_names_them() {
+    let (code, list, errors) = haltwatch(&["methods", "--family=generic"]);
+    assert_eq!((code, &*list), (2, ""));
+    assert!(errors.contains("--config.file"), "{errors}");
 }
 
 #[test]
@@ -63,7 +89,7 @@ fn a_probe_of_a_generic_node_needs_its_configuration() {
 fn the_demo_refuses_families_that_its_nodes_do_not_speak() {
     let (code, _, errors) = haltwatch(&["demo", "--family=generic"]);
     assert_eq!(code, 2);
-    assert!(errors.contains("simulated nodes speak evm"), "{errors}");
+    assert!(errors.contains("[possible values: evm"), "{errors}");
     for family in Family::ALL.map(Family::as_str) {
         let tongue = haltwatch::sim::Tongue::of(family);
         assert!(tongue.is_none_or(|tongue| tongue.family() == family), "{family}");

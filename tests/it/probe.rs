@@ -14,7 +14,10 @@ use std::{
 
 use haltwatch::{
     app::{Daemon, Options},
-    chain::probe::{Inquiry, Reach, probe},
+    chain::{
+        Family,
+        probe::{Inquiry, Reach, probe},
+    },
     config::Source,
     model::Endpoint,
     observation::probe::{Access, Reason, Report},
@@ -191,6 +194,14 @@ async fn everything_that_is_no_node_has_its_own_reason() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_asked_as_one_of_another_family_is_said_to_be_no_such_node() {
+    let node = ScriptedNode::start(|asked| json_rpc(asked, |method, params| evm_answer(1, method, params))).await;
+    let rpc = Endpoint::parse(&node.url(), "http, https").unwrap();
+    let inquiry = Inquiry { family: Some(Family::Bitcoin), ..Inquiry::new(rpc, SHORT) };
+    assert_eq!(probe(&inquiry).await.failure.unwrap().reason, Reason::OtherFamily);
+}
+
+#[tokio::test]
 async fn a_metrics_port_that_takes_no_posts_is_recognised_by_its_page() {
     let node = ScriptedNode::start(|asked| match asked.head.split(' ').next() {
         Some("GET") => Reply::status(200, "OK", "", "# HELP up Up.\nup 1\n"),
@@ -331,7 +342,7 @@ async fn wrong_usage_is_told_apart_from_a_failed_probe() {
         (&["probe", "ws://127.0.0.1:1"][..], "give it as --ws"),
         (&["probe", "ftp://127.0.0.1:1"], "the scheme must be one of"),
         (&["probe", "http://${PROBE_TEST_UNSET}"], "PROBE_TEST_UNSET is not set"),
-        (&["probe", "http://127.0.0.1:1", "--family=nonsense"], "not a known family"),
+        (&["probe", "http://127.0.0.1:1", "--family=nonsense"], "[possible values: evm"),
         (&["probe", "http://127.0.0.1:1", "--header=nonsense"], "write 'Name: value'"),
         (&["probe", "http://127.0.0.1:1", "--timeout=5"], "write a duration"),
         (&["probe"], "URL|NETWORK/NODE"),

@@ -115,6 +115,17 @@ impl Expression {
         }
     }
 
+    /// As it was written.
+    pub(super) fn written(&self) -> &str {
+        &self.written
+    }
+
+    /// Whether the answer says null where it looks.
+    pub(super) fn is_null(&self, json: &str) -> bool {
+        let null = |term: &Term| matches!(term, Term::Path(path) if path.find(json).as_deref() == Some("null"));
+        self.terms.iter().any(|(_, term)| null(term))
+    }
+
     /// The sum of its terms; `None` if one of them is missing or no number.
     pub(super) fn number(&self, json: &str) -> Option<i128> {
         self.terms.iter().try_fold(0_i128, |sum, (sign, term)| {
@@ -192,6 +203,11 @@ impl Condition {
             Some(_) => return Err(Fault::new("after a path may stand |, ==, != or in")),
         };
         Ok(Self { written: written(text), path, test })
+    }
+
+    /// As it was written.
+    pub(super) fn written(&self) -> &str {
+        &self.written
     }
 
     /// Whether it is true; `None` if the answer does not tell.

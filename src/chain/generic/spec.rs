@@ -260,6 +260,21 @@ impl Meaning {
             syncing: self.syncing.as_ref().and_then(|syncing| syncing.holds(json)),
         }
     }
+
+    /// Where this is looked for.
+    pub(super) fn place(&self, fact: Fact) -> Option<&str> {
+        self.facts.iter().find(|(told, _)| *told == fact).map(|(_, expression)| expression.written())
+    }
+
+    /// What a good answer should tell and this one does not, and where it was looked for. What is null is not told at
+    /// present.
+    pub(super) fn untold(&self, json: &str) -> impl Iterator<Item = (&'static str, &str)> {
+        let told = self.read(json);
+        let syncing = self.syncing.as_ref().filter(|_| told.syncing.is_none()).map(|it| ("syncing", it.written()));
+        let is_told = move |fact: Fact| told.values.iter().any(|(known, _)| *known == fact);
+        let untold = self.facts.iter().filter(move |(fact, it)| !is_told(*fact) && !it.is_null(json));
+        untold.map(|(fact, it)| (fact.key(), it.written())).chain(syncing)
+    }
 }
 
 impl Told {

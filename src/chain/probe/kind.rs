@@ -80,18 +80,17 @@ fn usual_group(family: Family) -> &'static str {
 
 /// What a configuration has to say, given what was surveyed.
 pub(super) async fn of(caller: &mut Caller<'_>, family: Family, groups: Vec<Arc<str>>, report: &Report) -> Kind {
-    let declared = caller.inquiry.particulars.variant;
-    let variant = match &report.facts {
-        Some(facts) if caller.inquiry.identify && declared.is_none() => {
-            proven(caller, family, facts, report.batch == Some(true)).await
-        }
-        _ => declared,
+    let proven = match &report.facts {
+        Some(facts) => proven(caller, family, facts, report.batch == Some(true)).await,
+        None => None,
     };
+    let variant = caller.inquiry.particulars.variant.or(proven);
     let version = report.facts.as_ref().and_then(|facts| facts.version.as_deref()).unwrap_or_default();
     let unsaid = family == Family::Evm && evm::seals_on_demand(version);
     let by_itself = Profile::of(family, variant).cadence == Cadence::OnDemand;
     Kind {
         variant,
+        proven,
         groups,
         on_demand: by_itself || unsaid,
         cadence: (unsaid && !by_itself).then_some(Cadence::OnDemand.as_str()),
@@ -106,8 +105,8 @@ async fn proven(caller: &mut Caller<'_>, family: Family, facts: &Facts, batches:
     };
     match verdict {
         Verdict::Is(variant) => Some(variant),
-        Verdict::Plain => None,
-        Verdict::Open => trial(family)?.hold(caller, batches).await,
+        Verdict::Open if caller.inquiry.identify => trial(family)?.hold(caller, batches).await,
+        Verdict::Plain | Verdict::Open => None,
     }
 }
 

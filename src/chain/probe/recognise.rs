@@ -97,7 +97,10 @@ pub(super) async fn family(caller: &mut Caller<'_>, wanted: Option<Family>) -> R
         return Ok((mother_tongue.unwrap_or(recogniser.family), search.first.unwrap_or_default()));
     }
     let error = search.strange.unwrap_or(ProbeError { reason: Reason::UnknownFamily, detail: "".into() });
-    Err(diagnose::second_look(caller, error).await)
+    let error = diagnose::second_look(caller, error).await;
+    // It may well be of another one.
+    let is_strange = wanted.is_some() && error.reason == Reason::UnknownFamily;
+    Err(if is_strange { ProbeError { reason: Reason::OtherFamily, ..error } } else { error })
 }
 
 /// The family of a node that speaks Ethereum's JSON-RPC beside its own.

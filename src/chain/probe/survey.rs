@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Caller;
 use crate::{
     chain::{
-        adapter::{Adapter, Call, CallSet, HEAD, Question},
+        adapter::{Adapter, Call, CallSet, HEAD, Question, permission},
         reply::{Answer, Answers, RpcError},
         rpc::{Batched, batch_answers, batch_body, lacks_method, node_clock, single_answer},
     },
@@ -38,7 +38,8 @@ pub(super) async fn survey(
     answers.join(second.answers(adapter)?);
     let now = Clock.now();
     let asked = (0..adapter.calls().len()).filter(|position| due.has(*position) || more.has(*position));
-    report.methods = asked.map(|it| method(&adapter.calls()[it], answers.get(it))).collect();
+    report.methods = asked.map(|it| method(adapter, it, answers.get(it))).collect();
+    report.untold = adapter.untold(&answers);
     let Some(head) = first.head() else { return Ok(()) };
     let facts = adapter.interpret(now.at, node_clock(&head.headers), &answers).map_err(of_poll)?;
     report.facts = Some(Arc::new(facts));
@@ -128,17 +129,18 @@ fn of_poll(error: PollError) -> ProbeError {
     ProbeError { reason: error.kind.into(), detail: error.detail }
 }
 
-fn method(call: &Call, answer: &Answer<'_>) -> Method {
-    Method { name: name(call), access: access(answer) }
+fn method(adapter: &dyn Adapter, position: usize, answer: &Answer<'_>) -> Method {
+    Method { name: name(adapter, &adapter.calls()[position].question), access: access(answer) }
 }
 
 /// `eth_getBlockByNumber latest`.
-fn name(call: &Call) -> String {
-    let topic = match &call.question {
+fn name(adapter: &dyn Adapter, question: &Question) -> String {
+    let topic = match question {
         Question::Rpc { params, .. } => params.split('"').nth(1),
         Question::Get { .. } => None,
     };
-    topic.map_or_else(|| call.permission(), |topic| format!("{} {topic}", call.permission()))
+    let asked = permission(adapter, question);
+    topic.map_or_else(|| asked.clone(), |topic| format!("{asked} {}", adapter.without_secrets(topic)))
 }
 
 fn access(answer: &Answer<'_>) -> Access {

@@ -114,8 +114,17 @@ pub(super) fn losses(network: &NetworkSite<'_>) {
     let total = network.core_total.0.unwrap_or(watched).max(watched);
     let tolerated = network.tolerance.tolerated(total);
     let heavy: Vec<_> = core.iter().filter(|node| tolerated < node.weight.0).collect();
-    if core.len() < 2 || heavy.is_empty() {
+    let is_all = core.len() == 1 && network.core_total.0.is_some_and(|total| total <= watched);
+    if heavy.is_empty() || is_all {
         return;
+    }
+    if let ([only], None) = (&core[..], network.core_total.0) {
+        if network.paces.tells_validators {
+            return;
+        }
+        let message = "the only core node: unless the nodes tell how many validators there are, its loss is a halt";
+        let help = "say how many core nodes the chain has with `core_total`, which is 1 if this is all of it";
+        return only.place.note(Code::NoTolerance, message, help);
     }
     let word = network.tolerance.as_str();
     if heavy.len() == core.len() {

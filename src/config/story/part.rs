@@ -28,8 +28,10 @@ pub(super) fn part(section: &mut Section<'_>, every: Duration, common: &NodePart
     section.set("syncing", series(|text| Words::parse(text, every, yes_or_no)), &mut part.syncing);
     let any = |word: &str| Some(Arc::from(word));
     section.set("on_chain", series(|text| Words::parse(text, every, any)), &mut part.on_chain);
-    let numbers: [(&'static str, &mut Numbers); 9] = [
+    section.set("version", series(|text| Words::parse(text, every, any)), &mut part.version);
+    let numbers: [(&'static str, &mut Numbers); 10] = [
         ("height", &mut part.height),
+        ("safe", &mut part.safe),
         ("finalized", &mut part.finalized),
         ("pending", &mut part.pending),
         ("transactions", &mut part.transactions),

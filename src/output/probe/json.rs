@@ -23,6 +23,7 @@ pub struct Told {
     latency: Option<LatencyTold>,
     tls: Option<TlsTold>,
     capabilities: CapabilitiesTold,
+    untold: Vec<String>,
     block_time: Option<BlockTimeTold>,
     thresholds: Option<ThresholdsTold>,
     config: Option<String>,
@@ -125,6 +126,7 @@ impl Told {
             }),
             tls: tls(report),
             capabilities: capabilities(report),
+            untold: report.untold.clone(),
             block_time: report
                 .block_time
                 .map(|observed| BlockTimeTold { mean_seconds: observed.mean.as_secs_f64(), blocks: observed.blocks }),

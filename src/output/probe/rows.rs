@@ -37,9 +37,10 @@ pub fn rows(report: &Report, thresholds: Option<&Thresholds>) -> Vec<Row> {
         let mean = humane(block_time.mean);
         rows.push(row("block time", format!("{mean}, observed over {} blocks", block_time.blocks)));
     }
-    if let Some(Thresholds { halt_after, lag_after, offline_after }) = thresholds {
+    if let Some(Thresholds { halt_after, on_demand, lag_after, offline_after }) = thresholds {
         let (halt, lag, offline) = (humane(*halt_after), humane(*lag_after), humane(*offline_after));
-        let value = format!("halted after {halt} without a block, lagging from {lag} behind, offline after {offline}");
+        let block = if *on_demand { "a block for work that waits" } else { "a block" };
+        let value = format!("halted after {halt} without {block}, lagging from {lag} behind, offline after {offline}");
         rows.push(row("thresholds", value));
     }
     rows
@@ -163,6 +164,7 @@ fn service(report: &Report) -> Vec<Row> {
     ] {
         rows.push(some(label, methods(&report.methods, access)));
     }
+    rows.extend(report.untold.iter().map(|untold| Some(row("untold", untold.clone()))));
     rows.into_iter().flatten().collect()
 }
 

@@ -95,6 +95,54 @@ async fn what_disagrees_with_the_configuration_or_among_the_nodes_is_an_error() 
 }
 
 #[tokio::test]
+async fn another_variant_than_the_configured_one_is_warned_of() {
+    let node = ScriptedNode::start(|asked| {
+        json_rpc(asked, |method, params| match method {
+            "eth_chainId" => json!({"result": "0x38"}),
+            _ => evm_answer(5, method, params),
+        })
+    })
+    .await;
+    for (keys, said) in [("variant = \"bsc\"", None), ("variant = \"bor\"", Some("\"bor\"")), ("", Some("none"))] {
+        let (code, out) = check(&config(keys, &[&node.url()], ""), "variant").await;
+        let wanted = said.map(|said| format!("answers as one of variant \"bsc\", the configuration names {said}"));
+        assert_eq!(code, 0, "{out}");
+        assert_eq!(wanted.is_some(), out.contains("answers as one of variant"), "{out}");
+        assert!(wanted.is_none_or(|wanted| out.contains(&wanted)), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_elsewhere_than_the_configuration_says_is_warned_of() {
+    let node = ScriptedNode::start(|asked| match asked.head.split(' ').nth(1) {
+        Some(path) if path.starts_with("/peers") => Reply::status(404, "Not Found", "", "no peers at S3CR3T.S3CR3T"),
+        _ => Reply::json(
+            json!({"height": 5, "final": null, "time": 1_763_000_000, "version": "x S3CR3T.S3CR3T"}).to_string(),
+        ),
+    })
+    .await;
+    let text = format!(
+        "[[network]]\nname = \"main\"\nfamily = \"generic\"\n[[network.call]]\npath = \"/info?key=S3CR3T.S3CR3T\"\n\
+         height = \"/height\"\nfinalized = \"/final\"\npending = \"/pool\"\nsyncing = '/syncing == true'\n\
+         time = \"/time as ms\"\nversion = \"/version\"\n[[network.call]]\npath = \"/peers\"\npeers = \"/n\"\n\
+         [[network.node]]\nname = \"n\"\nurl = \"{}\"\n",
+        node.url()
+    );
+    let (code, out) = check(&text, "pointers").await;
+    assert_eq!(code, 0, "{out}");
+    for words in [
+        "warning: GET /info?key=… does not tell `pending` at /pool",
+        "warning: GET /info?key=… does not tell `syncing` at /syncing == true",
+        "warning: GET /peers gives no answer that can be read",
+        "warning: its newest block is of 1970-",
+        "online: 0 errors, 4 warnings",
+    ] {
+        assert!(out.contains(words), "{words} is missing in {out}");
+    }
+    assert!(!out.contains("S3CR3T"), "{out}");
+}
+
+#[tokio::test]
 async fn what_does_not_answer_is_an_error_and_what_is_merely_odd_a_warning() {
     let node = ScriptedNode::start(node_script).await;
     let more = "[monitor]\ncanaries = [\"127.0.0.1:1\"]\n[alertmanager]\nurls = [\"http://127.0.0.1:1\"]";

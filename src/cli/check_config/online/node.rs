@@ -6,11 +6,14 @@ use serde::Serialize;
 
 use super::{DEADLINE, Remark};
 use crate::{
-    chain::probe::{Inquiry, probe},
+    chain::{
+        NodeTarget,
+        probe::{Inquiry, probe},
+    },
     config::Config,
     engine::settings::{Cadence, NetworkSettings, NodeSettings},
     observation::{Facts, probe::Report},
-    output::probe::{Thresholds, Told, certificate_end, clock_skew_seconds, lines, rows},
+    output::probe::{Thresholds, Told, certificate_end, clock_skew_seconds, head_age_seconds, lines, rows},
 };
 
 /// A certificate that ends sooner than this is told.
@@ -19,11 +22,17 @@ const CERTIFICATE_DAYS: i64 = 14;
 /// A declared block time that is off by more than this share of the observed one is told.
 const BLOCK_TIME_TOLERANCE: f64 = 0.25;
 
+/// A newest block that is older than ten years is told.
+const HEAD_AGE_SECONDS: f64 = 10.0 * 365.0 * 24.0 * 3600.0;
+
+/// A newest block that is so far ahead of our clock is told.
+const HEAD_AHEAD_SECONDS: f64 = 3600.0;
+
 /// Columns of a row; a check is read in logs as often as on a terminal.
 const WIDTH: usize = 110;
 
 /// Rows that are not repeated for a configured node.
-const NOT_SHOWN: [&str; 3] = ["head hash", "genesis", "safe"];
+const NOT_SHOWN: [&str; 4] = ["head hash", "genesis", "safe", "untold"];
 
 /// One node.
 #[derive(Debug, Serialize)]
@@ -60,20 +69,20 @@ pub(super) fn judge_all(config: &Config, reports: Vec<Option<Report>>) -> Vec<No
     let nodes = config.engine.nodes.iter().zip(&config.chain.nodes).zip(reports);
     let judged = nodes.filter_map(|((node, target), report)| {
         let network = config.engine.networks.get(node.network.index())?;
-        Some(judge(&target.name, network, node, &report?))
+        Some(judge(target, network, node, &report?))
     });
     judged.collect()
 }
 
-fn judge(name: &str, network: &NetworkSettings, node: &NodeSettings, report: &Report) -> NodeFinding {
+fn judge(target: &NodeTarget, network: &NetworkSettings, node: &NodeSettings, report: &Report) -> NodeFinding {
     let thresholds = report.is_node().then(|| Thresholds::of(report, network, node));
     let mut shown = rows(report, thresholds.as_ref());
     shown.retain(|row| !NOT_SHOWN.contains(&row.label));
     let facts = report.facts.as_deref();
     NodeFinding {
-        name: name.to_owned(),
+        name: target.name.to_string(),
         told: Told::of(report, thresholds.as_ref()),
-        problems: problems(network, node, report),
+        problems: problems(target, network, node, report),
         rows: lines(&shown, WIDTH),
         network: node.network.index(),
         identity: facts.map(|facts| Identity {
@@ -84,7 +93,7 @@ fn judge(name: &str, network: &NetworkSettings, node: &NodeSettings, report: &Re
     }
 }
 
-fn problems(network: &NetworkSettings, node: &NodeSettings, report: &Report) -> Vec<Remark> {
+fn problems(target: &NodeTarget, network: &NetworkSettings, node: &NodeSettings, report: &Report) -> Vec<Remark> {
     let mut problems = Vec::new();
     if let Some(failure) = &report.failure {
         problems.push(Remark::error(format!("{} {}", failure.reason.says(), failure.reason.advice())));
@@ -92,11 +101,14 @@ fn problems(network: &NetworkSettings, node: &NodeSettings, report: &Report) -> 
     if let Some(facts) = report.facts.as_deref() {
         problems.extend(of_identity(network, facts));
     }
+    problems.extend(of_variant(target.particulars.variant, report));
     problems.extend(of_block_time(network.block_time, report));
     problems.extend(of_clock(node, report));
+    problems.extend(of_head_time(report));
     if let Some((_, days)) = certificate_end(report).filter(|(_, days)| (0..CERTIFICATE_DAYS).contains(days)) {
         problems.push(Remark::warning(format!("the certificate ends in {days} days")));
     }
+    problems.extend(report.untold.iter().map(|untold| Remark::warning(untold.as_str())));
     if report.new_heads == Some(false) {
         problems.push(Remark::warning("new heads cannot be subscribed to at `ws`; polling goes on without"));
     }
@@ -121,6 +133,12 @@ fn of_identity(network: &NetworkSettings, facts: &Facts) -> Vec<Remark> {
     problems
 }
 
+fn of_variant(declared: Option<&str>, report: &Report) -> Option<Remark> {
+    let proven = report.kind.proven.filter(|proven| declared != Some(proven))?;
+    let said = declared.map_or("none".to_owned(), |declared| format!("\"{declared}\""));
+    Some(Remark::warning(format!("answers as one of variant \"{proven}\", the configuration names {said}")))
+}
+
 fn of_block_time(declared: Option<Duration>, report: &Report) -> Option<Remark> {
     let (declared, observed) = (declared?.as_secs_f64(), report.block_time?.mean.as_secs_f64());
     let differs = BLOCK_TIME_TOLERANCE * observed < (declared - observed).abs();
@@ -129,6 +147,14 @@ fn of_block_time(declared: Option<Duration>, report: &Report) -> Option<Remark> 
             format!("block_time is {declared} s, but blocks took {observed:.3} s lately; every threshold follows it");
         Remark::warning(text)
     })
+}
+
+/// A chain may have stood still for years, but not since before there were any, and no block comes from the future.
+fn of_head_time(report: &Report) -> Option<Remark> {
+    let age = head_age_seconds(report)?;
+    let is_odd = !(-HEAD_AHEAD_SECONDS..HEAD_AGE_SECONDS).contains(&age);
+    let time = report.facts.as_ref()?.head.time?;
+    is_odd.then(|| Remark::warning(format!("its newest block is of {time}: check its clock, or the unit of `time`")))
 }
 
 fn of_clock(node: &NodeSettings, report: &Report) -> Option<Remark> {
