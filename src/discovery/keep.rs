@@ -1,17 +1,12 @@
 //! Keeps what every source listed last over restarts, so that a monitor that starts while a source is down still watches
 //! its nodes. Addresses can hold keys: the file is for its owner alone.
 
-use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use super::{List, Origin, Settings, Target};
+use crate::storage::WholeFile;
 
 /// How the file is written. One of another version is ignored.
 const VERSION: u32 = 1;
@@ -23,7 +18,7 @@ const NAME: &str = "discovery.json";
 
 /// The file. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Keep(Arc<Path>);
+pub struct Keep(WholeFile);
 
 /// Why the file is of no use. The text holds nothing of it.
 #[derive(Debug, thiserror::Error)]
@@ -88,13 +83,13 @@ impl Keep {
     /// The file in the directory of the daemon's state.
     #[must_use]
     pub fn inside(directory: &Path) -> Self {
-        Self(Arc::from(directory.join(NAME)))
+        Self(WholeFile::inside(directory, NAME))
     }
 
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Reads what was kept; nothing if there is no file.
@@ -102,12 +97,7 @@ impl Keep {
     /// # Errors
     /// [`KeepError`].
     pub fn read(&self) -> Result<Kept, KeepError> {
-        let mut bytes = Vec::new();
-        match File::open(&self.0) {
-            Ok(file) => file.take(MAX_BYTES).read_to_end(&mut bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Kept::default()),
-            Err(error) => return Err(error.into()),
-        };
+        let Some(bytes) = self.0.read(MAX_BYTES)? else { return Ok(Kept::default()) };
         let document: Document = serde_json::from_slice(&bytes).map_err(|_| KeepError::Broken)?;
         if document.version != VERSION {
             return Err(KeepError::Broken);
@@ -115,30 +105,13 @@ impl Keep {
         Ok(Kept(document.sources.into_iter().map(Entry::into_kept).collect()))
     }
 
-    /// Replaces the file. Whoever reads it, or whatever breaks meanwhile, sees the old or the new one, whole.
+    /// Replaces the file.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn write(&self, sources: &[(Settings, Vec<List>)]) -> io::Result<()> {
         let sources = sources.iter().map(|(settings, lists)| Entry::of(settings, lists)).collect();
-        let bytes = serde_json::to_vec(&Document { version: VERSION, sources })?;
-        let directory = self.0.parent().unwrap_or(Path::new("."));
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let new = self.new_path();
-        // What a crash left behind may have another mode.
-        match fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.0)?;
-        File::open(directory)?.sync_all()
-    }
-
-    fn new_path(&self) -> PathBuf {
-        self.0.with_extension("json.new")
+        self.0.replace(&serde_json::to_vec(&Document { version: VERSION, sources })?)
     }
 }
 
@@ -184,7 +157,7 @@ fn origin(settings: &Settings) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::fs::PermissionsExt, time::Duration};
+    use std::{fs, time::Duration};
 
     use super::*;
     use crate::{
@@ -228,18 +201,6 @@ mod tests {
         let keep = Keep::inside(&directory.0);
         keep.write(&[(settings("http://sd/"), vec![List { place: Arc::from(""), targets }])]).unwrap();
         assert!(fs::metadata(keep.path()).unwrap().len() < 20_000, "a thousand targets, one set of labels");
-    }
-
-    #[test]
-    fn the_file_is_for_its_owner_alone_whatever_lay_there() {
-        let directory = Directory::new();
-        let keep = Keep::inside(&directory.0);
-        fs::write(keep.new_path(), "left behind").unwrap();
-        fs::write(keep.path(), "old").unwrap();
-        keep.write(&[(settings("http://sd/"), lists())]).unwrap();
-        let mode = fs::metadata(keep.path()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert!(!keep.new_path().exists());
     }
 
     #[test]
