@@ -31,6 +31,11 @@ pub struct Listed {
     /// When it began.
     #[serde(rename = "startsAt")]
     pub starts_at: String,
+    /// When it was last told of it.
+    #[serde(rename = "updatedAt")]
+    pub updated_at: String,
+    /// What makes it the same alert to Alertmanager.
+    pub fingerprint: String,
 }
 
 impl Listed {

@@ -30,14 +30,16 @@ pub struct Bench {
     /// The programs.
     pub tools: Tools,
     root: PathBuf,
+    place: &'static str,
     scenario: &'static str,
     injective: Option<Injective>,
 }
 
 impl Bench {
-    /// A bench on which nothing runs yet.
-    pub fn new(tools: Tools, root: PathBuf) -> Self {
-        Self { tools, root, scenario: "none", injective: None }
+    /// A bench on which nothing runs yet. What its programs keep lies in a `place` of its own, for another may be in use
+    /// beside it.
+    pub fn new(tools: Tools, root: PathBuf, place: &'static str) -> Self {
+        Self { tools, root, place, scenario: "none", injective: None }
     }
 
     /// Runs one scenario, prints its line and returns whether it passed.
@@ -84,7 +86,7 @@ impl Bench {
         {
             return Ok(network);
         }
-        let folder = self.root.join("run/injective");
+        let folder = self.folder("injective");
         Injective::start(&self.tools, &self.root, &folder, &self.root.join("logs/injective")).context("the validators")
     }
 
@@ -109,7 +111,7 @@ impl Bench {
 
     /// A folder for the data of `program` in this scenario.
     pub fn folder(&self, program: &str) -> PathBuf {
-        self.root.join("run").join(program)
+        self.root.join("run").join(self.place).join(program)
     }
 
     /// A new Alertmanager.
@@ -163,7 +165,7 @@ impl Bench {
         Monerod::pair(&program, &self.folder("monero"), |name| self.log(name))
     }
 
-    /// A new haltwatch with this configuration.
+    /// A new haltwatch with this configuration, that knows nothing from before.
     pub fn haltwatch(&self, config: &Config) -> Result<Haltwatch> {
         Haltwatch::start(config, &self.log("haltwatch"))
     }

@@ -151,6 +151,7 @@ pub struct Haltwatch {
     /// Where it listens.
     pub address: SocketAddr,
     file: PathBuf,
+    state: PathBuf,
     process: Process,
 }
 
@@ -163,6 +164,9 @@ pub struct Alert {
     pub annotations: BTreeMap<String, String>,
     /// `pending` or `firing`.
     pub state: String,
+    /// When its trouble began.
+    #[serde(rename = "activeAt")]
+    pub active_at: String,
 }
 
 impl Alert {
@@ -195,10 +199,18 @@ impl Haltwatch {
         let address = port::free();
         let file = log.with_extension("toml");
         fs::write(&file, config.text(address))?;
-        let mut command = command(&file);
-        command.env("STATE_DIRECTORY", log.with_extension("state"));
-        let process = Process::start(&mut command, log)?;
-        Ok(Self { address, file, process })
+        let state = log.with_extension("state");
+        let process = run(&file, &state, log)?;
+        Ok(Self { address, file, state, process })
+    }
+
+    /// Starts the one that has ended again, with its configuration and with what it has kept, and waits until it is ready.
+    pub fn start_again(&mut self) -> Result<()> {
+        let log = self.process.log().with_extension("again.log");
+        self.process = run(&self.file, &self.state, &log)?;
+        let address = self.address;
+        self.process.ready(PATIENCE, || http::get(address, "/-/ready", &[])?.ok())?;
+        Ok(())
     }
 
     /// Waits until it says that it listens.
@@ -215,6 +227,14 @@ impl Haltwatch {
         let mut alerts = self.all_alerts()?;
         alerts.retain(|alert| alert.name() != "Watchdog");
         Ok(alerts)
+    }
+
+    /// When the trouble of the only alert called `name` began, as it lists it.
+    pub fn active_at(&self, name: &str) -> Result<String> {
+        let mut alerts = self.alerts()?;
+        alerts.retain(|alert| alert.name() == name);
+        ensure!(alerts.len() == 1, "{}", describe(&alerts));
+        Ok(alerts.remove(0).active_at)
     }
 
     /// The alerts it lists now.
@@ -286,6 +306,18 @@ impl Haltwatch {
         Ok(fs::read_dir(format!("/proc/{}/task", self.process.pid()))?.count())
     }
 
+    /// The memory it holds now, in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        line.trim().trim_end_matches(" kB").parse().with_context(|| format!("VmRSS:{line}"))
+    }
+
+    /// Ends it as a machine does that runs out of memory.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()
+    }
+
     /// Asks it to end, as systemd does, and returns how and how fast it did.
     pub fn terminate(&mut self, limit: Duration) -> Result<(ExitStatus, Duration)> {
         let begin = Instant::now();
@@ -293,6 +325,12 @@ impl Haltwatch {
         let status = self.process.exit_within(limit)?.with_context(|| format!("still running after {limit:?}"))?;
         Ok((status, begin.elapsed()))
     }
+}
+
+fn run(file: &Path, state: &Path, log: &Path) -> Result<Process> {
+    let mut command = command(file);
+    command.env("STATE_DIRECTORY", state);
+    Process::start(&mut command, log)
 }
 
 /// Runs the daemon with the file `config`, which it is expected to refuse; returns its exit code and all it said.

@@ -22,7 +22,13 @@ mod prometheus;
 mod scenarios;
 mod scripted;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    iter,
+    path::Path,
+    process::ExitCode,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 use anyhow::Result;
 
@@ -30,7 +36,7 @@ use crate::{
     bench::Bench,
     harness::{guard, namespace},
     install::Installer,
-    scenarios::Scenario,
+    scenarios::{Run, Scenario},
 };
 
 fn main() -> ExitCode {
@@ -81,15 +87,27 @@ fn install_more(wanted: &[&Scenario], root: &Path) {
     }
 }
 
-/// Runs the scenarios one after the other and returns how many failed.
+/// Runs the scenarios and returns how many failed. Two go on at a time, for they mostly wait: those that share the
+/// validators one after the other, and beside them the others.
 fn run(wanted: &[&Scenario]) -> Result<usize> {
     guard::start()?;
     let root = install::root()?;
     let tools = install::tools(&root)?;
     install_more(wanted, &root);
     namespace::enter();
-    let mut bench = Bench::new(tools, root);
-    let failed = wanted.iter().filter(|scenario| !bench.run(scenario)).count();
+    let (sharing, alone): (Vec<&Scenario>, _) =
+        wanted.iter().partition(|scenario| matches!(scenario.run, Run::WithValidators(_)));
+    let alone = Mutex::new(alone.into_iter());
+    let next = || alone.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let failing = |place, scenarios: &mut dyn Iterator<Item = &Scenario>| {
+        let mut bench = Bench::new(tools.clone(), root.clone(), place);
+        scenarios.filter(|scenario| !bench.run(scenario)).count()
+    };
+    let failed = thread::scope(|scope| {
+        let beside = scope.spawn(|| failing("beside", &mut iter::from_fn(next)));
+        let first = failing("first", &mut sharing.into_iter()) + failing("first", &mut iter::from_fn(next));
+        first + beside.join().expect("a scenario that panics has failed, and no more")
+    });
     println!("{} passed, {failed} failed", wanted.len() - failed);
     Ok(failed)
 }

@@ -18,6 +18,7 @@ mod reload;
 mod routing;
 mod running;
 mod scrape;
+mod soak;
 mod substrate;
 mod troubles;
 mod web;
@@ -90,6 +91,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(WithValidators, halt, a_loss_of_quorum_is_found_in_time_and_resolves),
     scenario!(WithValidators, halt, frozen_validators_are_a_halt_although_their_peers_look_fine),
     scenario!(WithValidators, halt, a_halt_older_than_the_monitor_is_found_at_once),
+    scenario!(WithValidators, halt, a_monitor_that_is_killed_in_a_halt_comes_back_to_the_same_incident),
     scenario!(WithValidators, cometbft, consensus_engines_are_watched_through_their_troubles),
     scenario!(Alone, cometbft, a_late_node_and_a_double_sign_are_told, on_request: true),
     scenario!(WithValidators, nodes, one_stopped_validator_is_its_own_trouble_only),
@@ -127,6 +129,7 @@ pub const ALL: &[Scenario] = &[
     scenario!(Alone, routing, a_halt_reaches_everybody_who_is_to_be_woken),
     scenario!(Alone, routing, the_shipped_example_mutes_what_haltwatch_mutes),
     scenario!(Alone, dashboards, every_panel_of_every_dashboard_shows_something),
+    scenario!(Alone, soak, two_days_of_polls_that_nobody_scrapes_do_not_make_it_grow, on_request: true),
     scenario!(Alone, running, it_ends_politely_when_asked_to),
     scenario!(Alone, running, a_wrong_configuration_is_refused_with_its_position),
 ];

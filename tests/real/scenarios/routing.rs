@@ -240,7 +240,7 @@ fn example(folder: &Path, recorder: &Recorder) -> Result<String> {
         ("https://events.pagerduty.com", http.clone()),
         ("https://dead-man.example.org", http.clone()),
         ("http://127.0.0.1:8080", http),
-        ("127.0.0.1:25", recorder.smtp.to_string()),
+        ("smtp_smarthost: 127.0.0.1:25", format!("smtp_smarthost: {}", recorder.smtp)),
     ] {
         ensure!(text.contains(shipped), "{shipped} is not in the example");
         text = text.replace(shipped, &here);
