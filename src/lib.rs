@@ -8,6 +8,7 @@ pub mod model;
 pub mod observation;
 
 pub mod clock;
+pub mod storage;
 pub mod supervisor;
 
 pub mod chain;

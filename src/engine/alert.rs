@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{
     finding::Finding,
+    resume::{Announced, Trial},
     snapshot::{Alert, AlertKey, AlertState, Effect, QuietChange},
     timer::Timer,
 };
@@ -60,6 +61,10 @@ pub enum Phase {
 pub struct Life {
     /// Where it is.
     pub phase: Phase,
+    /// It goes on from before this engine was made, and has not been found anew.
+    pub trial: Option<Trial>,
+    /// Its beginning was told by the clock of an earlier run: setting ours does not move it.
+    dated: bool,
     level: Level,
     active_at: UnixTime,
     fired_at: Option<UnixTime>,
@@ -84,6 +89,12 @@ impl<const N: usize> Lives<N> {
     /// The life at a rule's position.
     pub fn at(&mut self, position: usize) -> &mut Option<Box<Life>> {
         &mut self.0[position]
+    }
+
+    /// The same, to be looked at.
+    #[must_use]
+    pub fn get(&self, position: usize) -> Option<&Life> {
+        self.0[position].as_deref()
     }
 
     /// Whether the alert at a rule's position fires.
@@ -144,6 +155,8 @@ impl Life {
     fn new(setting: &Setting, now: Now, finding: Finding) -> Self {
         Self {
             phase: Phase::Pending { since: now.at },
+            trial: None,
+            dated: false,
             level: setting.level,
             active_at: now.wall,
             fired_at: None,
@@ -152,6 +165,25 @@ impl Life {
             muter: setting.muter,
             unmuted_at: None,
             finding,
+        }
+    }
+
+    /// One that was announced before. Our clock may be wrong as yet: the times it had are kept.
+    #[must_use]
+    pub fn resumed(alert: &Announced, now: Now) -> Self {
+        let fired_at = alert.fired_at;
+        Self {
+            phase: Phase::Firing { clear_since: None },
+            trial: Some(Trial::default()),
+            dated: true,
+            level: alert.level,
+            active_at: alert.active_at.min(fired_at),
+            fired_at: Some(fired_at),
+            clear_at: None,
+            announced: Some(now.at.before(now.wall.since(fired_at))),
+            muter: None,
+            unmuted_at: None,
+            finding: Finding::Resumed,
         }
     }
 
@@ -168,8 +200,16 @@ impl Life {
     /// Our wall clock was set by so many milliseconds.
     pub fn set_clock(&mut self, by_ms: i64) {
         let set = |at: UnixTime| UnixTime::from_millis(at.millis().saturating_add(by_ms));
-        (self.active_at, self.fired_at) = (set(self.active_at), self.fired_at.map(set));
+        if !self.dated {
+            (self.active_at, self.fired_at) = (set(self.active_at), self.fired_at.map(set));
+        }
         self.clear_at = self.clear_at.map(set);
+    }
+
+    /// Wall time at which it began firing.
+    #[must_use]
+    pub fn fired_at(&self) -> Option<UnixTime> {
+        self.fired_at
     }
 
     /// Whether it fires and its finding holds.
@@ -178,8 +218,9 @@ impl Life {
         matches!(self.phase, Phase::Firing { clear_since: None })
     }
 
-    /// If it only pended, it starts pending anew.
+    /// If it only pended, it starts pending anew; so does its trial, if it is on one.
     pub fn forgive(&mut self, now: Timestamp) {
+        self.trial = self.trial.take().map(|_| Trial::default());
         if let Phase::Pending { since } = &mut self.phase {
             *since = now;
         }
@@ -260,6 +301,9 @@ impl Life {
         self.clear_at = None;
         let louder = setting.level < self.level;
         self.level = self.level.min(setting.level);
+        if self.trial.take().is_some() && !louder {
+            effects.push(Effect::Quiet(self.shown(setting.key), QuietChange::FoundAgain));
+        }
         match self.phase {
             Phase::Pending { since } if timer.passed(since.after(setting.policy.wait)) => {
                 self.phase = Phase::Firing { clear_since: None };
@@ -358,6 +402,7 @@ mod tests {
                 Effect::Quiet(_, QuietChange::Withdrawn) => 'W',
                 Effect::Quiet(_, QuietChange::FiredMuted) => 'M',
                 Effect::Quiet(_, QuietChange::EndedMuted) => 'E',
+                Effect::Quiet(_, QuietChange::FoundAgain) => 'G',
                 Effect::Quiet(_, QuietChange::FiredSilenced) | Effect::NodeState { .. } => '#',
             });
             actual.push(letters.next_back().unwrap_or(' '));

@@ -24,6 +24,7 @@ mod power;
 mod quorum;
 mod reorgs;
 mod restarts;
+mod resumed;
 mod sight;
 mod silences;
 mod traffic;

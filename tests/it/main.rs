@@ -26,6 +26,7 @@ mod fisco_bcos;
 mod generic;
 mod hostile;
 mod log;
+mod memory;
 mod methods;
 mod metrics;
 mod monero;
