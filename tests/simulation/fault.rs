@@ -68,7 +68,7 @@ impl Kind {
             Self::Reorg { .. } | Self::Rollback { .. } => &[N::DeepReorg],
             // A network whose only node is gone is not seen; and a core node fewer is a margin less.
             Self::Down => &[N::NetworkUnreachable, N::NetworkHalted, N::QuorumAtRisk],
-            Self::Flaps => &[N::NetworkUnreachable],
+            Self::Flaps => &[N::NetworkUnreachable, N::QuorumAtRisk],
             Self::Rogue | Self::WrongChain | Self::Freezes => &[N::QuorumAtRisk],
             Self::Balances | Self::ClockWrong | Self::CutOff | Self::Paused | Self::ClockSet => &[],
         }
@@ -80,6 +80,8 @@ impl Kind {
             // Nodes that come back from a halt do not come back at once; one that freezes answers on, always the same.
             Self::Halt | Self::Freezes => &[N::NodeStalled, N::NodeLagging],
             Self::Down => &[N::NodeOffline, N::NodeStalled, N::NodeLagging],
+            // Where polls are rare all of them may fail by chance for as long as makes a node offline.
+            Self::Flaps => &[N::NodeOffline],
             Self::Rogue => &[N::NodeForked, N::NodeStalled, N::NodeLagging, N::NodeWrongChain],
             Self::WrongChain => &[N::NodeWrongChain],
             _ => &[],

@@ -40,8 +40,21 @@ pub fn broken(story: &Story, played: &Played) -> Vec<String> {
                 broken.push(format!("{manner:?}: told otherwise: {}", difference(&before, &again)));
             }
         }
+        broken.extend(forgotten(story));
     }
     broken
+}
+
+/// Whoever dies in the middle of troubles tells nothing twice and no end without a beginning, and comes to the end of all;
+/// but of errors only when as many polls have been good as would show them, which may take longer than the story.
+fn forgotten(story: &Story) -> Vec<String> {
+    let mut played = play::play(story, Manner::Killed);
+    let mut broken = played.faults.clone();
+    broken.extend(unexcused(story, &played));
+    broken.extend(out_of_order(story, &played));
+    played.firing.retain(|(key, _)| key.name != AlertName::NodeErrors);
+    broken.extend(lasting(story, &played));
+    broken.into_iter().map(|law| format!("Killed: {law}")).collect()
 }
 
 /// Loud alerts for which there is no reason.
@@ -77,22 +90,38 @@ fn is_left(story: &Story, fault: &Fault) -> bool {
     fault.kind == Kind::Freezes && story.faults.iter().any(|other| replaces(other) && meanwhile(other))
 }
 
-/// What happens while nobody sees is told when somebody sees again.
+/// What happens while nobody sees is told when somebody sees again; and a chain that was set back while it stood still
+/// proves that only as it grows again.
 fn seen_until(story: &Story, fault: &Fault) -> i64 {
-    let blind = story.faults.iter().filter(|other| matches!(other.kind, Kind::CutOff | Kind::Paused));
-    blind.filter(|blind| blind.lasts_at(fault.until)).map(|blind| blind.until).max().unwrap_or(fault.until)
+    let hides = |other: &&Fault| match other.kind {
+        Kind::CutOff | Kind::Paused => true,
+        Kind::Halt => matches!(fault.kind, Kind::Rollback { .. }) && other.network == fault.network,
+        _ => false,
+    };
+    let hidden = story
+        .faults
+        .iter()
+        .filter(hides)
+        .filter(|other| other.from < fault.until + 2 * story.poll_ms && fault.from < other.until);
+    let seen = hidden.map(|other| other.until).max().unwrap_or(fault.until).max(fault.until);
+    let grows = matches!(fault.kind, Kind::Rollback { .. }) && fault.until < seen;
+    seen + if grows { fault.until - fault.from } else { 0 }
 }
 
 /// Faults that lasted and were not told in time. Where two things happen at once neither is due.
 fn untold(story: &Story, played: &Played) -> Vec<String> {
     let truth = Truth::of(story);
-    let alone = story.faults.iter().filter(|fault| {
-        let others = story.faults.iter().filter(|other| !std::ptr::eq(*other, *fault));
-        !others.clone().any(|other| other.from < fault.until && fault.from < other.until + AFTERMATH_MS)
-    });
-    let due = alone.filter_map(|fault| Some((fault, due(story, &truth, fault)?)));
+    let is_alone = |fault: &Fault, due: &Due| {
+        let mut others = story.faults.iter().filter(|other| !std::ptr::eq(*other, fault));
+        !others.any(|other| other.from < fault.until.max(due.by) && fault.from < other.until + AFTERMATH_MS)
+    };
+    let due = story.faults.iter().filter_map(|fault| Some((fault, due(story, &truth, fault)?)));
+    let due = due.filter(|(fault, due)| is_alone(fault, due));
+    // One that still fires of something before need not be told again.
     let in_time = |fault: &Fault, due: &Due| {
-        played.told.iter().any(|told| told.fired && told.key == due.key && fault.from <= told.ms && told.ms <= due.by)
+        let mut until_due = played.told.iter().filter(|told| told.key == due.key && told.ms <= due.by).rev();
+        let last = until_due.next();
+        last.is_some_and(|last| last.fired || fault.from <= last.ms)
     };
     due.filter(|(fault, due)| !in_time(fault, due))
         .map(|(fault, due)| format!("{:?} not told by {} for {:?}", due.key.name, due.by, fault.kind))
@@ -140,10 +169,14 @@ fn due(story: &Story, truth: &Truth<'_>, fault: &Fault) -> Option<Due> {
 }
 
 /// Halts that were told before blocks had been missing for the whole threshold under our eyes: time in which nobody
-/// looked proves nothing, but for what passes until that is noticed.
+/// looked proves nothing, but for what passes until that is noticed. Of a single balancer nobody can say which of its
+/// backends has the last block.
 fn hasty(story: &Story, played: &Played) -> Vec<String> {
     let truth = Truth::of(story);
-    let halted = |fault: &&Fault| fault.kind == Kind::Halt && !story.is_on_demand(fault.network);
+    let balances = |network| story.faults.iter().any(|fault| fault.kind == Kind::Balances && fault.network == network);
+    let single = |network| story.members(network).len() == 1 && balances(network);
+    let halted =
+        |fault: &&Fault| fault.kind == Kind::Halt && !story.is_on_demand(fault.network) && !single(fault.network);
     let mut broken = Vec::new();
     for fault in story.faults.iter().filter(halted) {
         let settings = &story.settings.networks[fault.network];

@@ -30,6 +30,8 @@ pub enum Manner {
     Restless,
     /// Given the same settings anew in the middle.
     Reloaded,
+    /// Killed in the middle of faults, and made anew with nothing but what was announced.
+    Killed,
 }
 
 /// An announcement.
@@ -93,6 +95,8 @@ struct Stage<'s> {
     wake: Option<i64>,
     restless: Option<i64>,
     reload: Option<i64>,
+    /// When it is killed, the next time last.
+    deaths: Vec<i64>,
     rng: Rng,
     played: Played,
 }
@@ -100,7 +104,9 @@ struct Stage<'s> {
 impl<'s> Stage<'s> {
     fn new(story: &'s Story, manner: Manner) -> Self {
         let mut rng = Rng::with_seed(story.seed ^ 0xACE);
-        let polls = story.settings.nodes.iter().map(|_| (rng.i64(0..story.poll_ms), 0)).collect();
+        let first = rng.i64(0..story.poll_ms);
+        let mut begin = || if story.in_chorus { first } else { rng.i64(0..story.poll_ms) };
+        let polls = story.settings.nodes.iter().map(|_| (begin(), 0)).collect();
         let now = Now { at: Timestamp(0), wall: UnixTime::from_millis(WALL) };
         Self {
             story,
@@ -112,6 +118,7 @@ impl<'s> Stage<'s> {
             wake: None,
             restless: (manner == Manner::Restless).then_some(100),
             reload: (manner == Manner::Reloaded).then_some(story.end() / 2),
+            deaths: if manner == Manner::Killed { deaths(story) } else { Vec::new() },
             rng,
             played: Played::default(),
         }
@@ -141,13 +148,18 @@ impl<'s> Stage<'s> {
             self.reload = None;
             self.reconfigure(ms);
         }
+        if self.deaths.last().is_some_and(|at| *at <= ms) {
+            self.deaths.pop();
+            self.die(ms);
+        }
         self.step(ms, &observations);
     }
 
     fn poll(&mut self, position: usize, ms: i64) -> Observation {
         let (_, poll) = self.polls[position];
-        let wavers = self.rng.i64(-self.story.poll_ms / 33..=self.story.poll_ms / 33);
-        self.polls[position] = (ms + self.story.poll_ms + wavers, poll + 1);
+        let pace = i64::try_from(self.story.settings.nodes[position].interval.as_millis()).unwrap();
+        let wavers = if self.story.in_chorus { 0 } else { self.rng.i64(-pace / 33..=pace / 33) };
+        self.polls[position] = (ms + pace + wavers, poll + 1);
         let outcome = self.truth.answer(position, poll, ms).map(Arc::new).map_err(|kind| PollError::new(kind, ""));
         Observation::Node(NodeObservation {
             node: NodeIndex(u32::try_from(position).unwrap()),
@@ -200,6 +212,14 @@ impl<'s> Stage<'s> {
         self.played.told.push(Told { ms, fired, key: alert.key, level: alert.level, title });
     }
 
+    fn die(&mut self, ms: i64) {
+        let (known, now) = (self.engine.announced(), self.now(ms));
+        self.engine = Engine::new(Arc::new(self.story.settings.clone()), now);
+        if !self.engine.resume(&known, now).is_empty() || self.engine.announced() != known {
+            self.played.faults.push(format!("at {ms} not all of {known:?} goes on"));
+        }
+    }
+
     fn reconfigure(&mut self, ms: i64) {
         let now = self.now(ms);
         let engine = std::mem::replace(&mut self.engine, Engine::new(Arc::default(), now));
@@ -217,4 +237,11 @@ impl<'s> Stage<'s> {
         let _ = self.manner;
         self.played
     }
+}
+
+/// When it dies, the next time last.
+fn deaths(story: &Story) -> Vec<i64> {
+    let mut deaths: Vec<i64> = story.faults.iter().map(|fault| fault.from.midpoint(fault.until)).collect();
+    deaths.sort_unstable_by(|a, b| b.cmp(a));
+    deaths
 }

@@ -29,6 +29,8 @@ pub struct Story {
     pub block_ms: Vec<i64>,
     pub faults: Vec<Fault>,
     pub poll_ms: i64,
+    /// Whether all nodes are asked at the same moments, so that their answers are judged together.
+    pub in_chorus: bool,
     /// Whether nodes tell older blocks beside their head.
     pub checkpoints: bool,
     end: i64,
@@ -38,7 +40,7 @@ impl Story {
     /// The story of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let poll_ms = *pick(&mut rng, &[2000, 5000, 5000, 10_000]);
+        let poll_ms = *pick(&mut rng, &[5000, 10_000, 10_000, 10_000, 15_000, 15_000]);
         let mut story = Self {
             seed,
             settings: Settings {
@@ -50,6 +52,7 @@ impl Story {
             block_ms: Vec::new(),
             faults: Vec::new(),
             poll_ms,
+            in_chorus: rng.bool(),
             checkpoints: rng.bool(),
             end: 0,
         };
@@ -98,6 +101,7 @@ impl Story {
             depends_on: Vec::new(),
         });
         let cores = rng.bool();
+        let uneven = rng.u8(0..4) == 0;
         for node in 0..rng.u32(1..=6) {
             self.settings.nodes.push(NodeSettings {
                 name: format!("n{index}-{node}").into(),
@@ -107,7 +111,7 @@ impl Story {
                 weight: 1,
                 labels: Labels::new(),
                 metrics: None,
-                interval: Duration::from_millis(self.poll_ms.unsigned_abs()),
+                interval: Duration::from_millis(self.poll_ms.unsigned_abs() / if uneven && rng.bool() { 2 } else { 1 }),
                 timeout: Duration::from_secs(5),
                 limits: NodeLimits { min_peers: Some(1), ..NodeLimits::default() },
             });
@@ -175,7 +179,8 @@ impl Story {
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: polls every {} ms, {} s", self.seed, self.poll_ms, self.seconds())?;
+        let at_once = if self.in_chorus { " of all at once" } else { "" };
+        writeln!(f, "seed {}: polls{at_once} every {} ms, {} s", self.seed, self.poll_ms, self.seconds())?;
         for (index, network) in self.settings.networks.iter().enumerate() {
             let (cadence, block_ms) = (network.cadence.as_str(), self.block_ms[index]);
             let cores = self.members(index).iter().any(|node| self.settings.nodes[*node].core);
