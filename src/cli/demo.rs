@@ -12,7 +12,7 @@ mod watcher;
 use std::{
     fs::File,
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
     sync::Mutex,
@@ -20,6 +20,7 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -53,7 +54,7 @@ pub struct Arguments {
     #[arg(long)]
     exit_after_story: bool,
     /// The family whose language the nodes speak.
-    #[arg(long, value_name = "FAMILY", default_value = "evm", value_parser = tongue)]
+    #[arg(long, value_name = "FAMILY", default_value = "evm", value_parser = tongue())]
     family: Tongue,
     /// When to use colours.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
@@ -72,8 +73,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     open_log(arguments.log_file.as_deref(), &terminal)?;
     let stage = Stage::of(arguments.family);
     let devnet = Devnet::start(stage.world(), Pace::REAL).context("cannot start the simulated networks")?;
-    let watcher = Watcher::start(stage.config(&devnet.urls()), listen_address())?;
-    let mut show = Show { story: Story::begin(Clock.now()), urls: urls(&watcher), devnet, watcher };
+    let watcher = watch(&stage.config(&devnet.urls()))?;
+    let urls = urls(&watcher, &devnet);
+    let mut show = Show { story: Story::begin(Clock.now()), urls, devnet, watcher };
     let outcome = match show.play(&mut terminal, arguments.exit_after_story).await {
         // Whoever read has seen enough, as `head` has after ten lines.
         Err(error) if is_broken_pipe(&error) => Ok(show.verdict(arguments.exit_after_story)),
@@ -86,22 +88,20 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// The language of the simulated nodes of a family.
-fn tongue(family: &str) -> Result<Tongue, String> {
-    Tongue::of(family).ok_or_else(|| {
-        let mut spoken: Vec<&str> = Tongue::ALL.iter().map(|tongue| tongue.family()).collect();
-        spoken.dedup();
-        format!("simulated nodes speak {}", spoken.join(", "))
-    })
+fn tongue() -> impl TypedValueParser<Value = Tongue> {
+    let mut spoken: Vec<&str> = Tongue::ALL.iter().map(|tongue| tongue.family()).collect();
+    spoken.dedup();
+    PossibleValuesParser::new(spoken).try_map(|family| Tongue::of(&family).ok_or("no simulated node speaks it"))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The usual port if it is free, else any.
-fn listen_address() -> SocketAddr {
-    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT));
-    if TcpListener::bind(usual).is_ok() { usual } else { (Ipv4Addr::LOCALHOST, 0).into() }
+/// Starts the daemon on the usual port, or on any where that is taken.
+fn watch(config: &str) -> anyhow::Result<Watcher> {
+    let on = |port| Watcher::start(config.to_owned(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    on(USUAL_PORT).or_else(|_| on(0))
 }
 
 /// The daemon's log would tear the view apart: it goes to a file, or is left out; beside plain lines warnings are shown
@@ -119,7 +119,8 @@ fn open_log(file: Option<&std::path::Path>, terminal: &Terminal) -> anyhow::Resu
     set.map_err(|error| anyhow::anyhow!(error)).context("cannot open the log")
 }
 
-fn urls(watcher: &Watcher) -> Vec<(&'static str, String)> {
+/// What can be opened: the pages of the daemon, and a node to be probed.
+fn urls(watcher: &Watcher, devnet: &Devnet) -> Vec<(&'static str, String)> {
     let Some(address) = watcher.address() else { return Vec::new() };
     let paths = [
         ("page", "/"),
@@ -127,7 +128,9 @@ fn urls(watcher: &Watcher) -> Vec<(&'static str, String)> {
         ("alerts", "/api/v1/alerts"),
         ("explain", "/api/v1/explain?network=consortium"),
     ];
-    paths.iter().map(|(what, path)| (*what, format!("http://{address}{path}"))).collect()
+    let pages = paths.iter().map(|(what, path)| (*what, format!("http://{address}{path}")));
+    let node = devnet.urls().into_iter().flatten().next().map(|url| ("a node", url));
+    pages.chain(node).collect()
 }
 
 struct Show {
