@@ -17,7 +17,7 @@ const SAMPLES_PER_LIMIT: u32 = 16;
 const USUAL_TIMES: u64 = 2;
 
 /// ... nor are so few transactions above it.
-const FEW: u64 = 10;
+pub const FEW: u64 = 10;
 
 /// One step of the usual towards what waits now, as a fraction of itself.
 const STEP: u64 = 500;
@@ -131,8 +131,13 @@ impl Backlog {
     /// The queue, if what waits above the usual has not been served.
     #[must_use]
     pub fn queue(&self) -> Option<Queue> {
+        self.queue_above(self.usual?.saturating_mul(USUAL_TIMES).saturating_add(FEW))
+    }
+
+    /// The queue, if so many waiting are `usual`.
+    #[must_use]
+    pub fn queue_above(&self, usual: u64) -> Option<Queue> {
         let pending = self.pending?;
-        let usual = self.usual?.saturating_mul(USUAL_TIMES).saturating_add(FEW);
         if pending <= usual {
             return None;
         }

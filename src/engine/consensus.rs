@@ -71,6 +71,12 @@ impl Pulse {
         (self.seen, self.strives) = (at, facts.heartbeat < facts.round);
     }
 
+    /// Whether the node tells its heartbeat.
+    #[must_use]
+    pub fn is_felt(&self) -> bool {
+        self.beat.is_some()
+    }
+
     /// For how long the same has been told, counted from `begin` at the earliest.
     #[must_use]
     pub fn rest(&self, begin: Option<Timestamp>) -> Duration {
@@ -174,6 +180,12 @@ impl Consensus {
             lasting: timer.now().at.since(since),
             voters: self.tellers,
         })
+    }
+
+    /// How long a view must stand still at the most until that is called a standstill.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.limit.saturating_mul(UNCONFIRMED)
     }
 
     /// Whether it has made a halt and nothing shows yet that it is over.

@@ -18,6 +18,7 @@ use super::{
     Engine,
     alert::{Life, Policy, Setting, Verdict, live},
     finding::Finding,
+    resume::{self, patience},
     rule,
     snapshot::{AlertKey, Effect, Subject},
     surroundings::Outlook,
@@ -57,7 +58,9 @@ pub struct CustomRule {
 }
 
 impl CustomRule {
-    fn looks_at(&self, network: &str) -> bool {
+    /// Whether it is about that network, or its nodes.
+    #[must_use]
+    pub fn looks_at(&self, network: &str) -> bool {
         self.networks.as_ref().is_none_or(|networks| networks.iter().any(|name| **name == *network))
     }
 
@@ -79,6 +82,11 @@ impl CustomLives {
     /// Those that live.
     pub fn iter(&self) -> impl Iterator<Item = (AlertName, &Life)> {
         self.0.iter().map(|(name, life)| (AlertName::Custom(*name), &**life))
+    }
+
+    /// From now on this is the life of the alert of that name.
+    pub fn set(&mut self, name: RuleName, life: Box<Life>) {
+        self.0.insert(name, life);
     }
 
     /// The life of the alert of that name.
@@ -186,14 +194,13 @@ impl Engine {
     }
 
     fn live_custom(&mut self, rule: &CustomRule, subject: Subject, verdict: Verdict, round: &mut Round<'_>) {
-        let lives = match subject {
-            Subject::Node(node) => &mut self.nodes[node.index()].custom,
-            _ => &mut self.networks[round.index.index()].custom,
-        };
-        let mut slot = lives.0.remove(&rule.name);
+        let mut slot = self.custom_lives(subject, round.index).0.remove(&rule.name);
         if slot.is_none() && !matches!(verdict, Verdict::Holds(_)) {
             return;
         }
+        let nodes = self.networks[round.index.index()].members.iter().map(|i| &self.settings.nodes[*i]);
+        let patience = slot.as_ref().filter(|life| life.trial.is_some()).map(|_| patience::of_custom(rule, nodes));
+        let verdict = resume::tried(slot.as_deref_mut(), verdict, patience, round.timer);
         let setting = Setting {
             key: AlertKey { name: AlertName::Custom(rule.name), subject },
             level: rule.level,
@@ -203,10 +210,18 @@ impl Engine {
             muter: None,
         };
         let began = live(&mut slot, verdict, &setting, round.timer, round.effects);
+        let lives = self.custom_lives(subject, round.index);
         if let Some(life) = slot {
             lives.0.insert(rule.name, life);
         }
         self.networks[round.index.index()].count(began, rule.level);
+    }
+
+    fn custom_lives(&mut self, subject: Subject, network: NetworkIndex) -> &mut CustomLives {
+        match subject {
+            Subject::Node(node) => &mut self.nodes[node.index()].custom,
+            _ => &mut self.networks[network.index()].custom,
+        }
     }
 
     /// Says whether every rule can be evaluated, once all that was due has been judged.
@@ -217,6 +232,8 @@ impl Engine {
             None if Outlook::of(&self.vantages) == Outlook::Open => Verdict::Clear,
             None => Verdict::Unknown,
         };
+        let patience = Some(patience::rounds(self.settings.nodes.iter()));
+        let verdict = resume::tried(self.failing.as_deref_mut(), verdict, patience, &timer);
         let policy = rule::policy(FAILING.name, Duration::ZERO);
         let level = rule::level(FAILING.name, false);
         let setting = Setting { key: FAILING, level, policy, flap_window: Duration::ZERO, muter: None };

@@ -103,7 +103,7 @@ impl Finality {
     fn stand_still(&mut self, blocks: u64, scene: &Scene<'_>) {
         let (Some(head), Some(ordinary)) = (self.head, ordinary_gap(scene)) else { return };
         let end = scene.risen_at();
-        let saw = scene.network.progress.seeing_since().is_some_and(|since| since <= head);
+        let saw = scene.network.progress.seeing_since(scene.timer.now().at).is_some_and(|since| since <= head);
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
         let grown = scene.block_time().filter(|_| !saw).map(|block_time| block_time.saturating_mul(blocks));
         let excess = end.since(head).saturating_sub(ordinary.max(grown.unwrap_or_default()));
@@ -163,7 +163,7 @@ impl Finality {
 
     /// What is abnormal teaches nothing, nor does a time in which we did not see all the while.
     fn learn(&mut self, peak: Duration, from: Timestamp, scene: &Scene<'_>) {
-        let seen = scene.network.progress.seeing_since().is_some_and(|since| since <= from);
+        let seen = scene.network.progress.seeing_since(scene.timer.now().at).is_some_and(|since| since <= from);
         let known = self.first_seen().is_some_and(|first| first <= from);
         if !seen || !known || self.normal(scene.settings).is_some_and(|_| self.limit(scene.settings) < peak) {
             return;

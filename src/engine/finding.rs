@@ -68,6 +68,10 @@ pub enum Finding {
         silence: Duration,
         /// Nodes of the network.
         nodes: usize,
+        /// How most of them failed last ...
+        kind: ErrorKind,
+        /// ... and how many did.
+        alike: usize,
     },
     /// NetworkUnreachable: nodes answer, but none of them about this chain.
     NoNodeOfThisChain {
@@ -337,6 +341,8 @@ pub enum Finding {
         /// How many rules fail.
         failing: usize,
     },
+    /// Any: announced before we were started again, and not judged since.
+    Resumed,
     /// Watchdog.
     Alive,
 }
@@ -382,6 +388,7 @@ impl Finding {
             Self::CutOff { .. } => "cut_off",
             Self::RuleHolds { .. } => "rule_holds",
             Self::RuleFails { .. } => "rule_fails",
+            Self::Resumed => "resumed",
             Self::Alive => "alive",
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 
 /// Nodes that have contradicted each other for this long without any majority are told: at the start some may not have
 /// been heard yet.
-const MAJORITY_MUST_FORM: Duration = Duration::from_secs(30);
+pub const MAJORITY_MUST_FORM: Duration = Duration::from_secs(30);
 
 /// As whom an endpoint answered counts for this long: behind a balancer each poll may reach another node.
 const SELF_LASTS: Duration = Duration::from_secs(600);

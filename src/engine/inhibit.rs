@@ -43,6 +43,9 @@ fn find_above(
 ) -> Option<AlertKey> {
     let mut level = settings.networks[network.index()].depends_on.clone();
     for _ in 0..DEPTH {
+        if level.is_empty() {
+            break;
+        }
         let found = level.iter().find_map(&look);
         if found.is_some() {
             return found;
@@ -123,7 +126,7 @@ pub fn of_node(
     // While two branches stand side by side nobody knows yet who has strayed, nor whether it will be a split.
     let split = || {
         let split = AlertKey { name: N::NetworkSplit, subject: Subject::Network(network_index) };
-        network.split.is_some().then_some(split)
+        (network.split.is_some() || network.lives.on_trial(rule::SPLIT)).then_some(split)
     };
     match name {
         N::NodeOffline => lost().or_else(planned),

@@ -7,6 +7,7 @@ use super::{
     inhibit,
     network::{Network, Recovery},
     node::Node,
+    resume::{self, patience},
     rule::{self, NetworkCase, NodeCase},
     settings::{NetworkLimits, Settings},
     snapshot::{AlertKey, Effect, Subject},
@@ -40,6 +41,8 @@ impl Bench<'_> {
             let network = &mut self.networks[index.index()];
             network.view(&self.settings.networks[index.index()], &self.settings.nodes, self.nodes, self.timer);
             self.settle_states(index);
+            let own = &self.settings.networks[index.index()];
+            self.networks[index.index()].try_halt(own, &self.settings.nodes, self.nodes, self.timer);
             self.judge_network(index);
             self.judge_nodes(index);
         } else {
@@ -56,7 +59,8 @@ impl Bench<'_> {
         for i in network.members.iter().copied() {
             let (node, settings) = (&mut self.nodes[i], &self.settings.nodes[i]);
             let distance = Distance::of(node, settings, network.tip.borne_out(), block_time, self.timer.now().at);
-            node.behind = distance.is_behind(node.behind);
+            node.behind =
+                distance.is_behind(node.behind) && (node.behind || !network.falls(node, distance.limit, block_time));
             let state = state(node, settings, &distance, self.timer);
             enter(node, i, state, self.timer, self.effects);
         }
@@ -72,15 +76,18 @@ impl Bench<'_> {
         let settings = &self.settings.networks[index.index()];
         let above = inhibit::of_network(self.settings, self.networks, index, self.timer);
         let finality = inhibit::of_finality(self.settings, self.networks, index);
-        let mut verdicts = {
+        let verdicts = {
             let network = &self.networks[index.index()];
             let nodes: Vec<_> = network.members.iter().map(|i| (&self.settings.nodes[*i], &self.nodes[*i])).collect();
             let case = NetworkCase { settings, network, nodes: &nodes, timer: self.timer };
-            rule::NETWORK_RULES.map(|rule| (rule.judge)(&case))
+            let heard = |position| network.lives.on_trial(position);
+            let patience = |(position, name)| heard(position).then(|| patience::of_network(name, &case));
+            let mut names = (0..).zip(rule::NETWORK_RULES.map(|rule| rule.name));
+            rule::NETWORK_RULES.map(|rule| ((rule.judge)(&case), names.next().and_then(patience)))
         };
-        for (position, rule) in rule::NETWORK_RULES.iter().enumerate() {
-            let verdict = std::mem::replace(&mut verdicts[position], Verdict::Unknown);
+        for ((position, rule), (verdict, patience)) in (0..).zip(&rule::NETWORK_RULES).zip(verdicts) {
             let network = &mut self.networks[index.index()];
+            let verdict = resume::tried(network.lives.at(position).as_deref_mut(), verdict, patience, self.timer);
             let finality = finality.filter(|_| rule.name == AlertName::FinalityStalled);
             let muter = inhibit::of_own(rule.name, network, index, above.or(finality));
             let key = AlertKey { name: rule.name, subject: Subject::Network(index) };
@@ -118,10 +125,16 @@ impl Bench<'_> {
         let block_time = network.progress.block_time(&self.settings.networks[index.index()]);
         for (position, rule) in rule::NODE_RULES.iter().enumerate() {
             let node = &self.nodes[i];
-            let verdict = (rule.judge)(&NodeCase { settings, node, tip, block_time, clocks_ms, timer: self.timer });
+            let case = NodeCase { settings, node, tip, block_time, clocks_ms, timer: self.timer };
+            let verdict = (rule.judge)(&case);
             if !matches!(verdict, Verdict::Holds(_)) && !node.lives.lives(position) {
                 continue;
             }
+            let own = &self.settings.networks[index.index()];
+            let patience = node.lives.on_trial(position).then(|| patience::of_node(rule.name, &case, network, own));
+            let life = self.nodes[i].lives.at(position).as_deref_mut();
+            let verdict = resume::tried(life, verdict, patience, self.timer);
+            let node = &self.nodes[i];
             let setting = Setting {
                 key: AlertKey { name: rule.name, subject: Subject::Node(number) },
                 level: loudness(rule.name, settings.core, &verdict, limits),

@@ -55,6 +55,8 @@ pub struct Network {
     pub split: Option<Split>,
     /// Its tip.
     pub tip: TipClock,
+    /// When voters last told a height that is the tip or above it.
+    pub tip_told: Option<Timestamp>,
     /// When the tip rose.
     pub progress: Progress,
     /// Nodes that only repeat the word of another, and whose: two endpoints of one node, or of one balancer.
@@ -105,6 +107,7 @@ pub struct Recovery {
 impl Network {
     /// Makes a view of the nodes' words: identity, disputes, votes, tip, sight.
     pub fn view(&mut self, settings: &NetworkSettings, all: &[NodeSettings], nodes: &mut [Node], timer: &Timer) {
+        self.progress.round = self.round(all);
         self.settle_identity(settings, all, nodes, timer);
         self.settle_branches(settings, all, nodes, timer);
         let votes = self.collect_votes(settings, all, nodes, timer);
@@ -113,6 +116,7 @@ impl Network {
         if self.move_tip(settings, all, votes, head_time, timer) {
             self.settle_rollback(before, nodes);
         }
+        self.tip_told = self.tip_told.max(self.last_at_tip(votes, nodes));
         self.settle_plans(settings, all, nodes, timer);
         self.settle_sight(settings, all, votes, nodes, timer);
         self.settle_consensus(settings, all, nodes, timer);
@@ -176,10 +180,12 @@ impl Network {
                 }
                 Standing::Same => node.dispute.hash = None,
                 Standing::Differs { height, wanted, said } => {
-                    let seen = timer.now().at;
-                    let since = node.dispute.hash.take().map_or(seen, |dispute| dispute.since);
                     let finding = Finding::HashDiffers { height, wanted, said };
-                    node.dispute.hash = Some(HashDispute { since, seen, finding });
+                    let now = timer.now().at;
+                    let at = node.told.at(height).unwrap_or(now);
+                    let known = node.dispute.hash.take();
+                    let (since, told) = known.map_or((now, at), |known| (known.since, known.told.max(at)));
+                    node.dispute.hash = Some(HashDispute { since, told, finding });
                 }
             }
         }
@@ -197,7 +203,8 @@ impl Network {
     ) -> Votes {
         let tip = self.tip.height();
         let risen = self.progress.at.unwrap_or(timer.now().at);
-        let mut votes = Votes::new(self.tip.plausible(timer.now().at, self.progress.block_time(settings), risen));
+        let block_time = self.progress.block_time(settings);
+        let mut votes = Votes::new(self.tip.plausible(timer.now().at, block_time, risen));
         let mut syncing = Vec::new();
         self.members.iter().for_each(|i| nodes[*i].vote = None);
         for i in self.speakers(all, nodes, timer) {
@@ -226,6 +233,7 @@ impl Network {
             node.reached = node.reached.max(node.vote);
             let proved = tip.is_some() && tip <= node.reached;
             votes.fallen += usize::from(proved && node.vote.is_some() && node.vote < tip);
+            votes.fallen_beside += usize::from(!proved && node.fell_beside(tip, &all[*i], block_time));
             votes.silent += usize::from(proved && node.vote.is_none());
         }
         votes
@@ -235,7 +243,7 @@ impl Network {
     fn speakers(&mut self, all: &[NodeSettings], nodes: &[Node], timer: &Timer) -> Vec<usize> {
         let right = |i: &usize| {
             let node = &nodes[*i];
-            let testifies = node.dispute.identity.is_none() && !node.forked(timer);
+            let testifies = node.dispute.identity.is_none() && !node.forked();
             testifies && node.testimony(&all[*i], timer).is_some()
         };
         let mut speakers: Vec<usize> = self.members.iter().copied().filter(right).collect();
@@ -243,6 +251,16 @@ impl Network {
         self.duplicates = repeaters(words);
         speakers.retain(|i| self.duplicates.iter().all(|(repeater, _)| repeater != i));
         speakers
+    }
+
+    /// When the tip or more was last the newest word of two voters, or of one where there are no three.
+    fn last_at_tip(&self, votes: Votes, nodes: &[Node]) -> Option<Timestamp> {
+        let tip = self.tip.borne_out();
+        let voters = self.members.iter().map(|i| &nodes[*i]).filter(|node| node.vote.is_some());
+        let there = voters.filter(|node| tip <= node.last_height());
+        let mut told: Vec<_> = there.filter_map(|node| Some(node.good.as_ref()?.at)).collect();
+        told.sort_unstable_by(|a, b| b.cmp(a));
+        told.get(usize::from(2 < votes.count)).copied()
     }
 
     /// The tip went back: what the nodes had reached counts no more. A chain that is left with next to nothing of its
@@ -275,7 +293,9 @@ impl Network {
         let change = self.tip.update(votes, timer, |height| self.ground.proven_at(height));
         match change {
             Change::None | Change::RolledBack { progress: None } => {}
-            Change::First => self.progress.begin(now, head, self.rounds(all), settings),
+            Change::First => {
+                self.progress.begin(now, head, self.rounds_of_most(all), settings);
+            }
             Change::RolledBack { progress: Some(at) } => {
                 self.progress.restart(at);
                 self.recover(1, at);
@@ -304,10 +324,22 @@ impl Network {
         }
     }
 
-    /// In this time every node is asked at least once, and whoever answers is asked again.
-    fn rounds(&self, all: &[NodeSettings]) -> Duration {
-        let slowest = self.members.iter().map(|i| all[*i].interval).max().unwrap_or_default();
-        slowest.saturating_mul(2)
+    /// In this time so many are asked as prove a tip: two, or one where there are no three. Whoever is asked rarely holds
+    /// up nobody.
+    fn round(&self, all: &[NodeSettings]) -> Duration {
+        self.interval_at(usize::from(2 < self.members.len()), all)
+    }
+
+    /// In this time most are asked, and whoever answers is asked again.
+    pub(super) fn rounds_of_most(&self, all: &[NodeSettings]) -> Duration {
+        self.interval_at(self.members.len() / 2, all).saturating_mul(2)
+    }
+
+    /// The interval at this position among those of all members, the shortest first.
+    fn interval_at(&self, position: usize, all: &[NodeSettings]) -> Duration {
+        let mut intervals: Vec<Duration> = self.members.iter().map(|i| all[*i].interval).collect();
+        intervals.sort_unstable();
+        intervals.get(position).copied().unwrap_or_default()
     }
 
     fn recover(&mut self, blocks: u64, at: Timestamp) {
@@ -332,7 +364,7 @@ fn furthest(a: (Height, Timestamp), b: (Height, Timestamp)) -> (Height, Timestam
 
 /// Whether a node has moved on for so long without being contradicted again that an old contradiction proves nothing.
 fn outgrown(dispute: &HashDispute, moved_at: Option<Timestamp>) -> bool {
-    moved_at.is_some_and(|at| dispute.seen.after(CONTRADICTION_LASTS) <= at)
+    moved_at.is_some_and(|at| dispute.told.after(CONTRADICTION_LASTS) <= at)
 }
 
 /// The newest timestamp among the voters' heads at the height that will be the tip: one node's clock may be wrong.

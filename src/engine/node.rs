@@ -50,6 +50,12 @@ pub struct Node {
     heights: VecDeque<Height>,
     /// When the highest recent height last rose.
     pub moved_at: Option<Timestamp>,
+    /// From where its newest word last went down by more than is harmless, and when.
+    pub fell: Option<(Height, Timestamp)>,
+    /// The newest timestamp of its heads, which no older block has, on whatever branch.
+    newest_head: Option<UnixTime>,
+    /// When, below a height it fell from, its head last was newer than any before.
+    renewed_at: Option<Timestamp>,
     /// As whom it answered lately.
     pub selves: Selves,
     /// Hashes it told for recent heights.
@@ -136,10 +142,10 @@ pub struct Dispute {
 /// Another hash at a common height.
 #[derive(Debug, Clone)]
 pub struct HashDispute {
-    /// Since when it has been on another branch.
+    /// When it was first contradicted.
     pub since: Timestamp,
-    /// When that was last seen.
-    pub seen: Timestamp,
+    /// When it last told a block that is contradicted.
+    pub told: Timestamp,
     /// What says so.
     pub finding: Finding,
 }
@@ -244,6 +250,9 @@ impl Node {
     fn take_height(&mut self, at: Timestamp, facts: &Facts) {
         let height = facts.head.height;
         let before = self.height();
+        if self.last_height().is_some_and(|last| HARMLESS_STEP < last.above(height)) {
+            self.fell = before.map(|from| (from, at));
+        }
         while HEIGHTS * self.eyes.len() <= self.heights.len() {
             self.heights.pop_front();
         }
@@ -269,6 +278,15 @@ impl Node {
                 syncing: facts.syncing.is_under_way() == Some(true),
             },
         );
+        if self.newest_head < facts.head.time {
+            self.newest_head = facts.head.time;
+            self.renewed_at = if self.is_fallen(height) { Some(at) } else { self.renewed_at };
+        }
+    }
+
+    /// Whether a height lies below where it once fell from.
+    fn is_fallen(&self, height: Height) -> bool {
+        self.fell.is_some_and(|(from, _)| HARMLESS_STEP < from.above(height))
     }
 
     /// The highest height of its recent polls.
@@ -277,15 +295,23 @@ impl Node {
         self.heights.iter().copied().max()
     }
 
-    /// Whether it has come down since then and now goes on from there. Behind a balancer it may be another backend that
-    /// speaks, so its word is still the highest of its recent heights, until all of them are lower.
+    /// What it told last.
     #[must_use]
-    pub fn goes_on_below(&self, since: Timestamp) -> bool {
+    pub fn last_height(&self) -> Option<Height> {
+        self.heights.back().copied()
+    }
+
+    /// Whether it has come down since then and goes on from there: it rises, or it told newer blocks than ever before
+    /// no longer ago than `lately`. Behind a balancer it may be another backend that speaks, so its word is still the highest
+    /// of its recent heights, until all of them are lower.
+    #[must_use]
+    pub fn goes_on_below(&self, since: Timestamp, lately: Duration, timer: &Timer) -> bool {
         let mut newest = self.heights.iter().rev();
         let (last, before) = (newest.next(), newest.next());
+        let fallen = self.fell.is_some_and(|(_, at)| since < at);
         let rises = before.is_none_or(|before| Some(before) < last);
-        let fallen = self.decrease.filter(|fall| since < fall.at);
-        rises && fallen.zip(last).is_some_and(|(fall, last)| HARMLESS_STEP < fall.from.above(*last))
+        let renewed = || self.renewed_at.is_some_and(|at| since < at && !timer.passed(at.after(lately)));
+        fallen && (renewed() || rises && last.is_some_and(|last| self.is_fallen(*last)))
     }
 
     /// The height it can vote for: no higher than the `tip` as it stands while its blocks are contradicted, by a

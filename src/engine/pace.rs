@@ -84,6 +84,13 @@ impl Pace {
         Some(Stretch { window, expected, since })
     }
 
+    /// Whether more blocks than `1 / share` of those due in a window have been seen to come within one.
+    #[must_use]
+    pub fn is_proven(&self, tip: Height, share: u64, scene: (Duration, &NetworkSettings)) -> bool {
+        let stretch = self.stretch(tip, Span::Lately, share, scene);
+        stretch.zip(self.lately.first()).is_some_and(|(stretch, first)| first.at < stretch.since)
+    }
+
     /// Blocks since `since`, the tip being at `tip`.
     #[must_use]
     pub fn blocks_since(&self, since: Timestamp, tip: Height, span: Span) -> u64 {
@@ -94,7 +101,8 @@ impl Pace {
 /// The time in which enough blocks are due for their number to mean something: where they come at random, so many that
 /// a third of them comes by chance once in the horizon. The long one is several of those. A block time
 /// of nothing is none.
-fn window(span: Span, block_time: Duration, settings: &NetworkSettings) -> Option<Duration> {
+#[must_use]
+pub fn window(span: Span, block_time: Duration, settings: &NetworkSettings) -> Option<Duration> {
     if block_time.is_zero() {
         return None;
     }

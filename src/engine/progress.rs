@@ -48,13 +48,17 @@ pub struct Progress {
     counts_from: Timestamp,
     /// No halt before this, whatever the timestamps say.
     not_before: Timestamp,
+    /// In this time so many nodes are asked as prove a tip.
+    pub round: Duration,
     /// Since when we cannot see.
     blind_since: Option<Timestamp>,
-    /// When we last could not.
+    /// When we last could not for longer than a round.
     blind_until: Timestamp,
     /// Whether the tip has risen under our eyes: only then the time between two rises is known.
     seen_rising: bool,
     intervals: VecDeque<Duration>,
+    /// What is not yet an interval to learn from: time that passed, and blocks that came in it.
+    begun: (Duration, u32),
     /// Abnormal intervals since the last ordinary one.
     abnormal: Vec<Duration>,
     learned: Option<Duration>,
@@ -62,7 +66,7 @@ pub struct Progress {
 
 impl Progress {
     /// The first tip: the head's own timestamp tells when it came, unless it claims the future. The first answers may
-    /// be those of nodes that trail, so nothing is missing before all have been asked for two `rounds`.
+    /// be those of nodes that trail, so nothing is missing before two `rounds` have passed.
     pub fn begin(&mut self, now: Now, head: Option<UnixTime>, rounds: Duration, settings: &NetworkSettings) {
         let age = head.map_or(Duration::ZERO, |head| now.wall.since(head));
         self.at = Some(now.at.before(age));
@@ -88,22 +92,26 @@ impl Progress {
         blocks: u64,
         settings: &NetworkSettings,
     ) -> Option<Duration> {
-        let seen = proven.filter(|_| self.blind_since.is_none()).unwrap_or(now).max(self.blind_until);
+        let blind = self.is_blind(now);
+        let seen = proven.filter(|_| !blind).unwrap_or(now).max(self.blind_until);
         let now = self.at.map_or(now, |at| seen.max(at)).min(now);
         let gap = self.at.map_or(Duration::ZERO, |at| now.since(at));
-        let each = gap / u32::try_from(blocks).unwrap_or(u32::MAX).max(1);
+        let blocks = u32::try_from(blocks).unwrap_or(u32::MAX).max(1);
         let known = std::mem::replace(&mut self.seen_rising, true);
         let ordinary = self.learned.is_none() || gap <= self.threshold(settings);
-        if known && self.blind_since.is_none() {
-            self.weigh(each, ordinary);
+        if known && !blind {
+            self.weigh(gap, blocks, ordinary);
+        } else {
+            self.begun = Default::default();
         }
         self.restart(now);
-        known.then_some(each)
+        known.then_some(gap / blocks)
     }
 
     /// Forgets how long blocks take: another chain may have another pace.
     pub fn unlearn(&mut self) {
         self.intervals.clear();
+        self.begun = Default::default();
         self.abnormal.clear();
         self.learned = None;
     }
@@ -116,13 +124,22 @@ impl Progress {
     }
 
     /// Ordinary gaps teach at once. Abnormal ones teach nothing, unless there are only such: then the chain has changed.
-    fn weigh(&mut self, each: Duration, ordinary: bool) {
+    ///
+    /// Whose turn it is to be asked may make one block of a long time and many of a short one: less than a round teaches
+    /// nothing by itself.
+    fn weigh(&mut self, gap: Duration, blocks: u32, ordinary: bool) {
+        let (time, before) = std::mem::take(&mut self.begun);
         if ordinary {
             self.abnormal.clear();
-            self.learn(each);
+            let (time, blocks) = (time.saturating_add(gap), before.saturating_add(blocks));
+            if self.round <= time {
+                self.learn(time / blocks);
+            } else {
+                self.begun = (time, blocks);
+            }
             return;
         }
-        self.abnormal.push(each);
+        self.abnormal.push(gap / blocks);
         if NEW_NORMAL <= self.abnormal.len() {
             self.intervals.clear();
             for each in std::mem::take(&mut self.abnormal) {
@@ -191,7 +208,8 @@ impl Progress {
         match (sight, self.blind_since) {
             (true, Some(since)) => {
                 self.counts_from = self.counts_from.after(now.since(since));
-                (self.blind_since, self.blind_until) = (None, now);
+                self.blind_until = if self.is_blind(now) { now } else { self.blind_until };
+                self.blind_since = None;
             }
             (false, None) => self.blind_since = Some(now),
             _ => {}
@@ -206,10 +224,15 @@ impl Progress {
         }
     }
 
-    /// Since when we have been able to see without a break; `None` while we cannot.
+    /// Since when we have been able to see without a break longer than a round; `None` while we cannot.
     #[must_use]
-    pub fn seeing_since(&self) -> Option<Timestamp> {
-        self.blind_since.is_none().then_some(self.blind_until)
+    pub fn seeing_since(&self, now: Timestamp) -> Option<Timestamp> {
+        (!self.is_blind(now)).then_some(self.blind_until)
+    }
+
+    /// Whether we have been unable to see for longer than a round: where polls are rare every answer is a little old.
+    fn is_blind(&self, now: Timestamp) -> bool {
+        self.blind_since.is_some_and(|since| self.round < now.since(since))
     }
 
     /// How long blocks have been missing, as far as we were watching.
@@ -393,6 +416,20 @@ mod tests {
             let blocks = blocks_to_follow(before, after);
             assert!(blocks.is_some_and(|blocks| blocks <= INTERVALS), "{before} s to {after} s: {blocks:?}");
         }
+    }
+
+    #[test]
+    fn whose_turn_it_is_to_be_asked_does_not_make_blocks_faster() {
+        let settings = settings(None);
+        // Three nodes are asked every 15 s, one second after the other, while a block comes every second.
+        let mut progress = Progress { round: Duration::from_secs(15), ..Progress::default() };
+        progress.begin(Now { at: at(0), ..Now::default() }, None, Duration::ZERO, &settings);
+        for turn in 1..20 {
+            for (second, blocks) in [(0, 1), (1, 13), (2, 1)] {
+                progress.rise(at(turn * 15 + second), None, blocks, &settings);
+            }
+        }
+        assert_eq!(progress.block_time(&settings), Some(Duration::from_secs(1)));
     }
 
     #[test]

@@ -18,10 +18,10 @@ use super::{
 use crate::model::NodeState;
 
 /// A core node that answers but stands still, or is elsewhere, is lost after this long.
-const ASTRAY_FOR: Duration = Duration::from_secs(60);
+pub const ASTRAY_FOR: Duration = Duration::from_secs(60);
 
 /// A core node that starts or catches up is lost after this long: a restart is not a loss.
-const AWAY_FOR: Duration = Duration::from_secs(300);
+pub const AWAY_FOR: Duration = Duration::from_secs(300);
 
 /// What the nodes say about the weight of all validators.
 #[derive(Debug, Default)]

@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Engine,
-    branch::Ground,
     settings::Settings,
     snapshot::{AlertKey, Effect, Outcome, Subject},
     surroundings::{Outlook, Surroundings},
 };
-use crate::model::{AlertName, NetworkIndex, NodeIndex, Now};
+use crate::model::{AlertName, NetworkIndex, NodeIndex, Now, Timestamp};
 
 impl Engine {
     /// The same engine under new settings: whatever kept its name (a node: within its network) keeps its memory and
@@ -22,10 +21,12 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "the engine keeps these settings")]
     pub fn reconfigured(mut self, settings: Arc<Settings>, now: Now) -> (Self, Outcome) {
         let now = self.not_before_last_step(now);
+        self.skip_pause(now.at);
         let mut effects = self.farewells(&settings, now);
         self.screen(now, &mut effects);
         let mut new = Self::new(Arc::clone(&settings), now);
         new.clocks = self.clocks;
+        self.take_back_words(&settings);
         let old = Arc::clone(&self.settings);
         let same_vantages = old.vantages == settings.vantages;
         let networks: BTreeMap<_, _> = old.networks.iter().map(|n| &n.name).zip(0..).collect();
@@ -39,7 +40,6 @@ impl Engine {
                 network.expected = network.expected.min(members.len());
                 network.members = members;
                 network.duplicates.clear();
-                network.ground = Ground::default();
                 network.due = None;
             }
         }
@@ -51,7 +51,6 @@ impl Engine {
                     new.nodes[i].eyes.clear();
                 }
                 new.nodes[i].seen_from(new.vantages.len());
-                new.nodes[i].told.uncount();
             }
         }
         new.lives = self.lives;
@@ -80,6 +79,18 @@ impl Engine {
             Subject::Node(node) => !nodes.contains(&node_name(&self.settings, node.index())),
         };
         self.living().filter(|(key, _)| gone(key)).map(|(key, life)| life.farewell(key, now)).collect()
+    }
+
+    /// The words of nodes that are gone count no more.
+    fn take_back_words(&mut self, new: &Settings) {
+        let kept: std::collections::BTreeSet<_> = (0..new.nodes.len()).map(|i| node_name(new, i)).collect();
+        for (i, node) in self.nodes.iter_mut().enumerate() {
+            if !kept.contains(&node_name(&self.settings, i)) {
+                let ground = &mut self.networks[self.settings.nodes[i].network.index()].ground;
+                node.told
+                    .settle(false, |height, before, said| ground.count(height, before, said, Timestamp::default()));
+            }
+        }
     }
 
     /// Lives of rules that are gone have said farewell.

@@ -106,6 +106,8 @@ pub const UNREACHABLE: usize = 2;
 /// See [`HALTED`].
 pub const FINALITY: usize = 3;
 /// See [`HALTED`].
+pub const SPLIT: usize = 4;
+/// See [`HALTED`].
 pub const STRUGGLING: usize = 8;
 /// See [`HALTED`].
 pub const SLOW: usize = 9;
@@ -135,6 +137,10 @@ pub const OFFLINE: usize = 0;
 pub const WRONG_CHAIN: usize = 1;
 /// See [`OFFLINE`].
 pub const STALLED: usize = 3;
+/// See [`OFFLINE`].
+pub const LAGGING: usize = 4;
+/// See [`OFFLINE`].
+pub const SYNCING: usize = 5;
 
 /// How loud an alert is at first; about core nodes some are louder. What a finding says may make it louder still:
 /// `escalated`.

@@ -98,6 +98,16 @@ impl Silencer {
         Self { told: moved(self.told), withheld: moved(self.withheld), ..self }
     }
 
+    /// Alerts that were announced and are not over.
+    pub(super) fn told(&self) -> impl Iterator<Item = AlertKey> {
+        self.told.iter().copied()
+    }
+
+    /// An alert was announced, whether or not it is silenced by now.
+    pub(super) fn tell(&mut self, key: AlertKey) {
+        self.told.insert(key);
+    }
+
     /// The silence that matches an alert now.
     #[must_use]
     pub fn of(&self, settings: &Settings, key: AlertKey, level: Level) -> Option<&Arc<str>> {
@@ -204,7 +214,7 @@ impl Engine {
         self.silencer.unsettled = waiting;
     }
 
-    fn life(&self, key: AlertKey) -> Option<&super::alert::Life> {
+    pub(super) fn life(&self, key: AlertKey) -> Option<&super::alert::Life> {
         self.living_about(key.subject).find(|(name, _)| *name == key.name).map(|(_, life)| life)
     }
 

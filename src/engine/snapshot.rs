@@ -345,6 +345,8 @@ pub enum QuietChange {
     EndedMuted,
     /// It fires, but a silence keeps it from being announced.
     FiredSilenced,
+    /// It was announced before we were started again, and now its rule has found it too.
+    FoundAgain,
 }
 
 /// What a step of the engine returns.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{
+    decrease::HARMLESS_STEP,
+    network::Network,
     node::{Node, Streak, Word, fresh_for},
     settings::NodeSettings,
     timer::Timer,
@@ -13,10 +15,10 @@ use crate::{
 };
 
 /// Another hash than the majority's must be told for this long: shallow reorganisations settle by themselves.
-const FORK_SETTLES: Duration = Duration::from_secs(30);
+pub const FORK_SETTLES: Duration = Duration::from_secs(30);
 
 /// A node that says it is catching up and does not move for this long has stalled.
-const SYNC_PATIENCE: Duration = Duration::from_secs(300);
+pub const SYNC_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a block takes as long as nobody knows: only used to express a distance in time.
 const ASSUMED_BLOCK_TIME: Duration = Duration::from_secs(1);
@@ -46,11 +48,10 @@ impl Distance {
     ) -> Self {
         let blocks = tip.zip(node.height()).map_or(0, |(tip, height)| tip.above(height));
         let still = node.moved_at.map_or(Duration::ZERO, |at| now.since(at));
-        let counted = u32::try_from(blocks).unwrap_or(u32::MAX);
-        let lag = match block_time {
-            Some(block_time) => block_time.saturating_mul(counted),
-            None => still.min(ASSUMED_BLOCK_TIME.saturating_mul(counted)),
-        };
+        let mut lag = time_of(blocks, block_time);
+        if block_time.is_none() {
+            lag = lag.min(still);
+        }
         Self { blocks, lag, limit: lag_limit(settings, block_time), still }
     }
 
@@ -62,12 +63,40 @@ impl Distance {
     }
 }
 
-impl Node {
-    /// Whether it has told another hash than the majority for longer than a shallow reorganisation lasts.
+/// On a chain that is set back the nodes come down one after the other, within this time.
+const FALL_SETTLES: Duration = Duration::from_secs(30);
+
+impl Network {
+    /// Whether the whole network may be coming down with this node: it came down from where the tip still is, and nobody
+    /// has told the tip since, or only others that may not have looked yet.
     #[must_use]
-    pub fn forked(&self, timer: &Timer) -> bool {
-        self.dispute.hash.as_ref().is_some_and(|dispute| timer.passed(dispute.since.after(FORK_SETTLES)))
+    pub fn falls(&self, node: &Node, limit: Duration, block_time: Option<Duration>) -> bool {
+        let Some((tip, (from, at))) = self.tip.borne_out().zip(node.fell) else { return false };
+        let was_at_tip = time_of(tip.above(from), block_time) <= limit;
+        was_at_tip && self.tip_told <= Some(at.after(FALL_SETTLES))
     }
+}
+
+impl Node {
+    /// Whether it votes below the tip and has come down from so near it that it was not asked in time.
+    #[must_use]
+    pub fn fell_beside(&self, tip: Option<Height>, settings: &NodeSettings, block_time: Option<Duration>) -> bool {
+        let Some(((tip, reached), vote)) = tip.zip(self.reached).zip(self.vote) else { return false };
+        let was_there = time_of(tip.above(reached), block_time) <= lag_limit(settings, block_time);
+        was_there && vote < tip && HARMLESS_STEP < reached.above(vote)
+    }
+
+    /// Whether it has told other hashes than the majority for longer than a shallow reorganisation lasts. What it told
+    /// before that, and has not looked at since, it may have given up like everybody else.
+    #[must_use]
+    pub fn forked(&self) -> bool {
+        self.dispute.hash.as_ref().is_some_and(|dispute| dispute.since.after(FORK_SETTLES) <= dispute.told)
+    }
+}
+
+/// What the network takes for so many blocks.
+fn time_of(blocks: u64, block_time: Option<Duration>) -> Duration {
+    block_time.unwrap_or(ASSUMED_BLOCK_TIME).saturating_mul(u32::try_from(blocks).unwrap_or(u32::MAX))
 }
 
 /// How far behind the tip a node may be. What it has done since we last asked cannot be held against it.
@@ -105,7 +134,7 @@ fn answering(node: &Node, facts: &Facts, distance: &Distance, timer: &Timer) -> 
     if node.dispute.identity.is_some() {
         return NodeState::WrongChain;
     }
-    if node.forked(timer) {
+    if node.forked() {
         return NodeState::Forked;
     }
     let stood = |limit| timer.passed(timer.now().at.before(distance.still).after(limit));

@@ -18,6 +18,10 @@ const STRANDED_AFTER: Duration = Duration::from_secs(600);
 /// A single voter far above the tip is believed after this long: there is nobody else to ask.
 const JUMP_AFTER: Duration = Duration::from_secs(30);
 
+/// The first tip is decided anew when a third voter is heard of within this time after the first: whoever happens to
+/// answer first is no better a witness. Of two nobody can say who is right.
+const FIRST_SETTLES: Duration = Duration::from_secs(120);
+
 /// A jump of this many blocks is always plausible.
 const PLAUSIBLE_JUMP: u64 = 100;
 
@@ -35,6 +39,8 @@ pub struct Votes {
     pub count: usize,
     /// Voters that have been at the tip and are below it now.
     pub fallen: usize,
+    /// Voters that have come down from so near the tip that they were not asked in time.
+    pub fallen_beside: usize,
     /// Nodes that have been at the tip and do not vote now: nobody knows where they are.
     pub silent: usize,
     /// How far the tip can have come by now.
@@ -52,9 +58,11 @@ impl Votes {
         Self { plausible, ..Self::default() }
     }
 
-    /// Whether those who proved the tip are below it now: most voters, or all who ever were there, if two were.
+    /// Whether those who proved the tip are below it now: most voters, or all who ever were there, if two were. Those who
+    /// came down from beside it count where nobody who was there is missing.
     fn shows_rollback(&self) -> bool {
-        self.count <= 2 * self.fallen || (self.silent == 0 && 2 <= self.fallen)
+        let all = self.fallen + self.fallen_beside;
+        self.count <= 2 * self.fallen || (self.silent == 0 && (2 <= self.fallen || self.count <= 2 * all))
     }
 
     /// Counts one voter.
@@ -92,6 +100,8 @@ fn rank(height: Height, highest: &mut Option<Height>, second: &mut Option<Height
 #[derive(Debug, Default)]
 pub struct TipClock {
     height: Option<Height>,
+    /// Since when it has been the word of one voter, until three were heard.
+    single: Option<Timestamp>,
     below: Option<Below>,
     /// Since when the only voter has been implausibly far above.
     above: Option<Timestamp>,
@@ -169,8 +179,12 @@ impl TipClock {
     /// Takes in a count of votes. `proven_at` says when the block at a height was first told, if two nodes told it.
     pub fn update(&mut self, votes: Votes, timer: &Timer, proven_at: impl Fn(Height) -> Option<Timestamp>) -> Change {
         let Some(highest) = votes.highest else { return Change::None };
-        let Some(tip) = self.height else {
-            self.height = Some(first(votes, highest));
+        let now = timer.now().at;
+        let joined = 2 < votes.count && self.single.take().is_some_and(|since| now < since.after(FIRST_SETTLES));
+        let undecided = self.height.is_none() || joined && self.height != Some(first(votes, highest));
+        let Some(tip) = self.height.filter(|_| !undecided) else {
+            (self.height, self.below) = (Some(first(votes, highest)), None);
+            self.single = (votes.count == 1).then_some(now);
             return Change::First;
         };
         if votes.count != 1 {
@@ -273,6 +287,20 @@ mod tests {
     fn of_two_voters_the_higher_counts_if_it_is_plausible() {
         check(&[(&[10, 12], 12), (&[10, 14], 14), (&[15, 10_000_000], 15), (&[15, u64::MAX], 15)]);
         check(&[(&[10, 10_000_000], 10)]);
+    }
+
+    #[test]
+    fn whoever_is_heard_first_is_no_better_a_witness() {
+        check(&[(&[10_000_000], 10_000_000), (&[10_000_000, 12], 10_000_000), (&[10_000_000, 12, 13], 13)]);
+        check(&[(&[12], 12), (&[12, 10_000_000], 12), (&[12, 10_000_000, 13], 13)]);
+        let mut lines: Vec<(&[u64], u64)> = vec![(&[1000], 1000); 121];
+        lines.push((&[1000, 12, 13], 1000));
+        check(&lines);
+    }
+
+    #[test]
+    fn a_second_voter_that_trails_takes_the_tip_from_nobody() {
+        check(&[(&[1000], 1000), (&[1000, 12], 1000), (&[1001, 12], 1001)]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ alert_names! {
     NetworkSplit,
     /// Many blocks were replaced by others.
     DeepReorg,
-    /// One more core node lost would halt the network.
+    /// The network has no core node to spare.
     QuorumAtRisk,
     /// Blocks come far more rarely than they should.
     BlocksSlow,

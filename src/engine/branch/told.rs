@@ -22,8 +22,8 @@ const TORN_LASTS: Duration = Duration::from_secs(600);
 /// One reorganisation may be proven in stages, of which the deepest counts; what is proven after this time is another.
 const ONE_LASTS: Duration = Duration::from_secs(120);
 
-/// Hashes by height.
-type Words = BTreeMap<Height, BlockHash>;
+/// Hashes by height, the lowest first, each height once.
+type Words = Vec<(Height, BlockHash)>;
 
 /// What a node says of one height.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ struct Word {
     top: Height,
     /// The answer in which it was last told.
     answer: u64,
+    /// When that came.
+    at: Timestamp,
     /// What the network counts as this node's word.
     counted: Option<BlockHash>,
 }
@@ -102,11 +104,11 @@ impl Told {
         let found = self.compare(&said, stray, at);
         if let Some(reorg) = &found {
             self.reorgs = self.reorgs.saturating_add(1);
-            self.retract(|height| reorg.lowest < height && !said.contains_key(&height));
+            self.retract(|height| reorg.lowest < height && said_of(&said, height).is_none());
         }
         self.note(found, &said, at);
         for (height, hash) in said {
-            self.keep(height, hash, facts.head.height);
+            self.keep(height, hash, facts.head.height, at);
         }
         found
     }
@@ -147,11 +149,11 @@ impl Told {
     /// A reorganisation is one when the node stays with it: a second answer must not bring the old block back.
     fn note(&mut self, found: Option<Reorg>, said: &Words, at: Timestamp) {
         if let Some(reorg) = &mut self.reorg {
-            if said.get(&reorg.lowest) == Some(&reorg.was) {
+            if said_of(said, reorg.lowest) == Some(reorg.was) {
                 (self.reorg, self.returned) = (None, Some(at));
                 return;
             }
-            reorg.confirmed |= reorg.at < at && said.last_key_value().is_some_and(|(head, _)| reorg.lowest <= *head);
+            reorg.confirmed |= reorg.at < at && said.last().is_some_and(|(head, _)| reorg.lowest <= *head);
         }
         let Some(found) = found else { return };
         let spent = |old: &Reorg| old.depth() <= found.depth() || ONE_LASTS <= at.since(old.at);
@@ -160,40 +162,43 @@ impl Told {
         }
     }
 
-    fn keep(&mut self, height: Height, hash: BlockHash, head: Height) {
+    fn keep(&mut self, height: Height, hash: BlockHash, head: Height, at: Timestamp) {
         let answer = self.answers;
         if let Some(word) = self.words.get_mut(&height) {
             let top = if word.hash == hash { word.top.max(head) } else { head };
             self.changed |= word.hash != hash;
-            *word = Word { hash, top, answer, counted: word.counted };
+            *word = Word { hash, top, answer, at, counted: word.counted };
             return;
         }
         self.changed = true;
-        self.words.insert(height, Word { hash, top: head, answer, counted: None });
+        self.words.insert(height, Word { hash, top: head, answer, at, counted: None });
         self.crowd_out(rank(height), head);
     }
 
     /// Of too many words of one rank the one furthest from the head is forgotten, but none before those told just now:
     /// after a rollback it is the words right above the head that new blocks will contradict first.
     fn crowd_out(&mut self, of: u32, head: Height) {
-        let peers = || self.words.iter().filter(|(height, _)| rank(**height) == of);
-        if peers().count() <= WORDS_OF_A_RANK {
-            return;
-        }
+        let peers = self.words.iter().filter(|(height, _)| rank(**height) == of);
         let worth = |height: Height, word: &Word| (word.answer != self.answers, height.0.abs_diff(head.0), height);
-        let least = peers().max_by_key(|(height, word)| worth(**height, word)).map(|(height, _)| *height);
-        self.retract(|height| Some(height) == least);
+        let (count, least) = peers.fold((0, None), |(count, least), (height, word)| {
+            let worth = Some(worth(*height, word));
+            (count + 1, if least <= worth { worth } else { least })
+        });
+        if let Some((.., height)) = least.filter(|_| WORDS_OF_A_RANK < count) {
+            self.take_back(height);
+        }
     }
 
     fn retract(&mut self, is_void: impl Fn(Height) -> bool) {
-        let void = &mut self.void;
-        let before = self.words.len();
-        self.words.retain(|height, word| {
-            let gone = is_void(*height);
-            void.extend(word.counted.filter(|_| gone).map(|hash| (*height, hash)));
-            !gone
-        });
-        self.changed |= self.words.len() < before;
+        let void: Vec<Height> = self.words.keys().copied().filter(|height| is_void(*height)).collect();
+        void.into_iter().for_each(|height| self.take_back(height));
+    }
+
+    fn take_back(&mut self, height: Height) {
+        if let Some(word) = self.words.remove(&height) {
+            self.void.extend(word.counted.map(|hash| (height, hash)));
+            self.changed = true;
+        }
     }
 
     /// Hands every change since the last time to `count`: the height, what counted so far, and what counts now. The words
@@ -213,13 +218,6 @@ impl Told {
                 word.counted = now;
             }
         }
-    }
-
-    /// Nothing is counted any more: whoever counts begins anew.
-    pub fn uncount(&mut self) {
-        self.void.clear();
-        self.words.values_mut().for_each(|word| word.counted = None);
-        (self.changed, self.speaks) = (true, false);
     }
 
     /// The node stands at `height`, and no longer by what it told of heights above.
@@ -251,6 +249,12 @@ impl Told {
         self.words.get(&height).filter(|_| height <= self.height).map(|word| word.hash)
     }
 
+    /// When it last spoke of a height.
+    #[must_use]
+    pub fn at(&self, height: Height) -> Option<Timestamp> {
+        self.words.get(&height).map(|word| word.at)
+    }
+
     /// The deepest reorganisation of late that a second answer bore out, unless the node has more than one mind.
     #[must_use]
     pub fn reorg(&self, now: Timestamp) -> Option<&Reorg> {
@@ -263,20 +267,27 @@ impl Told {
 /// are believed first.
 fn words_of(facts: &Facts) -> Words {
     let head = facts.head;
-    let mut words = Words::new();
-    words.extend(head.hash.map(|hash| (head.height, hash)));
     let parent = head.height.0.checked_sub(1).map(Height).zip(head.parent);
     let finalized = match facts.finality {
         Finality::Known { height, hash: Some(hash), .. } => Some((height, hash)),
         _ => None,
     };
-    let older = facts.checkpoints.iter().copied().take(CHECKPOINTS);
-    for (height, hash) in parent.into_iter().chain(older).chain(finalized) {
-        if height <= head.height {
-            words.entry(height).or_insert(hash);
-        }
-    }
+    let mut words = Words::with_capacity(facts.checkpoints.len().min(CHECKPOINTS) + 3);
+    words.extend(head.hash.map(|hash| (head.height, hash)));
+    words.extend(parent);
+    words.extend(facts.checkpoints.iter().copied().take(CHECKPOINTS));
+    words.extend(finalized);
+    words.retain(|(height, _)| *height <= head.height);
+    // What was said first stays first.
+    words.sort_by_key(|(height, _)| *height);
+    words.dedup_by_key(|(height, _)| *height);
     words
+}
+
+/// What an answer says of a height.
+fn said_of(said: &Words, height: Height) -> Option<BlockHash> {
+    let position = said.binary_search_by_key(&height, |(height, _)| *height).ok()?;
+    said.get(position).map(|(_, hash)| *hash)
 }
 
 /// How often 4 divides a height, up to [`RANKS`].

@@ -43,6 +43,9 @@ impl fmt::Display for Finding {
                 write!(f, "the rule {} cannot be evaluated about {subject}: {fault}", rule.as_str())?;
                 if 1 < *failing { write!(f, "; {failing} rules fail") } else { Ok(()) }
             }
+            Self::Resumed => {
+                f.write_str("it was firing before haltwatch was started again and has not been judged anew yet")
+            }
             Self::Alive => f.write_str("the monitor is alive"),
             Self::NoAnswer { .. }
             | Self::Limited { .. }
@@ -105,13 +108,14 @@ impl Finding {
                 write!(f, "sealers of weight {live} of {total} are seen for {lasting}, a block needs {needed}; ")?;
                 say_so(f, *voters)
             }
-            Self::NoVoterAnswers { silence, nodes } => {
-                write!(
-                    f,
-                    "no good answer for {} from any of {}",
-                    Humane(*silence),
-                    Count(*nodes as u64, "node", "nodes")
-                )
+            Self::NoVoterAnswers { silence, nodes, kind, alike } => {
+                let count = Count(*nodes as u64, "node", "nodes");
+                write!(f, "no good answer for {} from any of {count}: ", Humane(*silence))?;
+                match kind.as_str() {
+                    kind if alike == nodes => f.write_str(kind),
+                    kind if *nodes < 2 * alike => write!(f, "{kind} from {alike}"),
+                    _ => f.write_str("they fail in different ways"),
+                }
             }
             Self::NoNodeOfThisChain { lasting, elsewhere, nodes } => write!(
                 f,

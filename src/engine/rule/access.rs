@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Polls among which refusals are counted: a limited node answers now and then.
-const RECENT: u64 = 20;
+pub const RECENT: u64 = 20;
 
 /// `NodeRateLimited`: from everywhere, half of the recent polls were refused for asking too often.
 pub fn rate_limited(case: &NodeCase<'_>) -> Verdict {

@@ -23,7 +23,7 @@ const UNDER_WAY_FRACTION: u32 = 4;
 pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     let network = case.network;
     let finality = &network.vitals.finality;
-    let sight = network.progress.seeing_since().filter(|_| network.sight);
+    let sight = network.progress.seeing_since(case.timer.now().at).filter(|_| network.sight);
     let (Some(tip), Some(last), Some(since), Some(head)) =
         (network.tip.height(), finality.told(), sight, network.progress.at)
     else {

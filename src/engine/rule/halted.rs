@@ -95,7 +95,7 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
         case.timer.passed(network.progress.due(patience, since(demand)))
     };
     let Some(demand) = demands(network, case.settings).find(missed) else { return Blocks::Coming };
-    if goes_on_below(case) {
+    if goes_on_below(case, demand.threshold) {
         return Blocks::Unseen;
     }
     let now = case.timer.now().at;
@@ -111,11 +111,12 @@ fn blocks(case: &NetworkCase<'_>) -> Blocks {
 }
 
 /// Whether most voters make their way below the tip: the chain has been set back, which the tip follows only once it
-/// cannot be old backends of balancers that speak. That is for a few polls; nodes that stand still never look like it.
-fn goes_on_below(case: &NetworkCase<'_>) -> bool {
+/// cannot be old backends of balancers that speak. That is for a few polls, and for the `threshold` after the last block
+/// that is provably new; nodes that stand still never look like it.
+fn goes_on_below(case: &NetworkCase<'_>, threshold: Duration) -> bool {
     let Some(tip_at) = case.network.progress.at else { return false };
     let voters = || case.nodes.iter().map(|(_, node)| node).filter(|node| node.vote.is_some());
-    voters().count() < 2 * voters().filter(|node| node.goes_on_below(tip_at)).count()
+    voters().count() < 2 * voters().filter(|node| node.goes_on_below(tip_at, threshold, case.timer)).count()
 }
 
 /// Whether blocks come at random and a branch beside that of the tip has grown within `threshold`: those who make blocks

@@ -12,12 +12,12 @@ use crate::engine::{
 const SLOW: u64 = 3;
 
 /// ... and it is over when this fraction comes again.
-const ORDINARY: u64 = 2;
+pub const ORDINARY: u64 = 2;
 
 /// `BlocksSlow`: less than a third of the blocks due over the window came.
 pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     let network = case.network;
-    let seeing = network.progress.seeing_since().filter(|_| network.sight);
+    let seeing = network.progress.seeing_since(case.timer.now().at).filter(|_| network.sight);
     let (Some(tip), Some(seeing)) = (network.tip.height(), seeing) else { return Verdict::Unknown };
     let Some(block_time) = network.progress.block_time(case.settings) else { return Verdict::Unknown };
     let stretch = |span, share| network.vitals.pace.stretch(tip, span, share, (block_time, case.settings));

@@ -1,10 +1,13 @@
 //! When every node of a network fails at once, the network may be well: a provider, a firewall or a DNS name has gone.
 //! That is neither a halt nor a matter of single nodes, so it has a name of its own.
 
+use std::collections::BTreeMap;
+
 use super::{NetworkCase, Verdict};
 use crate::{
     engine::{finding::Finding, node::Word},
     model::NodeState,
+    observation::ErrorKind,
 };
 
 /// `NetworkUnreachable`: for `unreachable_after` no node has given a good answer, or none about this chain, or nobody has
@@ -15,6 +18,7 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
     }
     let mut lost = None;
     let mut elsewhere = 0;
+    let mut failures = BTreeMap::<ErrorKind, usize>::new();
     for (settings, node) in case.nodes {
         match node.word(settings, case.timer) {
             Word::Facts(_) if node.state == NodeState::WrongChain => {
@@ -23,7 +27,10 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
             }
             Word::Facts(_) => return Verdict::Clear,
             Word::Nothing => return Verdict::Unknown,
-            Word::Failing(streak) => lost = lost.max(Some(streak.begun)),
+            Word::Failing(streak) => {
+                lost = lost.max(Some(streak.begun));
+                *failures.entry(streak.kind).or_default() += 1;
+            }
         }
     }
     let Some(since) = lost else { return Verdict::Unknown };
@@ -31,10 +38,10 @@ pub fn judge(case: &NetworkCase<'_>) -> Verdict {
         return Verdict::Unknown;
     }
     let (silence, nodes) = (case.timer.now().at.since(since), case.nodes.len());
-    Verdict::Holds(if elsewhere == 0 {
-        Finding::NoVoterAnswers { silence, nodes }
-    } else {
-        Finding::NoNodeOfThisChain { lasting: silence, elsewhere, nodes }
+    let commonest = failures.into_iter().max_by_key(|(_, nodes)| *nodes);
+    Verdict::Holds(match commonest.filter(|_| elsewhere == 0) {
+        Some((kind, alike)) => Finding::NoVoterAnswers { silence, nodes, kind, alike },
+        None => Finding::NoNodeOfThisChain { lasting: silence, elsewhere, nodes },
     })
 }
 

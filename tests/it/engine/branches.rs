@@ -184,3 +184,43 @@ fn a_rogue_group_that_agrees_among_itself_moves_nothing() {
         assert!(fires(&world).contains(&"fire NetworkHalted main".to_owned()), "{add}: {:?}", world.told());
     }
 }
+
+#[test]
+fn a_block_that_was_told_once_before_its_chain_was_reorganised_makes_nobody_forked() {
+    let mut settings = super::world::settings(&[(network("main"), "a b c d e")]);
+    settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(10));
+    let mut world = World::new(settings);
+    world.run(290);
+    let fork = world.height() - 50;
+    let moved = move |m: &Moment, height: u64| {
+        m.but(|facts| {
+            facts.head.height = Height(height);
+            facts.head.hash = Some(block(if fork < height { 7 } else { 0 }, height));
+            facts.head.parent = Some(block(if fork < height { 7 } else { 0 }, height - 1));
+        })
+    };
+    for node in ["a", "b", "c", "d"] {
+        world.let_say(node, move |m| moved(m, m.height));
+    }
+    // The last one of its round still tells an old block; then it follows, at heights of which nobody else speaks.
+    world.run(10);
+    world.let_say("e", move |m| moved(m, m.height - 4));
+    world.run(900);
+    assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
+fn a_reload_takes_back_the_words_of_the_nodes_that_are_gone_and_of_nobody_else() {
+    let mut world = of(network("main"), "a b c d e f");
+    world.run(300);
+    part(&mut world, "e f", 9, 100);
+    world.run(100);
+    assert_eq!(fires(&world), ["fire NetworkSplit main"]);
+    let fewer = super::world::settings(&[(network("main"), "a b c d")]);
+    world.reconfigure(fewer.clone());
+    world.settings = fewer;
+    world.forget_last_node();
+    world.forget_last_node();
+    world.run(800);
+    assert_eq!(world.told_names(), ["fire NetworkSplit main", "resolve NetworkSplit main"]);
+}

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use haltwatch::{
     engine::settings::{Cadence, NetworkLimits, NetworkSettings, Settings},
-    model::AlertName,
+    model::{AlertName, Height},
     observation::ErrorKind,
 };
 
-use super::world::{World, block, network, settings};
+use super::world::{Answer, Moment, World, block, network, settings};
 
 /// One network whose nodes are polled at another pace.
 fn paced(network: NetworkSettings, nodes: &str, interval: u64, timeout: u64) -> Settings {
@@ -18,6 +18,15 @@ fn paced(network: NetworkSettings, nodes: &str, interval: u64, timeout: u64) -> 
         (node.interval, node.timeout) = (Duration::from_secs(interval), Duration::from_secs(timeout));
     }
     settings
+}
+
+/// What a node says that claims to be far ahead, on blocks of its own.
+fn lie(m: &Moment) -> Answer {
+    m.but(|facts| {
+        facts.head.height = Height(m.height + 10_000_000);
+        facts.head.hash = Some(block(9, m.height + 10_000_000));
+        facts.head.parent = None;
+    })
 }
 
 fn short_floor() -> NetworkSettings {
@@ -157,6 +166,76 @@ fn nobody_lags_behind_blocks_that_the_whole_network_has_left() {
 }
 
 #[test]
+fn the_node_that_is_seen_first_on_a_chain_that_was_set_back_lags_behind_nobody() {
+    for (first, others) in [(5, 5), (10, 10), (5, 30), (30, 30), (30, 5), (5, 60)] {
+        let slow = NetworkSettings { block_time: Some(Duration::from_secs(12)), ..network("main") };
+        let mut settings = paced(slow, "A B C D E F", others, 2);
+        settings.nodes[0].interval = Duration::from_secs(first);
+        let mut world = World::new(settings);
+        // Hashes prove the fall of one at once; of the others only their heights tell, when all recent ones are lower.
+        // One poll of some of them is lost as well.
+        world.let_all_say(|m| match m.second {
+            1320..1325 => Err(ErrorKind::Http5xx),
+            _ => m.but(|f| (f.head.hash, f.head.parent) = (None, None)),
+        });
+        world.let_say("A", Moment::truth);
+        world.run(1300);
+        world.roll_back("main", 82);
+        world.let_say("A", |m| {
+            m.but(|f| (f.head.hash, f.head.parent) = (Some(block(7, m.height)), Some(block(7, m.height - 1))))
+        });
+        world.run(1800);
+        let told = world.told_names();
+        assert!(!told.iter().any(|line| line.contains("Node")), "{first}, {others}: {:?}", world.told());
+    }
+}
+
+#[test]
+fn a_liar_beside_a_chain_that_is_set_back_makes_nobody_lag() {
+    let slow = NetworkSettings { block_time: Some(Duration::from_secs(6)), ..network("main") };
+    let mut world = World::new(paced(slow, "A B C D E", 15, 2));
+    world.run(1200);
+    world.roll_back("main", 98);
+    world.run(10);
+    world.let_say("D", lie);
+    world.run(600);
+    let told = world.told();
+    assert!(!told.iter().any(|line| line.contains("NodeLagging")), "{told:?}");
+}
+
+#[test]
+fn a_liar_who_held_the_tip_with_one_other_makes_no_halt_of_a_chain_that_is_set_back() {
+    for liar in ["A", "B", "C", "D"] {
+        let mut settings = paced(network("main"), "A B C D", 15, 2);
+        (14..).zip(&mut settings.nodes).for_each(|(seconds, node)| node.interval = Duration::from_secs(seconds));
+        let mut world = World::new(settings);
+        world.run(600);
+        world.roll_back("main", 81);
+        world.run(6);
+        world.let_say(liar, lie);
+        world.run(300);
+        let told = world.told();
+        assert!(!told.iter().any(|line| line.contains("NetworkHalted")), "{liar}: {told:?}");
+    }
+}
+
+#[test]
+fn a_node_that_comes_down_alone_lags_whatever_the_others_do() {
+    for idle in [false, true] {
+        let on_demand =
+            NetworkSettings { cadence: Cadence::OnDemand, block_time: Some(Duration::from_secs(1)), ..network("main") };
+        let mut world = World::new(settings(&[(on_demand, "A B C D")]));
+        world.run(300);
+        if idle {
+            world.stop("main");
+        }
+        world.let_say("D", |m| m.at(1100 + u64::try_from(m.second - 300).unwrap() / 4));
+        world.run(150);
+        assert!(world.told_names().contains(&"fire NodeLagging D".to_owned()), "{idle}: {:?}", world.told());
+    }
+}
+
+#[test]
 fn a_minority_that_always_speaks_first_stays_the_forked_one() {
     let slow = NetworkSettings { block_time: Some(Duration::from_secs(20)), ..network("main") };
     let mut world = World::new(paced(slow, "g h a b c d e f i j", 10, 5));
@@ -274,4 +353,66 @@ fn what_a_block_with_room_for_it_leaves_behind_proves_no_halt() {
     world.run_up_to("main", 1200);
     world.run(3 * 3600);
     assert_eq!(world.told(), Vec::<String>::new());
+}
+
+#[test]
+fn a_liar_who_is_heard_first_halts_nobody() {
+    for core in ["A B C D", "a b c"] {
+        let mut world = World::new(paced(network("main"), core, 10, 2));
+        world.first_polls(&[300, 4000, 5000, 6000][..core.split(' ').count()]);
+        world.let_say(&core[..1], lie);
+        world.run(900);
+        let told = world.told();
+        assert!(!told.iter().any(|line| line.contains("Halted") || line.contains("Lagging")), "{told:?}");
+    }
+}
+
+#[test]
+fn a_chain_that_is_set_back_twice_goes_on_both_times() {
+    for (seconds, between) in [(5, 44), (10, 59), (15, 47)] {
+        let slow = NetworkSettings { block_time: Some(Duration::from_secs(2)), ..network("main") };
+        let mut world = World::new(paced(slow, "A B C", seconds, 2));
+        world.let_all_say(|m| m.but(|f| (f.head.hash, f.head.parent) = (None, None)));
+        world.run(600);
+        world.roll_back("main", 74);
+        world.run(between);
+        world.roll_back("main", 86);
+        world.run(600);
+        assert_eq!(world.fired(AlertName::NetworkHalted), None, "every {seconds} s: {:?}", world.told());
+    }
+}
+
+#[test]
+fn a_second_node_that_stands_still_is_stalled_and_takes_the_tip_from_nobody() {
+    for behind in [200, 900] {
+        let mut world = World::of("a b");
+        world.first_polls(&[300, 1500]);
+        world.let_say("b", move |m| m.at(1000 - behind));
+        world.run(300);
+        assert_eq!(world.told_names(), ["fire NodeStalled b"], "{behind}");
+    }
+}
+
+#[test]
+fn a_second_node_that_catches_up_hides_no_halt() {
+    let mut world = World::of("a b");
+    world.first_polls(&[300, 1500]);
+    world.let_say("b", |m| m.at(10 + 2 * u64::try_from(m.second).unwrap()));
+    world.run(60);
+    world.stop("main");
+    world.run(60);
+    assert!(world.fired(AlertName::NetworkHalted).is_some(), "{:?}", world.told());
+}
+
+#[test]
+fn a_node_that_is_asked_rarely_holds_up_nobody() {
+    for seconds in [300, 1800] {
+        let mut settings = settings(&[(NetworkSettings { block_time: None, ..network("main") }, "A B C D E")]);
+        settings.nodes[4].interval = Duration::from_secs(seconds);
+        let mut world = World::new(settings);
+        world.run(600);
+        world.stop("main");
+        world.run(40);
+        assert!(world.fired(AlertName::NetworkHalted).is_some(), "{seconds} s: {:?}", world.told());
+    }
 }

@@ -42,6 +42,20 @@ fn finality_that_stands_still_is_told_in_time_and_resolves() {
 }
 
 #[test]
+fn finality_that_stands_still_is_told_however_rarely_nodes_are_asked() {
+    for seconds in [10, 15, 20] {
+        let mut settings = settings(&[(with_lag(2), "A B C D E")]);
+        settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(seconds));
+        let mut world = World::new(settings);
+        // Between two rounds the answers of most are too old to prove that no block has come.
+        world.first_polls(&[300, 700, 1300, 7200, 7800]);
+        world.let_all_say(|m| frozen(m, 5000));
+        world.run(420 + 3 * i64::try_from(seconds).unwrap());
+        assert_eq!(world.told_names(), ["fire FinalityStalled main"], "every {seconds} s");
+    }
+}
+
+#[test]
 fn a_stall_beyond_three_times_its_limit_is_critical() {
     let mut world = world(with_lag(2));
     world.let_all_say(|m| frozen(m, 5000));

@@ -292,6 +292,21 @@ fn a_chain_that_goes_on_below_its_old_tip_has_not_halted_however_rarely_its_node
     assert!(world.fired(AlertName::NetworkHalted).is_some(), "it stopped soon after: {:?}", world.told());
 }
 
+#[test]
+fn a_chain_that_is_set_back_and_stops_soon_after_has_halted_since_its_last_block() {
+    let slow = NetworkSettings { block_time: Some(Duration::from_secs(6)), ..network("main") };
+    let mut settings = settings(&[(slow, "A B C")]);
+    settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(10));
+    let mut world = World::new(settings);
+    world.run(1003);
+    world.roll_back("main", 76);
+    world.run_up_to("main", world.height() + 3);
+    let last = world.ms;
+    world.run(120);
+    let (ms, _) = world.fired(AlertName::NetworkHalted).unwrap();
+    assert!((59_000..=80_000).contains(&(ms - last)), "told {} ms after the last block", ms - last);
+}
+
 fn on_demand() -> NetworkSettings {
     NetworkSettings { cadence: Cadence::OnDemand, ..network("main") }
 }

@@ -1,6 +1,8 @@
 //! The learned block time: how it follows what really changed, and what must never teach it anything.
 
-use haltwatch::{engine::settings::NetworkSettings, model::AlertName};
+use std::time::Duration;
+
+use haltwatch::{engine::settings::NetworkSettings, model::AlertName, observation::ErrorKind};
 
 use super::world::{World, network, settings};
 
@@ -78,4 +80,21 @@ fn a_chain_faster_than_declared_keeps_its_declared_limits_and_halts_in_time() {
     world.stop("main");
     world.run(36);
     assert_eq!(world.told_names(), ["fire NetworkHalted main"]);
+}
+
+#[test]
+fn nodes_that_are_polled_rarely_and_flap_teach_the_true_block_time() {
+    for (interval, block_ms) in [(15, 1000), (30, 400), (15, 6000), (5, 2000)] {
+        let mut settings = settings(&[(NetworkSettings { block_time: None, ..network("main") }, "A B C")]);
+        settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(interval));
+        let mut world = World::new(settings);
+        world.beat("main", block_ms);
+        world.let_say("C", |m| if m.second % 7 < 3 { Err(ErrorKind::Timeout) } else { m.truth() });
+        world.run(1800);
+        #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
+        let wanted = block_ms as f64 / 1000.0;
+        let learned = learned(&world);
+        assert!((learned - wanted).abs() < wanted / 2.0, "{interval} s, {block_ms} ms: {learned}");
+        assert_eq!(world.told_names().iter().find(|line| line.ends_with(" main")), None, "{interval} s, {block_ms} ms");
+    }
 }

@@ -132,6 +132,21 @@ fn a_picture_right_after_a_reload_knows_what_mutes_by_its_new_place() {
 }
 
 #[test]
+fn a_reload_right_after_nobody_ran_us_does_not_count_that_time() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.kill("D");
+    world.run(40);
+    world.sleep(300);
+    let settings = world.settings.clone();
+    assert_eq!(world.reconfigure(settings), []);
+    world.run(60);
+    assert_eq!(world.told(), [""; 0]);
+    world.run(40);
+    assert_eq!(world.told_names(), ["fire QuorumAtRisk main", "fire NodeOffline D"]);
+}
+
+#[test]
 fn a_network_that_lost_all_its_nodes_is_not_seen_and_says_so() {
     let mut world = World::new(settings(&[(network("side"), "x y"), (network("main"), "A B")]));
     world.run(100);

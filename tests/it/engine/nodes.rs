@@ -226,6 +226,24 @@ fn a_node_that_catches_up_after_standing_still_is_one_trouble_and_not_two() {
 }
 
 #[test]
+fn a_node_that_follows_by_fits_and_starts_is_told() {
+    for interval in [5, 10] {
+        let mut settings = settings(&[(network("main"), "a b c d")]);
+        settings.nodes.iter_mut().for_each(|node| node.interval = Duration::from_secs(interval));
+        let mut world = World::new(settings);
+        world.run(300);
+        // It moves every 50 seconds: for 30 of them it moves and lags, for 20 it has stalled.
+        world.let_say("d", |m| m.at(m.height - 200 - u64::try_from(m.second % 50).unwrap()));
+        world.run(180);
+        let told = world.told_names();
+        assert!(
+            told.iter().any(|line| line.starts_with("fire NodeLagging d") || line.starts_with("fire NodeStalled d")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn lag_clears_at_a_third_of_its_limit() {
     let mut world = World::of("a b c d");
     world.run(200);

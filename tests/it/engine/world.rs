@@ -299,6 +299,11 @@ impl World {
         self.settings.nodes.iter().position(|node| &*node.name == name).unwrap()
     }
 
+    /// The first polls of the nodes are at these milliseconds.
+    pub fn first_polls(&mut self, at: &[i64]) {
+        self.next_poll = at.to_vec();
+    }
+
     /// Nobody polls this node any more.
     pub fn never_poll(&mut self, name: &str) {
         let index = self.node(name);
