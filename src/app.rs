@@ -6,6 +6,7 @@ mod decision;
 mod ensemble;
 mod herald;
 mod journal;
+mod memory;
 mod prober;
 mod recording;
 mod scouts;
@@ -86,9 +87,9 @@ pub enum StartError {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] Problems),
-    /// Anything else, such as a port in use.
+    /// Anything else, such as a port in use; its text is the whole chain of causes.
     #[error("{0:#}")]
-    Other(#[from] anyhow::Error),
+    Other(anyhow::Error),
 }
 
 /// A running daemon.
@@ -143,8 +144,10 @@ impl Daemon {
         let snapshot = Arc::new(ArcSwap::from_pointee(None));
         let heartbeat = Heartbeat::starting(clock.now().at);
         let tap = recording::start(&mut supervisor, config.record.as_ref(), clock, &own, &panics)?;
+        let (memory, known) = memory::spawn(&mut supervisor, storage.as_deref(), &panics);
+        let engine = memory::resumed(Engine::new(Arc::new(running.engine.clone()), clock.now()), &known, clock.now());
         let decision = Decision {
-            engine: Engine::new(Arc::new(running.engine.clone()), clock.now()),
+            engine,
             roster: plan.roster(),
             clock,
             own: own.clone(),
@@ -153,6 +156,7 @@ impl Daemon {
             herald: Herald::new(notifications, external_labels(&config)),
             follow,
             tap,
+            memory,
         };
         let deciding = decision.run(sighted, (reconfigurations, silenced), supervisor.shutdown());
         supervisor.spawn_essential("decision", panics.clone(), deciding);
@@ -160,10 +164,7 @@ impl Daemon {
         let notifier = alertmanager::spawn(&mut supervisor, links.on(&config), clock, notified, &own, &panics);
         let runbooks = Arc::new(ArcSwap::from_pointee(links.runbooks));
         fleet.carry_out(plan);
-        let (probe, probes) = mpsc::channel(prober::PROBE_QUEUE);
-        let targets = Arc::new(ArcSwap::from_pointee(Targets::of(&running, fleet.gates())));
-        let probing = prober::run(Arc::clone(&targets), probes, panics.clone(), supervisor.shutdown());
-        supervisor.spawn_essential("prober", panics.clone(), probing);
+        let (probe, targets) = prober::spawn(&mut supervisor, Targets::of(&running, fleet.gates()), &panics);
         let shared = http::Shared {
             snapshot: Arc::clone(&snapshot),
             own: own.clone(),

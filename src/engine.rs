@@ -8,6 +8,7 @@ pub mod custom;
 pub mod decrease;
 pub mod finding;
 pub mod forecast;
+pub mod resume;
 pub mod settings;
 mod sight;
 pub mod silence;
@@ -318,6 +319,8 @@ impl Engine {
             Outlook::Suspect { .. } => Verdict::Unknown,
             Outlook::Open => Verdict::Clear,
         };
+        let patience = Some(self.settings.isolated_after);
+        let verdict = resume::tried(surroundings.life.as_deref_mut(), verdict, patience, timer);
         live(&mut surroundings.life, verdict, &setting, timer, effects);
     }
 

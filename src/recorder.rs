@@ -10,7 +10,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use self::{line::Scene, roll::Roll};
 use crate::{
     engine::settings::Settings as Cast,
-    model::{Now, PlannedHalt},
+    model::Now,
     observation::{Notice, Observation},
 };
 
@@ -89,9 +89,11 @@ impl Recorder {
             self.flush()?;
             self.scene = None;
         }
-        let scene = match self.scene.take().filter(|scene| Arc::ptr_eq(&scene.cast, &step.cast)) {
-            Some(scene) => scene,
-            None => self.begin(step)?,
+        let scene = match self.scene.take() {
+            Some(scene) if Arc::ptr_eq(&scene.cast, &step.cast) => scene,
+            // After most reloads the file would begin in the same way: then it goes on.
+            Some(scene) if scene.with(&step.cast).opening() == scene.opening() => scene.with(&step.cast),
+            _ => self.begin(step)?,
         };
         for (n, observation) in step.observations.iter().enumerate() {
             let more = n + 1 < step.observations.len();
@@ -109,16 +111,7 @@ impl Recorder {
         self.flush()?;
         self.roll.begin()?;
         let scene = Scene { cast: Arc::clone(&step.cast), origin: self.started.take().unwrap_or(step.now) };
-        scene.meta(&mut self.lines);
-        for (network, index) in step.cast.networks.iter().zip(0..) {
-            let announced =
-                |planned: &PlannedHalt| Notice { network: crate::model::NetworkIndex(index), planned: planned.clone() };
-            network
-                .planned
-                .iter()
-                .map(announced)
-                .for_each(|notice| scene.notice(&mut self.lines, scene.origin, &notice, false));
-        }
+        self.lines.extend(scene.opening());
         self.notices.retain(|notice| notice.network.index() < step.cast.networks.len());
         self.notices.iter().for_each(|notice| scene.notice(&mut self.lines, scene.origin, notice, false));
         Ok(scene)

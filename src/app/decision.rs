@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{herald::Herald, journal, recording::Tap, silences::Silences};
+use super::{herald::Herald, journal, memory::Memory, recording::Tap, silences::Silences};
 use crate::{
     chain::LONGEST_REST,
     clock::Clock,
@@ -38,6 +38,10 @@ const REST_FACTOR: u32 = 24;
 /// However long a step took, the next one waits no longer than this.
 const MAX_REST: Duration = Duration::from_millis(100);
 
+/// An alert from before this start is told of once it is judged: if it is over, nobody must be called once more. One that
+/// cannot be judged within this time is told of as it is, before Alertmanager forgets it.
+const JUDGED_WITHIN: Duration = Duration::from_secs(60);
+
 /// The loop turns at least this often, to show that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -66,6 +70,8 @@ pub(super) struct Decision {
     pub(super) follow: mpsc::Sender<Effect>,
     /// Where what was observed is written down, if anywhere.
     pub(super) tap: Tap,
+    /// Where it is kept what is announced.
+    pub(super) memory: Memory,
 }
 
 /// When the loop must turn again, and when it last published.
@@ -100,6 +106,9 @@ impl Decision {
         let mut batch = Vec::with_capacity(STEP_LIMIT);
         let mut beat = Beat::default();
         self.engine.set_silences(Arc::clone(&silences.borrow_and_update()));
+        self.memory.keep(&self.engine);
+        let mut unjudged = Some(self.clock.now().at.after(JUDGED_WITHIN));
+        self.show_resumed();
         loop {
             let now = self.clock.now();
             tokio::select! {
@@ -127,6 +136,10 @@ impl Decision {
                 }
             }
             self.own.queue_holds(Queue::Observations, observed.len());
+            let now = self.clock.now();
+            if unjudged.take_if(|until| *until <= now.at).is_some() {
+                self.herald.resume(&self.engine.snapshot(now), now).await;
+            }
         }
     }
 
@@ -177,6 +190,14 @@ impl Decision {
         }
     }
 
+    /// Shows what goes on from before, before anything is judged.
+    fn show_resumed(&self) {
+        let picture = self.engine.snapshot(self.clock.now());
+        if !picture.alerts.is_empty() {
+            self.snapshot.store(Arc::new(Some(picture)));
+        }
+    }
+
     /// Announces the effects, told under `settings`, and publishes the picture when it is time.
     async fn finish(&mut self, outcome: Outcome, settings: &Settings, now: Now, beat: &mut Beat) {
         beat.wake_at = outcome.wake_at;
@@ -188,9 +209,12 @@ impl Decision {
             beat.published = Some(now.at);
             beat.unpublished = false;
         }
+        for effect in &outcome.effects {
+            journal::log(settings, effect);
+            self.herald.announce(settings, effect, now).await;
+        }
+        self.memory.note(&self.engine, &outcome.effects);
         for effect in outcome.effects {
-            journal::log(settings, &effect);
-            self.herald.announce(settings, &effect, now).await;
             // Nobody need follow, and a slow follower loses what it does not take.
             let _ = self.follow.try_send(effect);
         }
@@ -303,6 +327,7 @@ mod tests {
             herald: Herald::new(mpsc::channel(1).0, Labels::new()),
             follow: mpsc::channel(1).0,
             tap: Tap::default(),
+            memory: Memory::default(),
         };
         let (sender, mut observed) = mpsc::channel(1);
         let poll = NodeObservation {

@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 use super::journal;
 use crate::{
     engine::{
+        finding::Finding,
         settings::Settings,
-        snapshot::{Alert, Effect, Snapshot, Subject},
+        snapshot::{Alert, Effect, QuietChange, Snapshot, Subject},
     },
     model::{AlertName, Labels, NetworkIndex, Now},
     output::{
@@ -37,13 +38,18 @@ impl Herald {
         Self { queue, external_labels, told: BTreeMap::new() }
     }
 
+    /// Announces once more what was announced before this start and has not been judged yet: whoever was told of it is
+    /// told that it goes on.
+    pub(super) async fn resume(&mut self, snapshot: &Snapshot, now: Now) {
+        for alert in snapshot.alerts.iter().filter(|alert| alert.finding == Finding::Resumed) {
+            self.announce(&snapshot.settings, &Effect::Fired(alert.clone()), now).await;
+        }
+    }
+
     /// Announces an effect, told under `settings`, if it is to be announced.
     pub(super) async fn announce(&mut self, settings: &Settings, effect: &Effect, now: Now) {
-        let (Some(mut notification), Effect::Fired(alert) | Effect::Raised(alert) | Effect::Resolved(alert)) =
-            (self.notification(settings, effect), effect)
-        else {
-            return;
-        };
+        let Some(alert) = about(effect) else { return };
+        let mut notification = self.notification(settings, alert);
         let identity = identity(settings, alert);
         if notification.ends_at.is_none() {
             let quieter = self.told.insert(identity, notification.clone());
@@ -68,8 +74,10 @@ impl Herald {
         for alert in &snapshot.alerts {
             let identity = identity(&snapshot.settings, alert);
             let Some(told) = self.told.get(&identity) else { continue };
-            let announced = self.notification(&snapshot.settings, &Effect::Fired(alert.clone()));
-            let Some(announced) = announced.filter(|announced| announced.labels != told.labels) else { continue };
+            let announced = self.notification(&snapshot.settings, alert);
+            if announced.labels == told.labels {
+                continue;
+            }
             let before = self.told.insert(identity, announced.clone());
             if let Some(before) = before {
                 self.send(Notification { ends_at: Some(now.wall), ..before }).await;
@@ -83,14 +91,25 @@ impl Herald {
         own.queue_holds(Queue::Notifications, self.queue.max_capacity() - self.queue.capacity());
     }
 
-    fn notification(&self, settings: &Settings, effect: &Effect) -> Option<Notification> {
-        journal::notification(settings, effect).map(|notification| notification.with_labels(&self.external_labels))
+    fn notification(&self, settings: &Settings, alert: &Alert) -> Notification {
+        journal::notification(settings, alert).with_labels(&self.external_labels)
     }
 
     async fn send(&self, notification: Notification) {
         if self.queue.send(notification).await.is_err() {
             tracing::error!("the notifier is gone, an announcement is lost");
         }
+    }
+}
+
+/// The alert an effect tells of, or whose text it renews.
+fn about(effect: &Effect) -> Option<&Alert> {
+    match effect {
+        Effect::Fired(alert)
+        | Effect::Raised(alert)
+        | Effect::Resolved(alert)
+        | Effect::Quiet(alert, QuietChange::FoundAgain) => Some(alert),
+        Effect::Quiet(..) | Effect::NodeState { .. } => None,
     }
 }
 

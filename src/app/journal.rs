@@ -38,6 +38,18 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
         Effect::Quiet(alert, QuietChange::EndedMuted) if alert.silenced_by.is_some() => {
             log_silenced(&Entry::of(settings, alert), alert, "ended, silenced");
         }
+        Effect::Quiet(alert, QuietChange::FoundAgain) => {
+            let Entry { name, subject, level, reason, trace_id, finding } = Entry::of(settings, alert);
+            let alert_level = level.as_str();
+            tracing::info!(
+                alertname = name,
+                subject,
+                alert_level,
+                reason,
+                trace_id,
+                "{name} goes on: {subject}: {finding}"
+            );
+        }
         Effect::Quiet(alert, change) => {
             let Entry { name, subject, level, reason, trace_id, finding } = Entry::of(settings, alert);
             let alert_level = level.as_str();
@@ -47,6 +59,7 @@ pub(super) fn log(settings: &Settings, effect: &Effect) {
                 QuietChange::FiredMuted => "fires, muted",
                 QuietChange::EndedMuted => "ended, unannounced",
                 QuietChange::FiredSilenced => "silenced",
+                QuietChange::FoundAgain => "found again",
             };
             tracing::debug!(
                 alertname = name,
@@ -136,21 +149,17 @@ fn log_silenced(entry: &Entry<'_>, alert: &Alert, does: &str) {
     );
 }
 
-/// The announcement an effect asks for.
-pub(super) fn notification(settings: &Settings, effect: &Effect) -> Option<Notification> {
-    let alert = match effect {
-        Effect::Fired(alert) | Effect::Raised(alert) | Effect::Resolved(alert) => alert,
-        Effect::Quiet(..) | Effect::NodeState { .. } => return None,
-    };
+/// The announcement of an alert that fires, or is over.
+pub(super) fn notification(settings: &Settings, alert: &Alert) -> Notification {
     let texts = annotations(settings, alert);
     let runbook = settings.rule(alert.key.name).and_then(|rule| rule.runbook_url.as_deref());
     let mut annotations =
         vec![("summary", texts.summary), ("description", texts.description), ("reason", texts.reason.to_owned())];
     annotations.extend(runbook.map(|url| (RUNBOOK, url.to_owned())));
-    Some(Notification {
+    Notification {
         labels: alert_labels(settings, alert),
         annotations,
         starts_at: alert.fired_at.unwrap_or(alert.active_at),
         ends_at: alert.resolved_at,
-    })
+    }
 }

@@ -64,6 +64,13 @@ pub struct Annotations {
     pub reason: &'static str,
 }
 
+/// Whether what is found looks like an outage of our own as well: nothing came that only a server can have sent.
+fn may_be_ours(finding: &Finding) -> bool {
+    use crate::observation::ErrorKind as E;
+    let Finding::NoVoterAnswers { kind, .. } = finding else { return false };
+    matches!(kind, E::Dns | E::Refused | E::Unreachable | E::Reset | E::Timeout | E::Tls | E::Local)
+}
+
 /// The annotations of an alert.
 #[must_use]
 pub fn annotations(settings: &Settings, alert: &Alert) -> Annotations {
@@ -72,7 +79,7 @@ pub fn annotations(settings: &Settings, alert: &Alert) -> Annotations {
         None => format!("{subject}: {finding}."),
         Some(lasted) => format!("{subject}: over after {lasted}; it was: {finding}."),
     };
-    if alert.key.name == AlertName::NetworkUnreachable && settings.canaries.is_empty() {
+    if may_be_ours(finding) && settings.canaries.is_empty() {
         description.push_str(" No canaries are configured: it may be this monitor that is cut off.");
     }
     let summary = match finding {
@@ -129,7 +136,7 @@ pub fn summary(name: AlertName) -> &'static str {
         N::FinalityStalled => "Blocks come, but they are not made final.",
         N::NetworkSplit => "Two branches of the network grow side by side.",
         N::DeepReorg => "Many blocks were replaced by others.",
-        N::QuorumAtRisk => "One more core node lost would halt the network.",
+        N::QuorumAtRisk => "The network has no core node to spare.",
         N::BlocksSlow => "Blocks come far more rarely than they should.",
         N::ConsensusStruggling => "Consensus needs many rounds, or too few take part in it.",
         N::TransactionBacklog => "Transactions wait for too long.",
@@ -177,7 +184,12 @@ mod tests {
             resolved_at: resolved_at.map(UnixTime::from_millis),
             inhibited_by: None,
             silenced_by: None,
-            finding: Finding::NoVoterAnswers { silence: Duration::from_secs(60), nodes: 2 },
+            finding: Finding::NoVoterAnswers {
+                silence: Duration::from_secs(60),
+                nodes: 2,
+                kind: crate::observation::ErrorKind::Refused,
+                alike: 2,
+            },
         }
     }
 
@@ -187,7 +199,7 @@ mod tests {
         let said = |alert: &Alert| annotations(&settings, alert).description;
         assert_eq!(
             said(&unreachable(None)),
-            "main: no good answer for 1 m from any of 2 nodes. \
+            "main: no good answer for 1 m from any of 2 nodes: refused. \
              No canaries are configured: it may be this monitor that is cut off."
         );
         assert!(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     engine::settings::{Cadence, FaultTolerance, NetworkSettings, NodeSettings, Settings},
-    model::{Instant, NodeIndex, Now, Timestamp, UnixTime, VantageIndex},
+    model::{Instant, NetworkIndex, NodeIndex, Now, Timestamp, UnixTime, VantageIndex},
     observation::{CanaryObservation, ErrorKind, Facts, Finality, NodeObservation, Notice, Observation, Syncing},
     replay::{
         SCHEMA, own,
@@ -27,8 +27,26 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    /// The same with other places to point into.
+    pub(super) fn with(&self, cast: &Arc<Settings>) -> Self {
+        Self { cast: Arc::clone(cast), origin: self.origin }
+    }
+
+    /// The first lines: what is watched, and the halts that its configuration announces.
+    pub(super) fn opening(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        self.meta(&mut lines);
+        for (network, index) in self.cast.networks.iter().zip(0..) {
+            for planned in &network.planned {
+                let notice = Notice { network: NetworkIndex(index), planned: planned.clone() };
+                self.notice(&mut lines, self.origin, &notice, false);
+            }
+        }
+        lines
+    }
+
     /// The first line.
-    pub(super) fn meta(&self, lines: &mut Vec<u8>) {
+    fn meta(&self, lines: &mut Vec<u8>) {
         let Settings { monitor, networks, nodes, vantages, canaries, isolated_after, .. } = &*self.cast;
         let vantages = if vantages.is_empty() { vec![Arc::clone(monitor)] } else { vantages.clone() };
         let of_one = canaries.iter().filter(|canary| canary.vantage == VantageIndex::default()).count();

@@ -58,6 +58,10 @@ pub struct NodePart {
     pub syncing: Words<bool>,
     /// The chain it says it is on; the network's where nothing is said.
     pub on_chain: Words<Arc<str>>,
+    /// Its client and version.
+    pub version: Words<Arc<str>>,
+    /// The newest safe height.
+    pub safe: Numbers,
     /// The newest final height.
     pub finalized: Numbers,
     /// Transactions that wait.
@@ -143,6 +147,8 @@ impl<'s> Cast<'s> {
         let chain = settings.chain_id.as_ref().unwrap_or(&settings.name);
         facts.chain_id = Some(Arc::clone(part.on_chain.at(tick).unwrap_or(chain)));
         facts.genesis = settings.genesis;
+        facts.version = part.version.at(tick).cloned();
+        facts.safe = natural(&part.safe, tick).map(Height);
         facts.head.hash = Some(hash(height));
         facts.head.parent = height.checked_sub(1).map(hash);
         facts.head.time = self.made(network, height);

@@ -77,7 +77,8 @@ impl Timeline {
             Effect::Quiet(alert, QuietChange::Pended) => (alert, State::Pending),
             Effect::Quiet(alert, QuietChange::FiredMuted | QuietChange::FiredSilenced) => (alert, State::Muted),
             Effect::Quiet(alert, QuietChange::Withdrawn | QuietChange::EndedMuted) => (alert, State::Quiet),
-            Effect::NodeState { .. } => return,
+            // A story is told in one go.
+            Effect::Quiet(_, QuietChange::FoundAgain) | Effect::NodeState { .. } => return,
         };
         // The dead man's switch is no part of any story.
         if alert.key.name != AlertName::Watchdog {

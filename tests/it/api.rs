@@ -167,8 +167,8 @@ async fn one_voter_whom_nobody_confirms_lowers_the_confidence() {
 #[tokio::test]
 async fn what_would_halt_a_living_network_is_said_for_every_margin() {
     for (margin, wanted) in [
-        (1, "core nodes of weight 2 more go offline for 5m"),
-        (0, "core nodes of weight 1 more go offline for 5m"),
+        (1, "core nodes of weight 2 more go offline for 5m and no block arrives"),
+        (0, "core nodes of weight 1 more go offline for 5m and no block arrives"),
         (-1, "the core nodes that are missing stay offline for 5m and no block arrives"),
     ] {
         let network = explained(|it| {
@@ -229,7 +229,7 @@ async fn a_rule_that_is_silent_says_how_far_its_limit_is() {
     for (name, limit, now) in [
         (
             "NetworkHalted",
-            "no block for 30s; or core nodes of more weight than 0 offline for 5m",
+            "no block for 30s; or core nodes of more weight than 0 offline for 5m and no block since",
             "the last block came 59s ago",
         ),
         ("NetworkUnreachable", "no good answer from any node for 1m", "2 of 3 voters answer"),

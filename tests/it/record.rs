@@ -258,6 +258,25 @@ fn other_settings_begin_another_file() {
     assert_eq!(replayed(&folder.file("c.jsonl")).1.networks[0].name, "renamed".into());
 }
 
+#[test]
+fn settings_that_are_read_again_and_change_nothing_of_it_go_on_in_the_same_file() {
+    let folder = Folder::new("reload");
+    let mut world = World::of("A B");
+    world.taken = Some(Vec::new());
+    world.run(20);
+    let mut steps = steps(&mut world);
+    let mut other = world.settings.clone();
+    other.silences.clear();
+    other.nodes[0].labels = vec![("team".into(), "x".into())];
+    let other = Arc::new(other);
+    let half = steps.len() / 2;
+    steps[half..].iter_mut().for_each(|step| step.cast = Arc::clone(&other));
+    let mut recorder = Recorder::open(&spacious(folder.file("s.jsonl")), steps[0].now).unwrap();
+    recorder.write(&steps).unwrap();
+    assert_eq!(folder.names(), ["s.jsonl"]);
+    replayed(&folder.file("s.jsonl"));
+}
+
 fn config(node: &ScriptedNode, more: &str) -> File {
     let url = node.url();
     File::new(&format!(

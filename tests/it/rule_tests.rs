@@ -160,6 +160,29 @@ fn rules_of_the_configuration_can_be_expected_by_their_names() {
 }
 
 #[test]
+fn rules_about_versions_and_safe_blocks_can_be_tested() {
+    let config = std::env::temp_dir().join(format!("haltwatch-version-rule-{}.toml", std::process::id()));
+    fs::write(
+        &config,
+        "[[network]]\nname = \"main\"\nfamily = \"evm\"\nblock_time = \"5s\"\n\
+         [[network.node]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\n\
+         [[rule]]\nname = \"OldAndUnsafe\"\nscope = \"node\"\nlevel = \"L3\"\nfor = \"0s\"\nsummary = \"old\"\n\
+         when = \"node.version == 'geth/1.0' && node.height - node.safe_height > 20\"\n",
+    )
+    .unwrap();
+    let told = story(&format!(
+        "config = \"{}\"\n[[network]]\nname = \"main\"\nheight = \"100+1x5m\"\nsafe = \"90\"\n\
+         version = \"geth/1.0 x2m geth/1.1\"\n\
+         [[expect]]\nat = \"30s\"\nalert = \"OldAndUnsafe\"\nnode = \"a\"\nstate = \"quiet\"\n\
+         [[expect]]\nat = \"90s\"\nalert = \"OldAndUnsafe\"\nnode = \"a\"\n\
+         [[expect]]\nat = \"4m\"\nalert = \"OldAndUnsafe\"\nnode = \"a\"\nstate = \"resolved\"\n",
+        config.display()
+    ));
+    fs::remove_file(config).unwrap();
+    assert_eq!(told.unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn a_configuration_is_tested_as_it_is() {
     let folder = std::env::temp_dir().join(format!("haltwatch-rules-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();

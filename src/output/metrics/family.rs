@@ -252,7 +252,7 @@ families! {
 }
 
 /// The reasons for which a network can be halted: `Finding::reason` of the findings of `NetworkHalted`.
-pub const HALT_REASONS: [&str; 2] = ["blocks_missing", "core_nodes_offline"];
+pub const HALT_REASONS: [&str; 3] = ["blocks_missing", "core_nodes_offline", "resumed"];
 
 /// Longest node-supplied label value in bytes.
 const NODE_TEXT: usize = 128;

@@ -66,7 +66,10 @@ fn halt(snapshot: &Snapshot, settings: &NetworkSettings, view: &NetworkView) -> 
 fn loss(settings: &NetworkSettings, margin: i64) -> Next {
     let after = whole_seconds(settings.limits.nodes_offline);
     let condition = match u64::try_from(margin) {
-        Ok(margin) => format!("core nodes of weight {} more go offline for {after}", margin.saturating_add(1)),
+        Ok(margin) => format!(
+            "core nodes of weight {} more go offline for {after} and no block arrives",
+            margin.saturating_add(1)
+        ),
         Err(_) => format!("the core nodes that are missing stay offline for {after} and no block arrives"),
     };
     Next::new("halted", condition, None)

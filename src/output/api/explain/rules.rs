@@ -98,7 +98,9 @@ impl Case<'_> {
         match self.view.quorum_tolerated {
             Some(tolerated) => {
                 let lasting = whole_seconds(limits.nodes_offline);
-                format!("{missing}; or core nodes of more weight than {tolerated} offline for {lasting}")
+                format!(
+                    "{missing}; or core nodes of more weight than {tolerated} offline for {lasting} and no block since"
+                )
             }
             None => missing,
         }
