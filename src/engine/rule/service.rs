@@ -46,12 +46,14 @@ pub fn errors(case: &NodeCase<'_>) -> Verdict {
 fn errors_from(case: &NodeCase<'_>, failures: &Failures) -> Verdict {
     let absent = |kind: ErrorKind| kind.meaning() == Meaning::Absent;
     let limits = &case.settings.limits;
+    let Some((first, last)) = failures.span(absent) else { return Verdict::Clear };
     let (failed, polls) = (failures.count(absent), failures.polls());
-    let Some(((first, last), kind)) = failures.span(absent).zip(failures.commonest(absent)) else {
-        return Verdict::Clear;
-    };
     let many = limits.error_count <= failed && limits.error_ratio * f64::from(polls) < f64::from(failed);
-    if many && limits.sustained <= last.since(first) && !case.timer.passed(last.after(limits.sustained)) {
+    if many
+        && limits.sustained <= last.since(first)
+        && !case.timer.passed(last.after(limits.sustained))
+        && let Some(kind) = failures.commonest(absent)
+    {
         return Verdict::Holds(Finding::ManyErrors { failed, polls, kind });
     }
     Verdict::Clear
