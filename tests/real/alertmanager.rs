@@ -6,13 +6,16 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{
-    harness::{http, port, process, process::Process},
+    harness::{http, namespace, port, process, process::Process},
     install::Tools,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const CONFIG: &str = "route:\n  receiver: nobody\n  group_wait: 0s\nreceivers:\n  - name: nobody\n";
+
+/// Below `/usr/share`: where Debian's build looks for its templates.
+const TEMPLATES: &str = "prometheus/alertmanager/default.tmpl";
 
 /// A running Alertmanager.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl Alertmanager {
         let text = config(folder)?;
         let config = folder.join("alertmanager.yml");
         fs::write(&config, text)?;
-        let mut command = Command::new(&tools.alertmanager);
+        let mut command = command(&tools.alertmanager);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.path={}", folder.join("data").display()));
         // Without the empty cluster address it would listen on every interface.
@@ -117,5 +120,15 @@ impl Alertmanager {
         let text = process::output(&mut command, &log, PATIENCE)?;
         let list: Vec<Listed> = serde_json::from_str(&text).context("the list of amtool")?;
         Ok(list.iter().map(|alert| alert.label("alertname").to_owned()).collect())
+    }
+}
+
+/// Debian's package is unpacked and not installed where the machine has none: its files lie beside the program then.
+fn command(program: &Path) -> Command {
+    let unpacked = program.parent().and_then(Path::parent).map(|usr| usr.join("share"));
+    let lacking = !Path::new("/usr/share").join(TEMPLATES).exists();
+    match unpacked.filter(|share| lacking && share.join(TEMPLATES).exists()) {
+        Some(share) => namespace::with_share(&share, program),
+        None => Command::new(program),
     }
 }

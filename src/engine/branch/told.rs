@@ -191,7 +191,9 @@ impl Told {
 
     fn retract(&mut self, is_void: impl Fn(Height) -> bool) {
         let void: Vec<Height> = self.words.keys().copied().filter(|height| is_void(*height)).collect();
-        void.into_iter().for_each(|height| self.take_back(height));
+        for height in void {
+            self.take_back(height);
+        }
     }
 
     fn take_back(&mut self, height: Height) {

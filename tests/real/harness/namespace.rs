@@ -4,6 +4,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -28,7 +29,7 @@ pub fn enter() {
     }
     let Ok(program) = std::env::current_exe() else { return };
     let arguments = std::env::args_os().skip(1);
-    let error = unshare()
+    let error = unshare("--net")
         .arg("sh")
         .args(["-c", "ip link set lo up && exec \"$0\" \"$@\""])
         .arg(program)
@@ -43,9 +44,10 @@ pub fn inside() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
-fn unshare() -> Command {
+/// Runs what is added to it with a namespace of this `kind` of its own.
+fn unshare(kind: &str) -> Command {
     let mut command = Command::new("unshare");
-    command.arg("--net");
+    command.arg(kind);
     if !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
@@ -54,8 +56,16 @@ fn unshare() -> Command {
 
 fn possible() -> bool {
     let trial = "ip link set lo up && ip route add unreachable 127.0.0.2 table local";
-    let status = unshare().args(["sh", "-c", trial]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = unshare("--net").args(["sh", "-c", trial]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
+}
+
+/// Runs `program` so that it sees the files of `share` under `/usr/share` as well.
+pub fn with_share(share: &Path, program: &Path) -> Command {
+    let script = "mount -t overlay -o \"lowerdir=$0:/usr/share\" overlay /usr/share && exec \"$@\"";
+    let mut command = unshare("--mount");
+    command.args(["sh", "-c", script]).arg(share).arg(program);
+    command
 }
 
 /// The route to [`FAR`] taken away; it comes back when this is dropped.
