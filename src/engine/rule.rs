@@ -139,8 +139,6 @@ pub const WRONG_CHAIN: usize = 1;
 pub const STALLED: usize = 3;
 /// See [`OFFLINE`].
 pub const LAGGING: usize = 4;
-/// See [`OFFLINE`].
-pub const SYNCING: usize = 5;
 
 /// How loud an alert is at first; about core nodes some are louder. What a finding says may make it louder still:
 /// `escalated`.
