@@ -249,8 +249,8 @@ impl Node {
 
     fn take_height(&mut self, at: Timestamp, facts: &Facts) {
         let height = facts.head.height;
-        let before = self.height();
-        if self.last_height().is_some_and(|last| HARMLESS_STEP < last.above(height)) {
+        let (before, last) = (self.height(), self.last_height());
+        if last.is_some_and(|last| HARMLESS_STEP < last.above(height)) {
             self.fell = before.map(|from| (from, at));
         }
         while HEIGHTS * self.eyes.len() <= self.heights.len() {
@@ -280,7 +280,9 @@ impl Node {
         );
         if self.newest_head < facts.head.time {
             self.newest_head = facts.head.time;
-            self.renewed_at = if self.is_fallen(height) { Some(at) } else { self.renewed_at };
+            // A time that moves while the height stands is no block's.
+            let renewed = self.is_fallen(height) && last != Some(height);
+            self.renewed_at = if renewed { Some(at) } else { self.renewed_at };
         }
     }
 

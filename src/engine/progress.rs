@@ -94,6 +94,7 @@ impl Progress {
     ) -> Option<Duration> {
         let blind = self.is_blind(now);
         let seen = proven.filter(|_| !blind).unwrap_or(now).max(self.blind_until);
+        self.blind_until = if blind { now } else { self.blind_until };
         let now = self.at.map_or(now, |at| seen.max(at)).min(now);
         let gap = self.at.map_or(Duration::ZERO, |at| now.since(at));
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX).max(1);

@@ -144,7 +144,7 @@ impl Below {
 pub enum Change {
     /// Nothing.
     None,
-    /// There is a tip now, and there was none.
+    /// There is a tip now, and there was none, or one that was decided too soon: it may be lower than that.
     First,
     /// It rose by so many blocks.
     Rose(u64),

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use haltwatch::{
     engine::settings::{Cadence, NetworkLimits, NetworkSettings, Settings},
-    model::{AlertName, Height},
+    model::{AlertName, Height, UnixTime},
     observation::ErrorKind,
 };
 
-use super::world::{Answer, Moment, World, block, network, settings};
+use super::world::{Answer, Moment, WALL, World, block, network, settings};
 
 /// One network whose nodes are polled at another pace.
 fn paced(network: NetworkSettings, nodes: &str, interval: u64, timeout: u64) -> Settings {
@@ -415,4 +415,21 @@ fn a_node_that_is_asked_rarely_holds_up_nobody() {
         world.run(40);
         assert!(world.fired(AlertName::NetworkHalted).is_some(), "{seconds} s: {:?}", world.told());
     }
+}
+
+#[test]
+fn a_time_that_moves_while_the_height_stands_hides_no_halt_after_a_rollback() {
+    let network = NetworkSettings { block_time: Some(Duration::from_secs(6)), ..network("main") };
+    let mut world = World::new(paced(network, "A B C D", 10, 5));
+    world.let_all_say(|m| {
+        m.but(|facts| {
+            facts.head.time = Some(UnixTime::from_millis(WALL + m.second * 1000));
+            (facts.head.hash, facts.head.parent) = (None, None);
+        })
+    });
+    world.run(1800);
+    world.roll_back("main", 50);
+    world.stop("main");
+    world.run(300);
+    assert!(world.fired(AlertName::NetworkHalted).is_some(), "{:?}", world.told());
 }
