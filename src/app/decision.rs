@@ -108,7 +108,7 @@ impl Decision {
         self.engine.set_silences(Arc::clone(&silences.borrow_and_update()));
         self.memory.keep(&self.engine);
         let mut unjudged = Some(self.clock.now().at.after(JUDGED_WITHIN));
-        self.show_resumed();
+        self.go_on_from_before();
         loop {
             let now = self.clock.now();
             tokio::select! {
@@ -190,10 +190,11 @@ impl Decision {
         }
     }
 
-    /// Shows what goes on from before, before anything is judged.
-    fn show_resumed(&self) {
+    /// Shows and remembers what goes on from before, before anything is judged.
+    fn go_on_from_before(&mut self) {
         let picture = self.engine.snapshot(self.clock.now());
         if !picture.alerts.is_empty() {
+            self.herald.remember(&picture);
             self.snapshot.store(Arc::new(Some(picture)));
         }
     }

@@ -38,10 +38,19 @@ impl Herald {
         Self { queue, external_labels, told: BTreeMap::new() }
     }
 
+    /// Remembers what was announced before this start, and tells nobody.
+    pub(super) fn remember(&mut self, snapshot: &Snapshot) {
+        for alert in snapshot.alerts.iter().filter(|alert| alert.finding == Finding::Resumed) {
+            let told = self.notification(&snapshot.settings, alert);
+            self.told.insert(identity(&snapshot.settings, alert), told);
+        }
+    }
+
     /// Announces once more what was announced before this start and has not been judged yet: whoever was told of it is
     /// told that it goes on.
     pub(super) async fn resume(&mut self, snapshot: &Snapshot, now: Now) {
-        for alert in snapshot.alerts.iter().filter(|alert| alert.finding == Finding::Resumed) {
+        let unjudged = |alert: &&Alert| alert.finding == Finding::Resumed && alert.clear_since.is_none();
+        for alert in snapshot.alerts.iter().filter(unjudged) {
             self.announce(&snapshot.settings, &Effect::Fired(alert.clone()), now).await;
         }
     }
@@ -124,5 +133,48 @@ fn identity(settings: &Settings, alert: &Alert) -> Identity {
             let node = &settings.nodes[index.index()];
             (alert.key.name, network(node.network), Some(Arc::clone(&node.name)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::{
+            Engine,
+            resume::{About, Announced},
+        },
+        model::{Level, UnixTime},
+    };
+
+    #[tokio::test]
+    async fn an_alert_from_before_is_told_again_only_if_nobody_knows_yet_whether_it_is_over() {
+        let began = UnixTime::from_millis(1_795_000_000_000);
+        let now = Now { wall: UnixTime::from_millis(1_795_000_060_000), ..Now::default() };
+        let known = Announced {
+            name: "MonitorClockJump".into(),
+            about: About::Monitor,
+            level: Level::L3,
+            active_at: began,
+            fired_at: began,
+        };
+        let mut engine = Engine::new(Arc::default(), now);
+        assert_eq!(engine.resume(&[known], now), []);
+        let mut picture = engine.snapshot(now);
+        let (queue, mut told) = mpsc::channel(4);
+        let mut herald = Herald::new(queue, Labels::new());
+        herald.remember(&picture);
+        assert!(told.try_recv().is_err());
+        picture.alerts[0].clear_since = Some(now.wall);
+        herald.resume(&picture, now).await;
+        assert!(told.try_recv().is_err(), "nobody is called once more for what has cleared");
+        picture.alerts[0].clear_since = None;
+        herald.resume(&picture, now).await;
+        assert_eq!(told.try_recv().unwrap().starts_at, began);
+
+        let louder = Alert { level: Level::L2, ..picture.alerts[0].clone() };
+        herald.announce(&picture.settings, &Effect::Raised(louder), now).await;
+        let ends: Vec<_> = [told.try_recv().unwrap(), told.try_recv().unwrap()].map(|it| it.ends_at).into();
+        assert_eq!(ends, [None, Some(now.wall)], "the quieter one ends");
     }
 }

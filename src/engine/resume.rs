@@ -84,10 +84,11 @@ pub fn tried(life: Option<&mut Life>, verdict: Verdict, patience: Option<Duratio
 }
 
 impl<const N: usize> Lives<N> {
-    /// Whether the alert at a rule's position goes on from before and has not been found anew.
+    /// Whether the alert at a rule's position goes on from before and has neither been found anew nor been believed to be
+    /// over.
     #[must_use]
     pub fn on_trial(&self, position: usize) -> bool {
-        self.get(position).is_some_and(|life| life.trial.is_some())
+        self.get(position).is_some_and(|life| life.trial.is_some() && life.holds())
     }
 }
 
@@ -117,16 +118,15 @@ impl Network {
         }
     }
 
-    /// Whether blocks have come since the halt was told: two voters, or the only one, tell heads of a time well after
-    /// that, and not of the future.
+    /// Whether blocks have come since the halt was told, and still do: two nodes, or the only one, tell heads of a time
+    /// well after that, which is now and not in the future.
     fn outlived(&self, settings: &NetworkSettings, nodes: &[Node], timer: &Timer) -> bool {
         let Some(fired_at) = self.lives.get(rule::HALTED).and_then(Life::fired_at) else { return false };
         let (margin, wall) = (self.progress.threshold(settings), timer.now().wall);
-        let newer = |time: UnixTime| margin < time.since(fired_at) && time <= wall;
-        let voters = || self.members.iter().map(|i| &nodes[*i]).filter(|node| node.vote.is_some());
-        let heads = voters().filter_map(|node| node.good.as_ref()?.facts.head.time);
-        let needed = voters().count().min(2);
-        0 < needed && needed <= heads.filter(|time| newer(*time)).count()
+        let is_new = |time: &UnixTime| margin < time.since(fired_at) && *time <= wall && wall.since(*time) <= margin;
+        let voters = self.members.iter().map(|i| &nodes[*i]).filter(|node| node.vote.is_some());
+        let heads = voters.filter_map(|node| node.good.as_ref()?.facts.head.time);
+        self.members.len().min(2) <= heads.filter(is_new).count()
     }
 }
 

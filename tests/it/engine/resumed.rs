@@ -8,7 +8,7 @@ use haltwatch::{
         Engine,
         finding::Finding,
         resume::{About, Announced},
-        settings::{Cadence, NetworkSettings, Settings},
+        settings::{Cadence, NetworkLimits, NetworkSettings, Settings},
         snapshot::{Alert, Effect, NetworkPhase, QuietChange},
     },
     model::{AlertName, Height, Level, UnixTime},
@@ -676,6 +676,60 @@ fn a_clock_that_is_not_set_yet_when_we_begin_moves_no_beginning() {
     world.wall_off = 0;
     world.run(20);
     assert_eq!(world.engine.announced().iter().find(|alert| alert.name == before[0].name), Some(&before[0]));
+}
+
+#[test]
+fn a_split_that_is_over_after_a_restart_mutes_nobody_while_its_end_is_held() {
+    let limits = NetworkLimits { flap_window: Duration::from_secs(3600), ..NetworkLimits::default() };
+    let mut world = World::new(settings(&[(NetworkSettings { limits, ..network("main") }, "a b c d e f g h i j")]));
+    parted(&mut world, 0, 100);
+    world.run(300);
+    parted(&mut world, 9, 60);
+    world.run(120);
+    assert!(alert(&world, "NetworkSplit").is_some(), "{:?}", world.told());
+    parted(&mut world, 0, 100);
+    restart(&mut world, 10);
+    world.run(60);
+    let height = world.height();
+    world.let_say("a", move |m| on(m, 0, 0, height));
+    world.run(800);
+    assert!(world.told_names().contains(&"fire NodeStalled a".to_owned()), "{:?}", world.told());
+}
+
+#[test]
+fn a_chain_that_went_on_for_a_while_when_nobody_watched_and_stands_again_is_the_same_halt() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.stop("main");
+    world.run(60);
+    let known = world.engine.announced();
+    world.go("main");
+    world.engine = Engine::new(Arc::new(world.settings.clone()), world.now());
+    world.run(200);
+    world.stop("main");
+    world.sleep(1000);
+    let told = world.told_names().len();
+    world.engine = Engine::new(Arc::new(world.settings.clone()), world.now());
+    assert_eq!(world.engine.resume(&known, world.now()), []);
+    world.wake_at = None;
+    world.run(600);
+    assert_eq!(since(&world, told), [""; 0], "{:?}", world.told());
+}
+
+#[test]
+fn one_node_of_several_does_not_end_a_halt_from_before_by_its_word_alone() {
+    let mut world = World::of("A B C D");
+    world.run(100);
+    world.stop("main");
+    world.run(100);
+    let told = world.told_names().len();
+    for node in ["B", "C", "D"] {
+        world.let_say(node, |m| if m.second < 330 { Err(ErrorKind::Refused) } else { m.truth() });
+    }
+    world.let_say("A", |m| m.but(|facts| facts.head.time = Some(UnixTime::from_millis(WALL + m.second * 1000))));
+    restart(&mut world, 100);
+    world.run(200);
+    assert_eq!(since(&world, told), [""; 0], "{:?}", world.told());
 }
 
 fn any_announced() -> impl Strategy<Value = Announced> {
