@@ -64,9 +64,23 @@ impl WholeFile {
         File::open(directory)?.sync_all()
     }
 
+    /// Moves it out of the way of a new one, if it is of no use: whoever wrote it may still want it. Returns where it is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_aside(&self) -> io::Result<PathBuf> {
+        let aside = self.beside(".unusable");
+        fs::rename(&self.0, &aside)?;
+        Ok(aside)
+    }
+
     fn new_path(&self) -> PathBuf {
+        self.beside(".new")
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.0.as_os_str().to_owned();
-        name.push(".new");
+        name.push(ending);
         PathBuf::from(name)
     }
 }

@@ -132,5 +132,7 @@ async fn a_file_that_is_of_no_use_keeps_no_daemon_from_its_work() {
     eventually("the file is whole again", || std::fs::read(storage.file()).is_ok_and(|bytes| bytes.ends_with(b"]}")))
         .await;
     assert_eq!(storage.holds(), ["High"]);
+    let aside = std::fs::read_to_string(storage.0.join("alerts.json.unusable")).unwrap();
+    assert!(aside.ends_with("{\"alertn"), "whoever wrote it may still want it: {aside}");
     assert!(daemon.stop().await);
 }

@@ -59,18 +59,19 @@ impl AlertFile {
 
     /// What was kept. A file that is of no use is told: then everything that fires is announced as if it were new.
     pub(super) fn read(&self) -> Vec<Announced> {
+        let why = match self.0.read(MAX_BYTES) {
+            Ok(None) => return Vec::new(),
+            Ok(Some(bytes)) => match parse(&bytes) {
+                Some(known) => return known,
+                None => format!("it is broken or not of version {VERSION}"),
+            },
+            Err(error) => error.to_string(),
+        };
         let file = self.path().display();
-        match self.0.read(MAX_BYTES) {
-            Ok(None) => Vec::new(),
-            Ok(Some(bytes)) => parse(&bytes).unwrap_or_else(|| {
-                tracing::warn!(%file, "{file} is broken or not of version {VERSION}; no alert goes on from before");
-                Vec::new()
-            }),
-            Err(error) => {
-                tracing::warn!(%file, %error, "{file} cannot be read, no alert goes on from before: {error}");
-                Vec::new()
-            }
-        }
+        let aside =
+            self.0.set_aside().map_or_else(|_| String::new(), |aside| format!(", it lies in {} now", aside.display()));
+        tracing::warn!(%file, "{file} cannot be read{aside}; no alert goes on from before: {why}");
+        Vec::new()
     }
 
     /// Replaces the file.
