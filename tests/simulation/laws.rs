@@ -119,9 +119,10 @@ fn untold(story: &Story, played: &Played) -> Vec<String> {
     let due = due.filter(|(fault, due)| is_alone(fault, due));
     // One that still fires of something before need not be told again.
     let in_time = |fault: &Fault, due: &Due| {
-        let mut until_due = played.told.iter().filter(|told| told.key == due.key && told.ms <= due.by).rev();
-        let last = until_due.next();
-        last.is_some_and(|last| last.fired || fault.from <= last.ms)
+        let until_due: Vec<&Told> =
+            played.told.iter().filter(|told| told.key == due.key && told.ms <= due.by).collect();
+        let began = until_due.iter().any(|told| told.fired && fault.from <= told.ms);
+        began || until_due.last().is_some_and(|last| last.fired)
     };
     due.filter(|(fault, due)| !in_time(fault, due))
         .map(|(fault, due)| format!("{:?} not told by {} for {:?}", due.key.name, due.by, fault.kind))
