@@ -51,6 +51,27 @@ impl Drop for File {
     }
 }
 
+/// A directory of state; it goes when dropped.
+pub struct Storage(pub PathBuf);
+
+impl Storage {
+    /// `name`: one that no other test has.
+    pub fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("haltwatch-{name}-{}", std::process::id())))
+    }
+
+    /// Starts a daemon that keeps its state here.
+    pub fn start(&self, file: &File) -> Daemon {
+        Daemon::start(Options { storage: Some(self.0.clone()), ..options(file) }).unwrap()
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 fn config(monitor: &str, alertmanager: &ScriptedNode, node: &str) -> String {
     let alertmanager = alertmanager.url();
     format!(

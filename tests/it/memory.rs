@@ -3,40 +3,25 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use haltwatch::app::{Daemon, Options};
+use haltwatch::app::Daemon;
 use serde_json::Value;
 
 use crate::{
-    daemon::{File, alertmanager, eventually, options},
+    daemon::{File, Storage, alertmanager, eventually},
     scripted_node::{ScriptedNode, healthy},
     web::ask,
 };
 
-/// A directory of state; it goes when dropped.
-struct Storage(PathBuf);
-
-impl Storage {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("haltwatch-announced-{name}-{}", std::process::id())))
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("alerts.json")
-    }
-
-    /// The names of the alerts that are kept.
-    fn holds(&self) -> Vec<String> {
-        let document = std::fs::read(self.file()).map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
-        let alerts = document.ok().and_then(|document| document["alerts"].as_array().cloned());
-        let names = alerts.unwrap_or_default().into_iter().map(|alert| alert["alertname"].as_str().unwrap().to_owned());
-        names.collect()
-    }
+fn file_in(storage: &Storage) -> PathBuf {
+    storage.0.join("alerts.json")
 }
 
-impl Drop for Storage {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The names of the alerts that are kept.
+fn kept(storage: &Storage) -> Vec<String> {
+    let document = std::fs::read(file_in(storage)).map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap());
+    let alerts = document.ok().and_then(|document| document["alerts"].as_array().cloned());
+    let names = alerts.unwrap_or_default().into_iter().map(|alert| alert["alertname"].as_str().unwrap().to_owned());
+    names.collect()
 }
 
 /// A chain whose only node has said its last height, and a rule that tells when it is high.
@@ -60,10 +45,6 @@ fn pushed(peer: &ScriptedNode, name: &str) -> Vec<(String, String, String)> {
     alerts.map(|it| (text(&it["startsAt"]), text(&it["endsAt"]), text(&it["annotations"]["description"]))).collect()
 }
 
-fn run(file: &File, storage: &Storage) -> Daemon {
-    Daemon::start(Options { storage: Some(storage.0.clone()), ..options(file) }).unwrap()
-}
-
 async fn active_at(daemon: &Daemon, name: &str) -> Option<(String, String)> {
     let listed = ask(daemon.addresses()[0], "GET", "/api/v1/alerts", "").await.json();
     let alerts = listed["data"]["alerts"].as_array().cloned().unwrap_or_default();
@@ -74,11 +55,11 @@ async fn active_at(daemon: &Daemon, name: &str) -> Option<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_killed_in_a_halt_comes_back_to_the_same_incident() {
     let (node, peer) = (ScriptedNode::start(healthy(3)).await, alertmanager().await);
-    let (file, storage) = (File::new(&config(&node, &peer)), Storage::new("killed"));
+    let (file, storage) = (File::new(&config(&node, &peer)), Storage::new("announced-killed"));
     let halts = || pushed(&peer, "NetworkHalted");
-    let daemon = run(&file, &storage);
+    let daemon = storage.start(&file);
     eventually("it is announced", || !halts().is_empty()).await;
-    eventually("it is kept", || storage.holds() == ["NetworkHalted"]).await;
+    eventually("it is kept", || kept(&storage) == ["NetworkHalted"]).await;
     let (began, _) = active_at(&daemon, "NetworkHalted").await.unwrap();
     let (starts_at, ..) = halts().remove(0);
     // Nobody is told to stop: every task is cut off where it stands.
@@ -86,7 +67,7 @@ async fn a_daemon_that_is_killed_in_a_halt_comes_back_to_the_same_incident() {
 
     tokio::time::sleep(Duration::from_millis(300)).await;
     let before = halts().len();
-    let daemon = run(&file, &storage);
+    let daemon = storage.start(&file);
     eventually("it is sent again", || before < halts().len()).await;
     while active_at(&daemon, "NetworkHalted").await.is_none_or(|(_, reason)| reason != "blocks_missing") {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -105,15 +86,15 @@ async fn a_daemon_that_is_killed_in_a_halt_comes_back_to_the_same_incident() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cleared_while_the_daemon_was_dead_is_told_to_be_over() {
     let (node, peer) = (ScriptedNode::start(healthy(7)).await, alertmanager().await);
-    let (file, storage) = (File::new(&config(&node, &peer)), Storage::new("cleared"));
-    let daemon = run(&file, &storage);
-    eventually("it is kept", || storage.holds() == ["High"]).await;
+    let (file, storage) = (File::new(&config(&node, &peer)), Storage::new("announced-cleared"));
+    let daemon = storage.start(&file);
+    eventually("it is kept", || kept(&storage) == ["High"]).await;
     eventually("it is announced", || !pushed(&peer, "High").is_empty()).await;
     assert!(daemon.stop().await);
-    assert_eq!(storage.holds(), ["High"], "a stop ends no alert");
+    assert_eq!(kept(&storage), ["High"], "a stop ends no alert");
     let (starts_at, ..) = pushed(&peer, "High").remove(0);
     node.rewrite(healthy(3));
-    let daemon = run(&file, &storage);
+    let daemon = storage.start(&file);
     eventually("it ends", || pushed(&peer, "High").last().is_some_and(|(.., text)| text.contains("over after"))).await;
     let ends: Vec<_> = pushed(&peer, "High").into_iter().filter(|(.., text)| text.contains("over after")).collect();
     assert!(ends.iter().all(|(began, ended, _)| *began == starts_at && *ended == ends[0].1), "{ends:?}");
@@ -124,14 +105,16 @@ async fn what_cleared_while_the_daemon_was_dead_is_told_to_be_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_of_no_use_keeps_no_daemon_from_its_work() {
     let (node, peer) = (ScriptedNode::start(healthy(7)).await, alertmanager().await);
-    let (file, storage) = (File::new(&config(&node, &peer)), Storage::new("broken"));
+    let (file, storage) = (File::new(&config(&node, &peer)), Storage::new("announced-broken"));
     std::fs::create_dir_all(&storage.0).unwrap();
-    std::fs::write(storage.file(), "{\"version\":1,\"alerts\":[{\"alertn").unwrap();
-    let daemon = run(&file, &storage);
+    std::fs::write(file_in(&storage), "{\"version\":1,\"alerts\":[{\"alertn").unwrap();
+    let daemon = storage.start(&file);
     eventually("it is announced as new", || !pushed(&peer, "High").is_empty()).await;
-    eventually("the file is whole again", || std::fs::read(storage.file()).is_ok_and(|bytes| bytes.ends_with(b"]}")))
-        .await;
-    assert_eq!(storage.holds(), ["High"]);
+    eventually("the file is whole again", || {
+        std::fs::read(file_in(&storage)).is_ok_and(|bytes| bytes.ends_with(b"]}"))
+    })
+    .await;
+    assert_eq!(kept(&storage), ["High"]);
     let aside = std::fs::read_to_string(storage.0.join("alerts.json.unusable")).unwrap();
     assert!(aside.ends_with("{\"alertn"), "whoever wrote it may still want it: {aside}");
     assert!(daemon.stop().await);

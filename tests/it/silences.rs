@@ -1,30 +1,13 @@
 //! Silences over HTTP through the whole daemon: made, shown, obeyed, kept over a restart, ended; and who may not.
 
-use std::path::PathBuf;
-
-use haltwatch::app::{Daemon, Options};
+use haltwatch::app::Daemon;
 use serde_json::{Value, json};
 
 use crate::{
-    daemon::{File, alertmanager, eventually, options},
+    daemon::{File, Storage, alertmanager, eventually},
     scripted_node::{ScriptedNode, healthy},
     web::ask,
 };
-
-/// A directory of state; it goes when dropped.
-struct Storage(PathBuf);
-
-impl Storage {
-    fn new(name: &str) -> Self {
-        Self(std::env::temp_dir().join(format!("haltwatch-silences-{name}-{}", std::process::id())))
-    }
-}
-
-impl Drop for Storage {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn config(node: &ScriptedNode, peer: &ScriptedNode, web: &str) -> String {
     format!(
@@ -52,10 +35,6 @@ fn pushed(peer: &ScriptedNode, name: &str) -> usize {
     alerts.filter(|alert| alert["labels"]["alertname"] == name).count()
 }
 
-fn run(file: &File, storage: &Storage) -> Daemon {
-    Daemon::start(Options { storage: Some(storage.0.clone()), ..options(file) }).unwrap()
-}
-
 async fn silenced_by(daemon: &Daemon) -> Vec<String> {
     let explained = ask(daemon.addresses()[0], "GET", "/api/v1/explain?alert=High", "").await.json();
     let alerts = explained["data"]["alerts"].as_array().cloned().unwrap_or_default();
@@ -66,8 +45,8 @@ async fn silenced_by(daemon: &Daemon) -> Vec<String> {
 async fn a_silence_is_made_shown_obeyed_kept_over_a_restart_and_ended() {
     let (node, peer) = (ScriptedNode::start(healthy(3)).await, alertmanager().await);
     let file = File::new(&config(&node, &peer, "enable_silences = true"));
-    let storage = Storage::new("life");
-    let daemon = run(&file, &storage);
+    let storage = Storage::new("silences-life");
+    let daemon = storage.start(&file);
     let address = daemon.addresses()[0];
     let made = ask(address, "POST", "/api/v2/silences", &body(("alertname", "High"), "2199-01-01T00:00:00Z")).await;
     assert_eq!(made.status, 200, "{}", made.text());
@@ -92,7 +71,7 @@ async fn a_silence_is_made_shown_obeyed_kept_over_a_restart_and_ended() {
     assert_eq!(some[0]["status"]["state"], "active");
     assert!(daemon.stop().await);
 
-    let daemon = run(&file, &storage);
+    let daemon = storage.start(&file);
     let address = daemon.addresses()[0];
     let one = ask(address, "GET", &format!("/api/v2/silence/{id}"), "").await.json();
     assert_eq!((&one["createdBy"], &one["comment"]), (&"ann".into(), &"work".into()));
@@ -111,8 +90,8 @@ async fn a_silence_is_made_shown_obeyed_kept_over_a_restart_and_ended() {
 async fn what_may_not_be_is_refused_and_says_why() {
     let (node, peer) = (ScriptedNode::start(healthy(3)).await, alertmanager().await);
     let file = File::new(&config(&node, &peer, "enable_silences = true"));
-    let storage = Storage::new("refused");
-    let daemon = run(&file, &storage);
+    let storage = Storage::new("silences-refused");
+    let daemon = storage.start(&file);
     let address = daemon.addresses()[0];
     let later = "2199-01-01T00:00:00Z";
     for (method, path, body, status, said) in [
