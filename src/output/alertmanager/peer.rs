@@ -3,7 +3,8 @@
 //!
 //! - A firing alert is re-sent all the time; an ending is sent until it is accepted and then repeated for a while.
 //! - A peer that missed a firing hears of it before it hears of the end, and so does a peer that was restarted in
-//!   between: it would otherwise never announce the end (see [`HOLD`](super::tracked::HOLD)).
+//!   between: it would otherwise never announce the end (see [`HOLD`](super::tracked::HOLD)). What an earlier run of ours
+//!   told and this one did not simply ends.
 //! - A refused batch is halved until the alert that spoils it stands alone.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -591,6 +592,7 @@ mod tests {
     #[test]
     fn an_ending_that_is_corrected_during_its_hold_does_not_keep_the_peer_busy() {
         let mut bench = Bench::new();
+        bench.say("a", 0, None);
         bench.say("a", 0, Some(1));
         assert_eq!(bench.deliver(), ["late a"]);
         bench.pass(HOLD / 2);
@@ -598,6 +600,14 @@ mod tests {
         let Action::Wait(until) = bench.peer.next(bench.now()) else { panic!() };
         assert_eq!(until, Timestamp(0).after(HOLD));
         bench.ms = until.0;
+        assert_eq!(bench.deliver(), ["end a"]);
+    }
+
+    #[test]
+    fn the_end_of_what_only_an_earlier_run_told_calls_nobody_again() {
+        let mut bench = Bench::new();
+        bench.pass(RESEND);
+        bench.end("a");
         assert_eq!(bench.deliver(), ["end a"]);
     }
 

@@ -57,14 +57,16 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    /// An alert of which the peer knows nothing.
+    /// An alert of which the peer knows nothing. The end of one that we never announced is that of an alert an earlier run
+    /// told: the peer knows it, or has ended it by itself and must not call anybody again.
     #[must_use]
     pub fn new(announcement: Announcement, version: u64, now: Now) -> Self {
+        let heard = if announcement.ends_at.is_some() { Heard::Firing } else { Heard::Nothing };
         Self {
             announcement,
             version,
             episode: version,
-            heard: Heard::Nothing,
+            heard,
             due: now.at,
             accepted: None,
             waiting_since: now.wall,
