@@ -46,7 +46,7 @@ const LODESTAR_PARTS: [&str; 12] = [
 ];
 
 /// Libraries of monerod that are not on every machine.
-const MONERO_LIBRARIES: [&str; 9] = [
+const MONERO_LIBRARIES: [&str; 10] = [
     "libboost-chrono1.74.0",
     "libboost-thread1.74.0",
     "libboost-serialization1.74.0",
@@ -56,6 +56,7 @@ const MONERO_LIBRARIES: [&str; 9] = [
     "libminiupnpc17",
     "libhidapi-libusb0",
     "librandomx0",
+    "libusb-1.0-0",
 ];
 
 /// Lets servers of Node listen on the loopback address alone.
