@@ -232,7 +232,8 @@ impl Engine {
             None if Outlook::of(&self.vantages) == Outlook::Open => Verdict::Clear,
             None => Verdict::Unknown,
         };
-        let patience = Some(patience::rounds(self.settings.nodes.iter()));
+        let on_trial = self.failing.as_ref().is_some_and(|life| life.trial.is_some());
+        let patience = on_trial.then(|| patience::rounds(self.settings.nodes.iter()));
         let verdict = resume::tried(self.failing.as_deref_mut(), verdict, patience, &timer);
         let policy = rule::policy(FAILING.name, Duration::ZERO);
         let level = rule::level(FAILING.name, false);
