@@ -199,7 +199,7 @@ impl Engine {
             return;
         }
         let nodes = self.networks[round.index.index()].members.iter().map(|i| &self.settings.nodes[*i]);
-        let patience = slot.as_ref().filter(|life| life.trial.is_some()).map(|_| patience::of_custom(rule, nodes));
+        let patience = slot.as_ref().filter(|life| life.on_trial()).map(|_| patience::of_custom(rule, nodes));
         let verdict = resume::tried(slot.as_deref_mut(), verdict, patience, round.timer);
         let setting = Setting {
             key: AlertKey { name: AlertName::Custom(rule.name), subject },
@@ -232,7 +232,7 @@ impl Engine {
             None if Outlook::of(&self.vantages) == Outlook::Open => Verdict::Clear,
             None => Verdict::Unknown,
         };
-        let on_trial = self.failing.as_ref().is_some_and(|life| life.trial.is_some());
+        let on_trial = self.failing.as_ref().is_some_and(|life| life.on_trial());
         let patience = on_trial.then(|| patience::rounds(self.settings.nodes.iter()));
         let verdict = resume::tried(self.failing.as_deref_mut(), verdict, patience, &timer);
         let policy = rule::policy(FAILING.name, Duration::ZERO);

@@ -88,7 +88,14 @@ impl<const N: usize> Lives<N> {
     /// over.
     #[must_use]
     pub fn on_trial(&self, position: usize) -> bool {
-        self.get(position).is_some_and(|life| life.trial.is_some() && life.holds())
+        self.get(position).is_some_and(Life::on_trial)
+    }
+}
+
+impl Life {
+    /// See [`Lives::on_trial`].
+    pub(super) fn on_trial(&self) -> bool {
+        self.trial.is_some() && self.holds()
     }
 }
 
